@@ -1,0 +1,393 @@
+"""What a step, and whoever runs a workflow, can do with a run besides events in and out.
+
+`Context` is the outside: made before a run, kept beside it, saved and restored.
+`StepContext` is what a step receives. A method called on the wrong one says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast
+
+from pydantic import BaseModel
+
+from engine.errors import ContextStateError, WorkflowRuntimeError
+from engine.events import Event, InputRequiredEvent
+from engine.model import (
+    Ask,
+    Call,
+    Definition,
+    DictState,
+    Emitted,
+    Paused,
+    RunState,
+    Sent,
+    Streamed,
+    Tick,
+    Wait,
+    Wrote,
+    accepts,
+)
+from engine.reducer import reduce
+from engine.snapshot import dump, load
+from engine.state_store import EditLock, StateStore
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as DefaultTypeVar
+
+    S = DefaultTypeVar("S", bound=BaseModel, default=DictState)
+else:
+    S = TypeVar("S", bound=BaseModel)
+
+E = TypeVar("E", bound=Event)
+R = TypeVar("R")
+
+UNSET: Any = object()
+
+LOCAL_WAIT_S = 2000.0
+"""How long an in-process ``wait_for_event`` waits unless told otherwise, as in LlamaIndex."""
+
+
+class Program(Protocol):
+    """What a context needs of a workflow."""
+
+    @property
+    def definition(self) -> Definition: ...
+
+
+class LiveRun(Protocol):
+    """A run that is going on in this process, as a context sees it."""
+
+    @property
+    def state(self) -> RunState: ...
+    @property
+    def clock(self) -> Callable[[], float]: ...
+    @property
+    def default_wait_s(self) -> float | None: ...
+    def feed(self, tick: Tick) -> None:
+        """Apply a tick; must be called in the run's own loop."""
+
+    def submit(self, tick: Tick) -> None:
+        """Apply a tick from anywhere, other threads included."""
+
+    async def remember(self, call: Call, key: str, value: Any) -> Any:
+        """Keep the result of a ``once`` and return the one that counts."""
+
+    def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]: ...
+
+
+class Pause(BaseException):
+    """Unwinds a step that cannot go on before something arrives.
+
+    A BaseException, so that an author's ``except Exception`` cannot swallow it.
+    """
+
+    def __init__(self, wait: Wait, question: Event | None) -> None:
+        super().__init__(f"waiting for {wait.accepts}")
+        self.wait = wait
+        self.question = question
+
+
+@dataclass(frozen=True, slots=True)
+class RetryInfo:
+    """How a call came to be tried again. Seconds; *last_failed_at* is POSIX time."""
+
+    retry_number: int
+    elapsed_seconds: float
+    last_exception: Exception | None
+    last_failed_at: float | None
+
+
+class Context(Generic[S]):
+    """A run seen from outside: its store, its snapshot, its inbox and its stream."""
+
+    _current: ClassVar[ContextVar[StepContext[Any]]] = ContextVar("step_context")
+
+    def __init__(self, workflow: Program, previous_context: Mapping[str, Any] | None = None) -> None:
+        self._program = workflow
+        self._live: LiveRun | None = None
+        self._state: RunState | None = None
+        self._seed: BaseModel = workflow.definition.state_type()
+        self._lock = EditLock()
+        if previous_context is not None:
+            self._state = load(workflow.definition, previous_context)
+            if not self._state.run_id:  # saved before its run began: only what was seeded counts
+                self._seed, self._state = self._state.store, None
+
+    @classmethod
+    def from_dict(cls, workflow: Program, data: Mapping[str, Any]) -> Context[S]:
+        """Return the context that `to_dict` wrote.
+
+        Raises:
+            ContextSerdeError: *data* cannot be read; the message says what is wrong with it.
+        """
+        return cls(workflow, previous_context=data)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a snapshot that ``json.dumps`` takes. Nothing sent before is missing from it.
+
+        Raises:
+            CodecError: something in the state cannot be stored; the message names the key.
+        """
+        definition = self._program.definition
+        state = self._run_state()
+        if state is None:
+            unborn = RunState(run_id="", workflow=definition.name, store=self._seed, budget=definition.timeout)
+            return dump(definition, unborn, 0.0)
+        return dump(definition, state, self._now())
+
+    @property
+    def store(self) -> StateStore[S]:
+        """The run's memory: usable before the run (seeding), during it and after."""
+        return StateStore(self._root, self._write, self._lock)
+
+    @property
+    def is_running(self) -> bool:
+        """True from the start of a run to its end, paused or not."""
+        state = self._run_state()
+        return state is not None and not state.finished
+
+    @property
+    def open_asks(self) -> list[Ask]:
+        """The questions nobody has answered yet, oldest first."""
+        state = self._run_state()
+        return [] if state is None else list(state.asks.values())
+
+    def send_event(self, message: Event, step: str | None = None) -> None:
+        """Give the run an event; on a restored context it is kept and delivered first.
+
+        Raises:
+            ContextStateError: no run has begun in this context.
+            WorkflowRuntimeError: *step* does not exist or does not accept it, or the run is over.
+        """
+        state = self._run_state()
+        if state is None:
+            raise ContextStateError("send_event() called before workflow started. Call workflow.run() first.")
+        check_target(self._program.definition, message, step)
+        if state.finished:
+            raise WorkflowRuntimeError(f"{type(message).__name__} not delivered: the run is over ({state.status})")
+        tick = Sent(self._now(), message, step)
+        if self._live is None:
+            reduce(self._program.definition, state, tick)  # what it calls for is in `todo` when the run goes on
+        else:
+            self._live.submit(tick)
+
+    async def running_steps(self) -> list[str]:
+        """Return the names of the steps that are working now."""
+        state = self._run_state()
+        if state is None:
+            raise ContextStateError("running_steps() requires a running workflow. Call workflow.run() first.")
+        return sorted({call.step for call in state.calls.values() if call.status == "ready"})
+
+    def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
+        """Iterate over the run's events, as `WorkflowHandler.stream_events`."""
+        if self._live is None:
+            raise ContextStateError("stream_events() requires a running workflow. Call workflow.run() first.")
+        return self._live.stream_events(expose_internal)
+
+    @staticmethod
+    def get_step_context() -> StepContext[Any]:
+        """Return the context of the step this is called from.
+
+        Raises:
+            ContextStateError: it is not called from a step.
+        """
+        try:
+            return Context._current.get()
+        except LookupError:
+            raise ContextStateError("get_step_context() is only available from within step functions.") from None
+
+    # --- only inside a step ------------------------------------------------------------
+
+    async def wait_for_event(
+        self,
+        event_type: type[E],
+        waiter_event: Event | None = None,
+        waiter_id: str | None = None,
+        requirements: Mapping[str, Any] | None = None,
+        timeout: float | None = UNSET,  # noqa: ASYNC109 - LlamaIndex's name; the wait outlives this coroutine
+        *,
+        prompt: str | None = None,
+        accept_event_subclasses: bool = False,
+    ) -> E:
+        """Wait for an event, asking *waiter_event* once; see `StepContext.wait_for_event`."""
+        raise _only_in_steps("wait_for_event")
+
+    def write_event_to_stream(self, ev: Event | None) -> None:
+        """Show *ev* to whoever streams the run."""
+        raise _only_in_steps("write_event_to_stream")
+
+    def retry_info(self) -> RetryInfo:
+        """Tell how often this call has failed before."""
+        raise _only_in_steps("retry_info")
+
+    async def once(self, key: str, fn: Callable[..., Awaitable[R] | R], *args: Any) -> R:
+        """Run ``fn(*args)`` and remember its result for this call; a repeat returns what is remembered."""
+        raise _only_in_steps("once")
+
+    @property
+    def idempotency_key(self) -> str:
+        """A string that is the same for every repeat of this call, for services that take one."""
+        raise _only_in_steps("idempotency_key")
+
+    # --- how a run and its context find each other ------------------------------------------
+
+    def _run_state(self) -> RunState | None:
+        return self._state if self._live is None else self._live.state
+
+    def _now(self) -> float:
+        return time.time() if self._live is None else self._live.clock()
+
+    def _root(self) -> S:
+        state = self._run_state()
+        return cast(S, self._seed if state is None else state.store)
+
+    def _write(self, path: str, value: Any) -> None:
+        state = self._run_state()
+        tick = Wrote(self._now(), path, value)
+        if state is None:
+            state = RunState(run_id="", workflow="", store=self._seed)
+        if self._live is None or state.finished:
+            state.status, status = "running", state.status
+            reduce(self._program.definition, state, tick)
+            state.status = status
+            self._seed = state.store
+        else:
+            self._live.feed(tick)
+
+
+class StepContext(Context[S]):
+    """A run seen from inside one call of a step."""
+
+    def __init__(self, program: Program, live: LiveRun, call: Call, lock: EditLock) -> None:
+        self._program = program
+        self._live: LiveRun = live
+        self._call = call
+        self._lock = lock
+        self._position = 0
+        self._waits = 0
+
+    def send_event(self, message: Event, step: str | None = None) -> None:
+        """Send an event to the steps that accept it, or to one *step*; they start at once.
+
+        Raises:
+            WorkflowRuntimeError: *step* does not exist or does not accept it.
+        """
+        check_target(self._program.definition, message, step)
+        self._live.feed(Emitted(self._live.clock(), self._call.id, self._next(), message, step))
+
+    def write_event_to_stream(self, ev: Event | None) -> None:
+        """Show *ev* to whoever streams the run. Best effort: a durable run does not keep it."""
+        if ev is not None:
+            self._live.feed(Streamed(self._live.clock(), self._call.id, self._next(), ev))
+
+    async def wait_for_event(
+        self,
+        event_type: type[E],
+        waiter_event: Event | None = None,
+        waiter_id: str | None = None,
+        requirements: Mapping[str, Any] | None = None,
+        timeout: float | None = UNSET,  # noqa: ASYNC109 - LlamaIndex's name; the wait outlives this coroutine
+        *,
+        prompt: str | None = None,
+        accept_event_subclasses: bool = False,
+    ) -> E:
+        """Wait for an event of *event_type*; the step unwinds here and runs again from its top when it comes.
+
+        *waiter_event* is shown once (*prompt* is short for an InputRequiredEvent with that
+        prefix). An event matches if each of *requirements* equals its attribute of that name.
+        *timeout* is in seconds, None for ever; by default 2,000 in process and for ever in a
+        durable run, whose questions have deadlines of their own.
+
+        Raises:
+            asyncio.TimeoutError: nothing came in time.
+        """
+        self._waits += 1
+        name = waiter_id or f"{event_type.__name__}#{self._waits}"
+        wait = self._call.waits.get(name)
+        if wait is None:
+            seconds = self._live.default_wait_s if timeout is UNSET else timeout
+            wait = Wait(
+                id=name,
+                accepts=event_type.__name__,
+                takes_subclasses=accept_event_subclasses,
+                requirements=dict(requirements or {}),
+                deadline=None if seconds is None else self._live.clock() + seconds,
+            )
+            question = InputRequiredEvent(prefix=prompt) if waiter_event is None and prompt is not None else waiter_event
+            raise Pause(wait, question)
+        if wait.answer is not None:
+            return cast(E, wait.answer)
+        if wait.expired:
+            raise asyncio.TimeoutError(f"Timed out waiting for {event_type.__name__}")
+        raise Pause(wait, None)
+
+    def retry_info(self) -> RetryInfo:
+        """Tell how often this call has failed before; 0 at the first attempt."""
+        call = self._call
+        return RetryInfo(
+            retry_number=call.attempt - 1,
+            elapsed_seconds=self._live.clock() - call.first_at,
+            last_exception=call.failure,
+            last_failed_at=call.failed_at,
+        )
+
+    async def once(self, key: str, fn: Callable[..., Awaitable[R] | R], *args: Any) -> R:
+        """Run ``fn(*args)`` and remember its result for this call.
+
+        A repeat of the call, after a wait, a retry or a crash, gets the remembered result. A
+        crash while *fn* runs repeats it: pass `idempotency_key` on where that matters.
+
+        Raises:
+            CodecError: in a durable run, the result has no stored form.
+        """
+        if key in self._call.memo:
+            return cast(R, self._call.memo[key])
+        made = fn(*args)
+        result = await made if inspect.isawaitable(made) else made
+        return cast(R, await self._live.remember(self._call, key, result))
+
+    @property
+    def idempotency_key(self) -> str:
+        """A string that is the same for every repeat of this call and no other's."""
+        return f"{self._live.state.run_id}:{self._call.id}"
+
+    def to_dict(self) -> dict[str, Any]:
+        raise ContextStateError("to_dict() is only available from handler code, not from within steps.")
+
+    def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
+        raise ContextStateError("stream_events() is only available from handler code, not from within steps.")
+
+    def _next(self) -> int:
+        self._position += 1
+        return self._position - 1
+
+    def _run_state(self) -> RunState:
+        return self._live.state
+
+    def _write(self, path: str, value: Any) -> None:
+        self._live.feed(Wrote(self._live.clock(), path, value, self._call.id, self._next()))
+
+
+def check_target(definition: Definition, event: Event, step: str | None) -> None:
+    """Refuse an event for a step that is not there or does not take it.
+
+    Raises:
+        WorkflowRuntimeError: as said.
+    """
+    if step is None:
+        return
+    spec = definition.steps.get(step)
+    if spec is None:
+        raise WorkflowRuntimeError(f"Step {step} does not exist")
+    if not accepts(spec, type(event)):
+        raise WorkflowRuntimeError(f"Step {step} does not accept event of type {type(event)}")
+
+
+def _only_in_steps(name: str) -> ContextStateError:
+    return ContextStateError(f"{name}() is only available from within step functions.")

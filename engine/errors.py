@@ -1,0 +1,74 @@
+"""Every error the engine raises on purpose, grouped by who has to act."""
+
+from __future__ import annotations
+
+# --- The author: the workflow class or its use is wrong ------------------------------
+
+
+class WorkflowValidationError(Exception):
+    """The workflow's steps or graph do not make sense; raised before anything runs."""
+
+
+class DefinitionError(WorkflowValidationError):
+    """A step's annotations cannot be read; the message names the step and the repair."""
+
+
+class WorkflowConfigurationError(Exception):
+    """The workflow lacks something it cannot begin or end without."""
+
+
+class WorkflowStepDoesNotExistError(Exception):
+    """A step was named that the workflow does not have."""
+
+
+class ContextStateError(Exception):
+    """A context method was called where it has no meaning, e.g. before the run began."""
+
+
+# --- The caller: whoever awaits the run -------------------------------------------
+
+
+class WorkflowRuntimeError(Exception):
+    """The run was asked for something it cannot do, or a step broke its contract."""
+
+
+class WorkflowTimeoutError(Exception):
+    """The run, or a question in it, had no end in time."""
+
+
+class WorkflowCancelledByUser(Exception):  # noqa: N818 - LlamaIndex's public name
+    """Somebody cancelled the run."""
+
+
+class WorkflowDone(Exception):  # noqa: N818 - LlamaIndex's public name
+    """The run is over; nothing more will happen in it."""
+
+
+class RunFailed(WorkflowRuntimeError):  # noqa: N818 - reads as what happened
+    """A durable run ended without a result; the message says which step and why."""
+
+
+# --- The operator: stored data or its size ------------------------------------------
+
+
+class ContextSerdeError(Exception):
+    """A snapshot or stored run cannot be read back or written; the message says where."""
+
+
+class CodecError(ContextSerdeError, ValueError):
+    """A value has no exact stored form, or stored bytes do not name a known type."""
+
+
+class RunNotFound(LookupError):
+    """No run has this id: it finished long ago or never existed."""
+
+
+class StoreUnavailable(Exception):  # noqa: N818 - reads as what happened
+    """The run store did not take the call; nothing is known to have been written."""
+
+
+# --- The runner: it drops its work and goes on ----------------------------------------
+
+
+class FencedError(Exception):
+    """Another worker owns the run now; this one's work on it must be dropped."""

@@ -1,0 +1,282 @@
+"""What happens in a workflow: the nouns an author writes, sends and receives.
+
+An event is a pydantic model that also takes undeclared keywords. Declared fields are
+validated; everything else lives beside them and is reached as an attribute or, like a
+mapping, by key. The mapping side sees undeclared keys only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterator, KeysView, ValuesView
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    model_serializer,
+)
+
+
+class DictLikeModel(BaseModel):
+    """A pydantic model that keeps undeclared keywords and offers them as a mapping."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    _data: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    def __init__(self, **params: Any) -> None:
+        cls = type(self)
+        declared = cls.model_fields
+        if params.keys() <= declared.keys():
+            super().__init__(**params)
+            return
+        names = _accepted_names(cls)
+        super().__init__(**{name: value for name, value in params.items() if name in names})
+        private = cls.__private_attributes__
+        for name, value in params.items():
+            if name in names:
+                continue
+            if name in private and name != "_data":
+                object.__getattribute__(self, "__pydantic_private__")[name] = value
+            elif name == "_data":
+                self._data.update(value)
+            else:
+                self._data[name] = value
+
+    def __getattr__(self, name: str) -> Any:
+        private = object.__getattribute__(self, "__pydantic_private__")
+        if private is not None:
+            if name in private:
+                return private[name]
+            data = private.get("_data")
+            if data is not None and name in data:
+                return data[name]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        cls = type(self)
+        if name in cls.model_fields or name in cls.__private_attributes__:
+            super().__setattr__(name, value)
+        else:
+            self._data[name] = value
+
+    def __getitem__(self, key: str) -> Any:
+        return self._data[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._data[key] = value
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._data
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # a mapping's iterator: its keys
+        return iter(self._data)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return an undeclared value, or *default*."""
+        return self._data.get(key, default)
+
+    def keys(self) -> KeysView[str]:
+        """Return the undeclared keys."""
+        return self._data.keys()
+
+    def values(self) -> ValuesView[Any]:
+        """Return the undeclared values."""
+        return self._data.values()
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return the undeclared pairs."""
+        return self._data.items()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the undeclared pairs as a dictionary of its own."""
+        return dict(self._data)
+
+    @model_serializer(mode="wrap")
+    def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        if self._data:
+            dumped["_data"] = self._data
+        return dumped
+
+
+def _accepted_names(cls: type[BaseModel]) -> set[str]:
+    """Return every keyword pydantic itself understands: fields and their aliases."""
+    names = set(cls.model_fields)
+    for field in cls.model_fields.values():
+        if isinstance(field.validation_alias, str):
+            names.add(field.validation_alias)
+    return names
+
+
+class Event(DictLikeModel):
+    """Something that happened. Subclass it and declare fields, or pass any keywords."""
+
+
+class StartEvent(Event):
+    """Begins a run. ``Workflow.run(**kwargs)`` makes one from its keywords."""
+
+
+class StopEvent(Event):
+    """Ends a run. *result* is what awaiting the run returns."""
+
+    _result: Any = PrivateAttr(default=None)
+
+    def __init__(self, result: Any = None, **params: Any) -> None:
+        super().__init__(**params)
+        self._result = result
+
+    @property
+    def result(self) -> Any:
+        """What the run came to; None for a subclass that carries fields of its own."""
+        return self._result
+
+    @model_serializer(mode="wrap")
+    def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        if self._data:
+            dumped["_data"] = self._data
+        if self._result is not None:
+            dumped["result"] = self._result
+        return dumped
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        yield from super().__repr_args__()
+        yield from self._data.items()
+        if self._result is not None:
+            yield "result", self._result
+
+
+class InputRequiredEvent(Event):
+    """Asks a person something; the run waits until they answer.
+
+    Any keyword is carried to whoever shows the question (`prefix` is its text). The
+    engine itself understands, all optional: ``options`` (list of str), ``form`` (a
+    pydantic model class), ``allowed`` (user ids), ``quorum`` (int), ``self_approval``
+    (bool), ``timeout`` (seconds), ``on_timeout`` (``"expire"``, ``"fail"`` or a response).
+    """
+
+    _ask_id: str | None = PrivateAttr(default=None)
+
+    @property
+    def ask_id(self) -> str | None:
+        """Id of the question this event opened; None before it was asked."""
+        return self._ask_id
+
+
+class HumanResponseEvent(Event):
+    """A person's answer.
+
+    With ``ask_id`` it answers that one question, once; without, it reaches every waiting
+    call that matches, as in LlamaIndex. A durable answer also carries ``user_id``,
+    ``answered_at`` (POSIX seconds) and ``form`` (validated values).
+    """
+
+
+class AskExpired(Event):
+    """A question's deadline passed unanswered; a step that accepts it decides what then."""
+
+    ask_id: str
+
+
+# --- What the engine itself tells the stream ----------------------------------------
+
+
+class WorkflowTimedOutEvent(StopEvent):
+    """The run had no end within its *timeout* (seconds)."""
+
+    timeout: float
+    active_steps: list[str]
+
+
+class WorkflowCancelledEvent(StopEvent):
+    """Somebody cancelled the run."""
+
+
+class WorkflowFailedEvent(StopEvent):
+    """A step raised and no retry or handler was left."""
+
+    step_name: str
+    exception: Exception
+    attempts: int | None = None
+    elapsed_seconds: float | None = None
+
+    @field_serializer("exception")
+    def _dump_exception(self, error: Exception) -> dict[str, str]:
+        return {"exception_type": type(error).__name__, "exception_message": str(error)}
+
+
+class StepFailedEvent(Event):
+    """What a ``@catch_error`` step receives when a step's retries are exhausted."""
+
+    step_name: str
+    input_event: Event
+    exception: Exception
+    attempts: int
+    elapsed_seconds: float
+    failed_at: datetime
+
+
+class InternalDispatchEvent(Event):
+    """Base of what the engine says about its own work; streamed only on request."""
+
+
+class StepState(StrEnum):
+    """Where a step call stands."""
+
+    PREPARING = "preparing"
+    RUNNING = "running"
+    NOT_RUNNING = "not_running"
+
+
+class StepStateChanged(InternalDispatchEvent):
+    """A step call was queued, began or ended."""
+
+    name: str
+    step_state: StepState
+    worker_id: str
+    input_event_name: str
+    output_event_name: str | None = None
+
+
+class WorkflowIdleEvent(InternalDispatchEvent):
+    """Nothing is queued or running: the run waits for the world."""
+
+
+class UnhandledEvent(InternalDispatchEvent):
+    """An event arrived that no step accepts."""
+
+    event_type: str
+    qualified_name: str
+    step_name: str | None = None
+    idle: bool = False
+
+
+EventType: TypeAlias = type[Event]
+
+BUILTIN_EVENTS: tuple[type[Event], ...] = (
+    Event,
+    StartEvent,
+    StopEvent,
+    InputRequiredEvent,
+    HumanResponseEvent,
+    AskExpired,
+    WorkflowTimedOutEvent,
+    WorkflowCancelledEvent,
+    WorkflowFailedEvent,
+    StepFailedEvent,
+    StepStateChanged,
+    WorkflowIdleEvent,
+    UnhandledEvent,
+)

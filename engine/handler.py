@@ -1,0 +1,158 @@
+"""One run in this process: await it, stream it, answer it, stop it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Generator
+from typing import Any
+
+from engine.context import Context
+from engine.errors import WorkflowCancelledByUser, WorkflowRuntimeError
+from engine.events import Event, InternalDispatchEvent, StopEvent
+from engine.execution import Execution, StepProgram
+from engine.model import Ask, CancelRequested, RunState
+
+logger = logging.getLogger(__name__)
+
+_alive: set[asyncio.Task[None]] = set()
+"""Holds runs that nobody awaits: the event loop alone would let them be collected."""
+
+
+class WorkflowHandler:
+    """What ``workflow.run()`` returns. Await it for the result, as often as you like."""
+
+    def __init__(self, program: StepProgram, ctx: Context[Any], state: RunState, slots: asyncio.Semaphore | None) -> None:
+        self._ctx = ctx
+        self._unread: deque[Event] = deque()
+        self._news: asyncio.Future[None] | None = None
+        self._consumed = False
+        self._ended = asyncio.Event()
+        self._error: BaseException | None = None
+        self._execution = Execution(program, state, self, time.time)
+        ctx._live = self._execution
+        # The one task without a parent: run() is not a coroutine, so there is none to give it.
+        task = asyncio.get_running_loop().create_task(self._drive(slots))  # noqa: TID251
+        _alive.add(task)
+        task.add_done_callback(_alive.discard)
+
+    async def _drive(self, slots: asyncio.Semaphore | None) -> None:
+        try:
+            if slots is None:
+                await self._execution.run()
+            else:
+                async with slots:
+                    await self._execution.run()
+        except BaseException as error:
+            self._error = error
+            raise
+        finally:
+            self._ended.set()
+            self._tell()
+
+    # --- the run as seen by its caller ---------------------------------------------------
+
+    @property
+    def ctx(self) -> Context[Any]:
+        """The context of the run; the one that was given to ``run(ctx=...)``, if any."""
+        return self._ctx
+
+    @property
+    def run_id(self) -> str:
+        return self._execution.state.run_id
+
+    def is_done(self) -> bool:
+        """Tell whether the run is over, well or not."""
+        return self._ended.is_set()
+
+    def get_stop_event(self) -> StopEvent | None:
+        """Return the event that ended the run, or None while it goes on."""
+        final = self._execution.state.final
+        return final if isinstance(final, StopEvent) else None
+
+    async def stop_event_result(self) -> StopEvent | None:
+        """Wait for the end and return the event that ended the run, without raising its error."""
+        await self._ended.wait()
+        return self.get_stop_event()
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._result().__await__()
+
+    async def _result(self) -> Any:
+        await self._ended.wait()
+        if self._error is not None:
+            raise self._error
+        state = self._execution.state
+        if state.status == "cancelled":
+            raise WorkflowCancelledByUser("Workflow run was cancelled")
+        if state.error is not None:
+            raise state.error
+        final = state.final
+        return final.result if type(final) is StopEvent else final
+
+    async def send_event(self, ev: Event, step: str | None = None) -> None:
+        """Give the run an event; see `Context.send_event`."""
+        self._ctx.send_event(ev, step)
+
+    async def cancel_run(self, *, timeout: float | None = 5.0) -> None:  # noqa: ASYNC109 - LlamaIndex's name
+        """Cancel the run and wait up to *timeout* seconds for its steps to unwind."""
+        self._execution.submit(CancelRequested(time.time()))
+        async with asyncio.timeout(timeout):
+            await self._ended.wait()
+
+    async def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
+        """Iterate over the run's events from the first unread one; a StopEvent is the last.
+
+        Leave the loop and call this again to go on where you left off.
+
+        Raises:
+            WorkflowRuntimeError: the stream was read to its end before, or somebody else reads it now.
+        """
+        if self._consumed:
+            raise WorkflowRuntimeError("All the streamed events have already been consumed.")
+        while True:
+            while self._unread:
+                event = self._unread.popleft()
+                if isinstance(event, StopEvent):
+                    self._consumed = True
+                    yield event
+                    return
+                if expose_internal or not isinstance(event, InternalDispatchEvent):
+                    yield event
+            if self._ended.is_set():
+                return
+            if self._news is not None:
+                raise WorkflowRuntimeError(
+                    "Event stream already consumed. Events can only be streamed once per workflow run."
+                )
+            self._news = asyncio.get_running_loop().create_future()
+            try:
+                await self._news
+            finally:
+                self._news = None
+
+    def __str__(self) -> str:
+        result = "..." if not self.is_done() else repr(self.get_stop_event())
+        return f"WorkflowHandler(workflow={self._execution.definition.name}, run_id={self.run_id}, result={result})"
+
+    # --- where the run's events go -----------------------------------------------------------
+
+    def publish(self, event: Event) -> None:
+        self._unread.append(event)
+        self._tell()
+
+    def show(self, ask: Ask) -> bool:
+        if ask.event is not None:
+            self.publish(ask.event)
+        return True
+
+    def announce(self, state: RunState) -> bool:
+        if state.final is not None:
+            self.publish(state.final)
+        return True
+
+    def _tell(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)

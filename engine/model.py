@@ -1,0 +1,360 @@
+"""The nouns of the core: what an author declared, what a run is, what happens to it, what it wants.
+
+Data only. Times are POSIX seconds (float) that come in on a tick; nothing here reads a clock.
+`RunState` and what it holds are changed by the reducer alone; all else is frozen.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from pydantic import BaseModel
+
+from engine.events import DictLikeModel, Event, HumanResponseEvent, InputRequiredEvent
+from engine.retry import RetryPolicy
+
+# --- What the author declared -------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """One step, without its code."""
+
+    name: str
+    accepts: tuple[type[Event], ...]
+    returns: tuple[type[Event], ...]
+    num_workers: int = 4
+    retry: RetryPolicy | None = None
+    takes_subclasses: bool = False
+    skip_checks: frozenset[str] = frozenset()
+
+
+class DictState(DictLikeModel):
+    """The default state of a run: any keys, any storable values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A workflow as the reducer sees it: names, types and limits, no code."""
+
+    name: str
+    steps: Mapping[str, StepSpec]
+    types: Mapping[str, type]
+    """Every class its stored data may name, by registered name."""
+    state_type: type[BaseModel] = DictState
+    timeout: float | None = 45.0
+    revision: str = ""
+    """Hash of the graph: equal graphs have equal revisions."""
+    _routes: dict[type[Event], tuple[StepSpec, ...]] = field(default_factory=dict, compare=False, repr=False)
+
+    def accepting(self, event_type: type[Event]) -> tuple[StepSpec, ...]:
+        """Return the steps that take an event of this very type, in order of declaration."""
+        try:
+            return self._routes[event_type]
+        except KeyError:
+            found = tuple(step for step in self.steps.values() if accepts(step, event_type))
+            self._routes[event_type] = found
+            return found
+
+
+def accepts(step: StepSpec, event_type: type[Event]) -> bool:
+    """Tell whether *step* takes events of *event_type*: the type itself, or a subclass where it opted in."""
+    if event_type in step.accepts:
+        return True
+    return step.takes_subclasses and issubclass(event_type, step.accepts)
+
+
+# --- What a run is --------------------------------------------------------------------
+
+RunStatus: TypeAlias = Literal["running", "done", "failed", "timed_out", "cancelled"]
+CallStatus: TypeAlias = Literal["ready", "queued", "waiting", "delayed"]
+
+
+@dataclass(slots=True)
+class Wait:
+    """One ``wait_for_event`` of one call. Once it has an answer, the answer stays."""
+
+    id: str
+    accepts: str
+    """Registered name of the awaited event type."""
+    takes_subclasses: bool = False
+    requirements: Mapping[str, Any] = field(default_factory=dict)
+    deadline: float | None = None
+    ask_id: str | None = None
+    answer: Event | None = None
+    expired: bool = False
+
+    @property
+    def open(self) -> bool:
+        return self.answer is None and not self.expired
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of a step, until it has returned for good. A waiting call holds no worker."""
+
+    id: int
+    step: str
+    event: Event
+    status: CallStatus = "ready"
+    attempt: int = 1
+    first_at: float = 0.0
+    not_before: float | None = None
+    failure: Exception | None = None
+    failed_at: float | None = None
+    waits: dict[str, Wait] = field(default_factory=dict)
+    applied: list[str] = field(default_factory=list)
+    """What its effects were, by position, so that a repeat applies none twice."""
+    memo: dict[str, Any] = field(default_factory=dict)
+    """Results of ``ctx.once``."""
+
+
+@dataclass(slots=True)
+class Ask:
+    """A question to a person that is still open."""
+
+    id: str
+    event: InputRequiredEvent | None
+    """None in a run loaded from a run store, which keeps the question in a record of its own."""
+    opened_at: float
+    deadline: float | None = None
+    on_timeout: str = "expire"
+    call_id: int | None = None
+    wait_id: str | None = None
+    """Both set when a ``wait_for_event`` asked; the answer goes to that wait."""
+    shown: bool = False
+
+
+@dataclass(slots=True)
+class RunState:
+    """All there is to know about one run; nothing else is needed to go on elsewhere."""
+
+    run_id: str
+    workflow: str
+    store: BaseModel
+    status: RunStatus = "running"
+    next_id: int = 1
+    calls: dict[int, Call] = field(default_factory=dict)
+    running: dict[str, int] = field(default_factory=dict)
+    """How many workers of each step are taken."""
+    queued: dict[str, deque[int]] = field(default_factory=dict)
+    """Calls that wait for a worker, first come first served."""
+    waiting: dict[int, None] = field(default_factory=dict)
+    """Ids of waiting calls, in order."""
+    asks: dict[str, Ask] = field(default_factory=dict)
+    budget: float | None = None
+    """Seconds of active time left when last resumed; None: no limit."""
+    deadline: float | None = None
+    """When the budget is spent; None while suspended or without a limit."""
+    final: Event | None = None
+    """What ended the run."""
+    error: Exception | None = None
+    announced: bool = False
+    """Its end has been shown."""
+
+    @property
+    def finished(self) -> bool:
+        return self.status != "running"
+
+
+# --- What can happen to it ------------------------------------------------------------
+
+
+class Timer(NamedTuple):
+    """Something of a run that has a time: its deadline, a delayed call, an ask, a wait."""
+
+    at: float
+    kind: Literal["run", "call", "ask", "wait"]
+    id: str = ""
+    wait_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An event came from outside, unaddressed or to one step."""
+
+    at: float
+    event: Event
+    step: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A person answered one ask."""
+
+    at: float
+    ask_id: str
+    event: HumanResponseEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """The run store closed an ask whose deadline had passed."""
+
+    at: float
+    ask_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A step call came to its end."""
+
+    at: float
+    call_id: int
+    event: Event | None
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """A step call cannot go on before something arrives."""
+
+    at: float
+    call_id: int
+    wait: Wait
+    question: Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """A step call failed; *retry_in* seconds it is tried again, None: never."""
+
+    at: float
+    call_id: int
+    error: Exception
+    retry_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """A running call sent an event: its effect number *position*."""
+
+    at: float
+    call_id: int
+    position: int
+    event: Event
+    step: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A running call wrote to the stream: its effect number *position*."""
+
+    at: float
+    call_id: int
+    position: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """The store changes at *path*, "" for the whole of it; from outside if there is no call."""
+
+    at: float
+    path: str
+    value: Any
+    call_id: int | None = None
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A running call's ``ctx.once`` has its result."""
+
+    call_id: int
+    key: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An ask is where a person can see it."""
+
+    ask_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """The run's end has been shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """The time of *timer* has come."""
+
+    at: float
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A process has taken the run up; its budget of active time runs from now on."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Somebody wants the run to end."""
+
+    at: float
+
+
+Tick: TypeAlias = (
+    Sent
+    | Answered
+    | Expired
+    | Returned
+    | Paused
+    | Raised
+    | Emitted
+    | Streamed
+    | Wrote
+    | Remembered
+    | Shown
+    | Announced
+    | Woke
+    | Resumed
+    | CancelRequested
+)
+
+
+# --- What it wants done -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RunStep:
+    """Call the step. Owed until the call returns, pauses or fails."""
+
+    call_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Put the question before a person. Owed until `Shown`, or until it is closed."""
+
+    ask_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Tell the run's end. Owed until `Announced`."""
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Send `Woke` at the timer's time. Owed while that time matters."""
+
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Give the event to whoever watches now. A courtesy, never owed: a crash may lose it."""
+
+    event: Event
+
+
+Command: TypeAlias = RunStep | Show | Announce | WakeAt | Publish

@@ -1,0 +1,89 @@
+"""Dotted paths into a run's state: ``"draft.sections.0.title"``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from engine.events import DictLikeModel
+
+MAX_DEPTH = 1000
+
+
+def split_path(path: str) -> list[str]:
+    """Return the parts of *path*.
+
+    Raises:
+        ValueError: it is empty or deeper than `MAX_DEPTH`.
+    """
+    if not path:
+        raise ValueError("Path cannot be empty")
+    parts = path.split(".")
+    if len(parts) > MAX_DEPTH:
+        raise ValueError(f"Path length exceeds maximum allowed depth of {MAX_DEPTH}")
+    return parts
+
+
+def read_path(root: Any, path: str) -> Any:
+    """Return what stands at *path*.
+
+    Raises:
+        ValueError: nothing stands there.
+    """
+    found = root
+    try:
+        for part in split_path(path):
+            found = _child(found, part)
+    except (KeyError, IndexError, AttributeError, TypeError):
+        raise ValueError(f"Path '{path}' not found in state") from None
+    return found
+
+
+def write_path(root: Any, path: str, value: Any) -> None:
+    """Put *value* at *path*, making dictionaries on the way where there is nothing."""
+    *way, last = split_path(path)
+    place = root
+    for part in way:
+        try:
+            place = _child(place, part)
+        except (KeyError, AttributeError):
+            made: dict[str, Any] = {}
+            _put(place, part, made)
+            place = made
+    _put(place, last, value)
+
+
+def _child(place: Any, part: str) -> Any:
+    if isinstance(place, DictLikeModel):
+        return getattr(place, part) if part in type(place).model_fields else place[part]
+    if isinstance(place, dict):
+        return place[part]
+    if isinstance(place, list | tuple):
+        return place[_index(part)]
+    return getattr(place, part)
+
+
+def _put(place: Any, part: str, value: Any) -> None:
+    if isinstance(place, dict):
+        place[part] = value
+    elif isinstance(place, list):
+        place[_index(part)] = value
+    elif isinstance(place, BaseModel) and not isinstance(place, DictLikeModel):
+        _validated_put(place, part, value)
+    else:
+        setattr(place, part, value)
+
+
+def _index(part: str) -> int:
+    try:
+        return int(part)
+    except ValueError:
+        raise KeyError(part) from None
+
+
+def _validated_put(model: BaseModel, name: str, value: Any) -> None:
+    """Set one field of a typed state after validating it; the error names the field."""
+    if name in type(model).model_fields:
+        type(model).__pydantic_validator__.validate_assignment(model.model_copy(), name, value)
+    setattr(model, name, value)

@@ -1,0 +1,319 @@
+"""What a durable run needs of a database: nouns, and one atomic verb per transition.
+
+A store moves bytes and never looks inside them. Each verb either happens whole or not at
+all, and reads the time from the store's own clock. Safety is *fence* and *version*: a
+worker that was overtaken is refused. The lease only saves work.
+
+Every verb raises `StoreUnavailable` when the database did not take the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+from engine.verdicts import Verdict
+
+RunStatus: TypeAlias = Literal["ready", "waiting", "parked", "done", "failed", "cancelled"]
+AskStatus: TypeAlias = Literal["open", "answered", "expired", "cancelled"]
+TimerKind: TypeAlias = Literal["remind", "escalate", "expire"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to be started. *event* is its encoded start event."""
+
+    run_id: str
+    workflow: str
+    revision: str
+    event: bytes
+    tenant: str = ""
+    requester: str = ""
+    address: str = ""
+    """Where its surface shows it; opaque to the engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """One rung of an ask's ladder, due at *at* (POSIX seconds); *n* counts within its kind."""
+
+    kind: TimerKind
+    n: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class NewAsk:
+    """A question opened by a commit. *event* is its encoded InputRequiredEvent."""
+
+    ask_id: str
+    event: bytes
+    digest: str
+    """Hash of what is shown; an approval is bound to it."""
+    allowed: tuple[str, ...] = ()
+    """Who may answer; empty: anybody."""
+    quorum: int = 1
+    self_approval: bool = True
+    deadline: float | None = None
+    timers: tuple[Timer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewEffect:
+    """Something the surface owes the world, done once per *effect_id* within the run."""
+
+    effect_id: str
+    body: bytes = b""
+    ask_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened to a run and that it has not consumed yet.
+
+    ``sent``: *body* is an encoded event. ``answered``: of ask *ask_id*, by *actor*, *body* is the
+    encoded answer. ``expired``: ask *ask_id* was not answered in time. ``cancelled``: by *actor*.
+    """
+
+    kind: Literal["sent", "answered", "expired", "cancelled"]
+    at: float
+    body: bytes = b""
+    ask_id: str = ""
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run held by one worker until the store's clock passes *until*."""
+
+    run_id: str
+    workflow: str
+    revision: str
+    fence: int
+    version: int
+    now: float
+    until: float
+    attempts: int
+    """How often it was claimed since its last commit; 1 is the first time."""
+    state: Mapping[str, bytes]
+    inbox: tuple[Entry, ...]
+    memo: Mapping[str, bytes]
+    requester: str = ""
+    tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Everything that changes in one transition. Only what changed is written."""
+
+    status: RunStatus
+    consumed: int = 0
+    """How many entries, from the front of the claim's inbox, are done with."""
+    written: Mapping[str, bytes] = field(default_factory=dict)
+    removed: Sequence[str] = ()
+    asks: Sequence[NewAsk] = ()
+    withdrawn: Sequence[str] = ()
+    """Open asks that close without an answer."""
+    effects: Sequence[NewEffect] = ()
+    forgotten: Sequence[str] = ()
+    """Memo keys whose calls are over."""
+    wake_at: float | None = None
+    """When to look at the run again though nothing was sent to it."""
+    release: bool = True
+    """Give the lease back; False: this worker goes on."""
+    note: str = ""
+    """For the journal: what the run did, in a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer on its way to an ask. *delivery_id* is the same on every redelivery."""
+
+    run_id: str
+    ask_id: str
+    delivery_id: str
+    actor: str
+    response: str
+    """The decision in a word, for verdicts and the journal; votes for one response add up."""
+    body: bytes
+    revision: int | None = None
+    """The ask's revision that was checked against; None: whichever is current."""
+    final: bool = False
+    """Decides at once whatever the quorum, as a rejection does."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskRecord:
+    """A question as stored, with everything needed to show or judge it."""
+
+    run_id: str
+    ask_id: str
+    status: AskStatus
+    revision: int
+    event: bytes
+    digest: str
+    allowed: tuple[str, ...]
+    quorum: int
+    self_approval: bool
+    opened_at: float
+    deadline: float | None
+    by: str
+    at: float
+    response: str
+    answer: bytes
+    votes: tuple[tuple[str, str], ...]
+    """(actor, response), in order."""
+    messages: tuple[str, ...]
+    """Where it is shown; references of the surface."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run as stored, without its state."""
+
+    run_id: str
+    workflow: str
+    revision: str
+    status: RunStatus
+    version: int
+    tenant: str
+    requester: str
+    address: str
+    created_at: float
+    thread: str
+    """Reference of the first message it was shown in; "" before."""
+
+
+@dataclass(frozen=True, slots=True)
+class EffectClaim:
+    """An effect held by one sender for a while."""
+
+    run: RunRecord
+    effect_id: str
+    attempt: int
+    again: bool
+    """An earlier attempt may have reached the world: look before doing it twice."""
+    body: bytes
+    ask: AskRecord | None
+    now: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One line of the audit trail."""
+
+    at: float
+    what: str
+    by: str
+    details: Mapping[str, str]
+
+
+class RunStore(Protocol):
+    """Every transition of a run, each atomic."""
+
+    def new_run_id(self, key: str | None = None) -> str:
+        """Return an unused run id; the same one for the same *key*, so that starting is idempotent."""
+
+    async def start(self, run: NewRun, *, worker: str = "", lease_s: float = 0.0) -> tuple[bool, Claim | None]:
+        """Create a run and make it ready, unless it exists.
+
+        Returns whether it was created, and, if *worker* is given, the claim on it.
+        """
+
+    async def send(self, run_id: str, delivery_id: str, event: bytes) -> bool:
+        """Put an event into a run's inbox, once per *delivery_id*; False if the run is over or unknown."""
+
+    async def deliver(self, answer: Answer) -> Verdict:
+        """Judge and record an answer: the first that decides wins, a redelivery is told the same."""
+
+    async def claim(self, run_id: str, worker: str, lease_s: float, workflows: Sequence[str] = ()) -> Claim | None:
+        """Take a run that has something to do; None if it has not, is held, or is of no workflow in *workflows*.
+
+        An empty *workflows* takes any. If the worker dies the run is due again at the lease's end.
+        """
+
+    async def renew(self, claim: Claim, lease_s: float) -> None:
+        """Hold the run for *lease_s* seconds from now.
+
+        Raises:
+            FencedError: somebody else has it.
+        """
+
+    async def remember(self, claim: Claim, key: str, value: bytes) -> bytes:
+        """Store *value* under *key* unless there is one, and return what is stored.
+
+        Raises:
+            FencedError: somebody else has the run.
+        """
+
+    async def commit(self, claim: Claim, change: Commit) -> Claim:
+        """Apply a transition whole and return the claim at its new version.
+
+        Each opened ask owes effect ``prompt:<ask>``; each ask that closes owes ``lock:<ask>``.
+
+        Raises:
+            FencedError: fence or version moved on; nothing was written.
+        """
+
+    async def cancel(self, run_id: str, by: str) -> bool:
+        """Ask a run to stop; its open asks close at once. False if it is over or unknown."""
+
+    async def fire_timers(self, limit: int = 100) -> Sequence[str]:
+        """Fire what is due, oldest first, and return the runs that have become ready by it."""
+
+    async def due(self, limit: int = 100) -> Sequence[str]:
+        """Return runs that are ready and not held, longest waiting first."""
+
+    async def due_effects(self, limit: int = 100) -> Sequence[tuple[str, str]]:
+        """Return (run id, effect id) of what the surface owes now, longest waiting first."""
+
+    async def effects_of(self, run_id: str) -> Sequence[str]:
+        """Return the ids of one run's effects that are owed now, in the order they were made."""
+
+    async def claim_effect(self, run_id: str, effect_id: str, lease_s: float) -> EffectClaim | None:
+        """Take an effect to do; None if it is done, held, or must wait for the prompt it changes."""
+
+    async def finish_effect(self, claim: EffectClaim, ref: str) -> str:
+        """Record that the effect was done as *ref* and return the reference that counts.
+
+        It differs from *ref* when another sender was first: then ours is to be taken back.
+        A ``prompt:`` effect's reference joins its ask's messages and, if the first, is the run's thread.
+        """
+
+    async def delay_effect(self, claim: EffectClaim, until: float) -> None:
+        """Give the effect back, to be tried at *until* (POSIX seconds)."""
+
+    async def drop_effect(self, claim: EffectClaim, reason: str) -> None:
+        """Give the effect up for good; the journal says why."""
+
+    async def doubtful(self, limit: int = 100) -> Sequence[tuple[str, str, str]]:
+        """Return (run id, effect id, ref) of effects done in more than one attempt, once it is time to look again."""
+
+    async def settle(self, run_id: str, effect_id: str, ref: str) -> None:
+        """Record that a doubtful effect was looked at and stands once."""
+
+    async def run(self, run_id: str) -> RunRecord | None:
+        """Return a run, or None."""
+
+    async def ask(self, run_id: str, ask_id: str) -> AskRecord | None:
+        """Return an ask, or None."""
+
+    async def open_asks(self, run_id: str) -> Sequence[AskRecord]:
+        """Return a run's open asks, oldest first."""
+
+    async def state(self, run_id: str) -> Mapping[str, bytes]:
+        """Return a run's stored state; empty before its first commit."""
+
+    async def journal(self, run_id: str) -> Sequence[JournalEntry]:
+        """Return a run's audit trail, oldest first."""
+
+    async def link(self, ref: str, run_id: str) -> None:
+        """Remember that what happens at *ref* (a thread) concerns *run_id*, for as long as an open run may live."""
+
+    async def linked(self, ref: str) -> str | None:
+        """Return the run that *ref* was linked to, or None."""
+
+    async def close(self) -> None:
+        """Give connections back."""

@@ -1,0 +1,138 @@
+"""Reads a step's annotations: which events it takes and makes, and how to call it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Union
+
+from pydantic import BaseModel
+
+from engine.context import Context
+from engine.errors import WorkflowValidationError
+from engine.events import Event
+from engine.model import StepSpec
+
+CALLER_FRAMES = 4
+"""How far up local names are looked for, so that workflows can be written inside functions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step with its code. *invoke* takes the workflow instance, a context and an event."""
+
+    spec: StepSpec
+    code: Callable[..., Any]
+    invoke: Callable[[Any, Any, Event], Any]
+    is_async: bool
+    state_type: type[BaseModel] | None
+    bound: bool
+    """The code takes the workflow instance first."""
+
+
+def caller_names() -> dict[str, Any]:
+    """Return the local names of whoever is writing a step right now."""
+    found: dict[str, Any] = {}
+    frame = sys._getframe(2)
+    for _ in range(CALLER_FRAMES):
+        found = {**frame.f_locals, **found}
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return found
+
+
+def resolve_hints(code: Callable[..., Any], local_names: dict[str, Any]) -> dict[str, Any]:
+    """Return the annotations of *code* as objects.
+
+    Raises:
+        WorkflowValidationError: one names something that is not there.
+    """
+    try:
+        return typing.get_type_hints(code, localns=local_names, include_extras=True)
+    except NameError as error:
+        raise WorkflowValidationError(
+            f"Failed to resolve type annotations for {code.__qualname__}. Missing name: {error.name}. If you are using "
+            "'from __future__ import annotations', define the name at module level or before the step."
+        ) from error
+
+
+def read_step(code: Callable[..., Any], options: dict[str, Any], local_names: dict[str, Any]) -> Step:
+    """Return the step that *code* declares.
+
+    Raises:
+        WorkflowValidationError: its signature does not make sense; the message says what to add.
+    """
+    if inspect.isasyncgenfunction(code):
+        raise WorkflowValidationError(
+            f"Async-iterator fan-out ({code.__qualname__}) is not supported. Return an Event or call ctx.send_event."
+        )
+    hints = resolve_hints(code, local_names)
+    names = list(inspect.signature(code).parameters)
+    bound = bool(names) and names[0] not in hints and names[0] != "ctx"
+    context = [name for name in names if _is_context(name, hints.get(name))]
+    events = {name: event_types(hints[name]) for name in names if name in hints and event_types(hints[name])}
+    where = f"{code.__qualname__}"
+    if not events:
+        raise WorkflowValidationError(f"Step signature must have at least one parameter annotated as type Event ({where})")
+    if len(events) > 1:
+        raise WorkflowValidationError(f"{where}: takes {len(events)} events; annotate one parameter with an Event")
+    if "return" not in hints:
+        raise WorkflowValidationError(
+            f"Return types of workflows step functions must be annotated with their type. ({where})"
+        )
+    (event,) = events
+    rest = set(names[bound:]) - {event} - set(context)
+    if rest:
+        raise WorkflowValidationError(f"{where}: cannot fill parameter {', '.join(sorted(rest))}")
+    spec = StepSpec(name=code.__name__, accepts=events[event], returns=event_types(hints["return"]), **options)
+    return Step(
+        spec=spec,
+        code=code,
+        invoke=_invoker(code, bound, context[0] if context else None, names[bound:].index(event), len(names) - bound),
+        is_async=inspect.iscoroutinefunction(code),
+        state_type=_state_type(hints.get(context[0])) if context else None,
+        bound=bound,
+    )
+
+
+def event_types(hint: Any) -> tuple[type[Event], ...]:
+    """Flatten ``A | B | None`` to its event classes."""
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        return tuple(kind for part in typing.get_args(hint) for kind in event_types(part))
+    if isinstance(hint, type) and issubclass(hint, Event):
+        return (hint,)
+    return ()
+
+
+def _is_context(name: str, hint: Any) -> bool:
+    if hint is None:
+        return name == "ctx"
+    origin = typing.get_origin(hint) or hint
+    return isinstance(origin, type) and issubclass(origin, Context)
+
+
+def _state_type(hint: Any) -> type[BaseModel] | None:
+    for part in typing.get_args(hint):
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            return part
+    return None
+
+
+def _invoker(
+    code: Callable[..., Any], bound: bool, context: str | None, event_index: int, count: int
+) -> Callable[[Any, Any, Event], Any]:
+    """Return a call of *code* with its parameters in their order."""
+    if context is None:
+        return (lambda self, ctx, ev: code(self, ev)) if bound else (lambda self, ctx, ev: code(ev))
+    if event_index == 0:
+        return (lambda self, ctx, ev: code(self, ev, ctx)) if bound else (lambda self, ctx, ev: code(ev, ctx))
+    assert count == 2
+    return (lambda self, ctx, ev: code(self, ctx, ev)) if bound else (lambda self, ctx, ev: code(ctx, ev))
+
+
+StepCode = Callable[..., Awaitable[Any] | Any]

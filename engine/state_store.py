@@ -1,0 +1,139 @@
+"""``ctx.store``: a run's own memory, as a step, a handler or a seeding caller sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from engine.events import DictLikeModel
+from engine.paths import read_path, split_path
+
+S = TypeVar("S", bound=BaseModel)
+
+_MISSING: Any = object()
+
+
+class EditLock:
+    """Lets one ``edit_state`` of a run through at a time and knows who is inside."""
+
+    __slots__ = ("_holder", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._holder: asyncio.Task[Any] | None = None
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncIterator[None]:
+        """Hold the lock; whoever holds it already is told that it cannot wait for itself."""
+        self.refuse_inside()
+        async with self._lock:
+            self._holder = asyncio.current_task()
+            try:
+                yield
+            finally:
+                self._holder = None
+
+    async def pass_through(self) -> None:
+        """Wait until nobody edits."""
+        if self._lock.locked():
+            async with self.hold():
+                pass
+
+    def refuse_inside(self) -> None:
+        if self._holder is not None and self._holder is asyncio.current_task():
+            raise RuntimeError("writer called inside edit_state: mutate the yielded state instead")
+
+
+class StateStore(Generic[S]):
+    """Reads and writes a run's state; writes show at once to everybody.
+
+    A value read is the live object: change it through `set` or `edit_state`, so that the
+    change is recorded.
+    """
+
+    __slots__ = ("_lock", "_root", "_write")
+
+    def __init__(self, root: Callable[[], S], write: Callable[[str, Any], None], lock: EditLock) -> None:
+        self._root = root
+        self._write = write
+        self._lock = lock
+
+    async def get(self, path: str, default: Any = _MISSING) -> Any:
+        """Return what stands at the dotted *path*.
+
+        Raises:
+            ValueError: nothing stands there and no *default* is given.
+        """
+        try:
+            return read_path(self._root(), path)
+        except ValueError:
+            if default is _MISSING or not path:
+                raise
+            return default
+
+    async def set(self, path: str, value: Any) -> None:
+        """Put *value* at the dotted *path*, making dictionaries on the way.
+
+        Raises:
+            ValueError: the path is empty or too deep, or a typed state refuses the value.
+        """
+        split_path(path)
+        self._lock.refuse_inside()
+        await self._lock.pass_through()
+        self._write(path, value)
+
+    async def get_state(self) -> S:
+        """Return the whole state, live."""
+        return self._root()
+
+    async def set_state(self, state: S) -> None:
+        """Replace the whole state. A state of a parent type changes the fields that it has.
+
+        Raises:
+            ValueError: it is of an unrelated type.
+        """
+        self._lock.refuse_inside()
+        await self._lock.pass_through()
+        self._write("", _merged(self._root(), state))
+
+    @asynccontextmanager
+    async def edit_state(self) -> AsyncIterator[S]:
+        """Edit a copy of the state that is put in place when the block ends well.
+
+        Raises:
+            RuntimeError: a writer is called inside the block.
+        """
+        async with self._lock.hold():
+            edited = copy.deepcopy(self._root())
+            yield edited
+            self._write("", edited)
+
+    async def clear(self) -> None:
+        """Set every key and field back to where it began.
+
+        Raises:
+            ValueError: a typed state has fields without a default.
+        """
+        cls = type(self._root())
+        try:
+            fresh = cls()
+        except ValueError as error:
+            raise ValueError(f"State must have defaults for all fields to be cleared: {error}") from error
+        await self.set_state(fresh)
+
+
+def _merged(current: S, state: BaseModel) -> S:
+    """Return *state* as the new whole, or *current* with the fields of a parent type."""
+    cls = type(current)
+    if isinstance(state, cls):
+        return state
+    if isinstance(current, type(state)) and not isinstance(state, DictLikeModel):
+        return current.model_copy(update=dict(state))
+    raise ValueError(f"State must be of type {cls.__name__} or a parent of it, found {type(state).__name__}")
+
+

@@ -1,0 +1,156 @@
+"""What makes a workflow's graph sound, and how it is said when it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine.errors import WorkflowConfigurationError, WorkflowValidationError
+from engine.events import AskExpired, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent
+from engine.model import Definition, StepSpec, accepts
+
+GRAPH_CHECKS = frozenset({"reachability", "terminal_event", "dead_end"})
+
+
+def only_start_event(name: str, steps: Iterable[StepSpec]) -> type[StartEvent]:
+    """Return the one StartEvent class that the steps receive.
+
+    Raises:
+        WorkflowConfigurationError: there is none, or more than one.
+    """
+    found = _kinds(StartEvent, (event for step in steps for event in step.accepts))
+    if not found:
+        raise WorkflowConfigurationError(
+            f"At least one Event of type StartEvent must be received by any step. "
+            f"(Workflow '{name}' has no @step that accepts StartEvent.)"
+        )
+    if len(found) > 1:
+        raise WorkflowConfigurationError(
+            f"Only one type of StartEvent is allowed per workflow, found {len(found)}: {_listed(found)}"
+        )
+    return found[0]
+
+
+def only_stop_event(name: str, steps: Iterable[StepSpec]) -> type[StopEvent]:
+    """Return the one StopEvent class that the steps return.
+
+    Raises:
+        WorkflowConfigurationError: there is none, or more than one.
+    """
+    found = _kinds(StopEvent, (event for step in steps for event in step.returns))
+    if not found:
+        raise WorkflowConfigurationError(
+            f"At least one Event of type StopEvent must be returned by any step. "
+            f"(Workflow '{name}' has no @step that returns StopEvent.)"
+        )
+    if len(found) > 1:
+        raise WorkflowConfigurationError(
+            f"Only one type of StopEvent is allowed per workflow, found {len(found)}: {_listed(found)}"
+        )
+    return found[0]
+
+
+def check_skips(names: Iterable[str]) -> None:
+    """Refuse graph checks that do not exist."""
+    unknown = sorted(set(names) - GRAPH_CHECKS)
+    if unknown:
+        raise WorkflowValidationError(
+            f"Unknown graph check names: {', '.join(unknown)}. Valid names are: {', '.join(sorted(GRAPH_CHECKS))}"
+        )
+
+
+def validate(definition: Definition, skip: frozenset[str] = frozenset()) -> bool:
+    """Check the whole graph; return whether it has a person in the loop.
+
+    Raises:
+        WorkflowValidationError: the message lists every fault found by the check that failed.
+    """
+    steps = list(definition.steps.values())
+    for step in steps:
+        if any(issubclass(event, StopEvent) for event in step.accepts):
+            raise WorkflowValidationError(
+                f"Step '{step.name}' cannot accept StopEvent. StopEvent signals the end of the workflow. "
+                "Use a different Event type instead."
+            )
+    _check_flow(steps)
+    faults = [*_unreachable(steps, skip), *_dead_ends(steps, skip)]
+    if faults:
+        raise WorkflowValidationError("Graph validation failed:\n" + "\n".join(faults))
+    made = {event for step in steps for event in step.returns}
+    taken = {event for step in steps for event in step.accepts}
+    return any(issubclass(event, InputRequiredEvent) for event in made) or any(
+        issubclass(event, HumanResponseEvent) for event in taken
+    )
+
+
+def _check_flow(steps: list[StepSpec]) -> None:
+    """Each event consumed must be produced by somebody, and the other way round."""
+    produced = {event for step in steps for event in step.returns}
+    consumed = {event for step in steps for event in step.accepts}
+    from_outside = (StartEvent, HumanResponseEvent, AskExpired)
+    orphans = [
+        event
+        for event in consumed - produced
+        if not issubclass(event, from_outside)
+        and not any(step.takes_subclasses and issubclass(made, event) for step in steps for made in produced)
+    ]
+    if orphans:
+        raise WorkflowValidationError(f"The following events are consumed but never produced: {_listed(orphans)}")
+    to_outside = (InputRequiredEvent, HumanResponseEvent, StopEvent)
+    unused = [
+        event
+        for event in produced
+        if not issubclass(event, to_outside) and not any(accepts(step, event) for step in steps)
+    ]
+    if unused:
+        raise WorkflowValidationError(f"The following events are produced but never consumed: {_listed(unused)}")
+
+
+def _unreachable(steps: list[StepSpec], skip: frozenset[str]) -> list[str]:
+    """Say which steps no event from outside can lead to."""
+    sources = (StartEvent, HumanResponseEvent, AskExpired)
+    reached = {step.name for step in steps if any(issubclass(event, sources) for event in step.accepts)}
+    while True:
+        made = {event for step in steps if step.name in reached for event in step.returns}
+        more = {step.name for step in steps if any(accepts(step, event) for event in made)} - reached
+        if not more:
+            break
+        reached |= more
+    lost = [s.name for s in steps if s.name not in reached and "reachability" not in s.skip_checks | skip]
+    if not lost:
+        return []
+    return [
+        f"  - [reachability] Unreachable steps: {', '.join(sorted(lost))}\n"
+        "    Steps must be reachable from StartEvent or HumanResponseEvent."
+    ]
+
+
+def _dead_ends(steps: list[StepSpec], skip: frozenset[str]) -> list[str]:
+    """Say from which steps no path leads to an end or a question."""
+    ends = (StopEvent, InputRequiredEvent)
+    alive = {step.name for step in steps if any(issubclass(event, ends) for event in step.returns)}
+    while True:
+        more = {
+            step.name
+            for step in steps
+            if any(other.name in alive and accepts(other, event) for event in step.returns for other in steps)
+        } - alive
+        if not more:
+            break
+        alive |= more
+    lost = [
+        s.name for s in steps if s.name not in alive and s.returns and "dead_end" not in s.skip_checks | skip
+    ]
+    if not lost:
+        return []
+    return [
+        f"  - [dead_end] Dead-end steps: {', '.join(sorted(lost))}\n"
+        "    Steps must have a path to StopEvent or InputRequiredEvent."
+    ]
+
+
+def _kinds(base: type, events: Iterable[type[Event]]) -> list[type]:
+    return sorted({event for event in events if issubclass(event, base)}, key=lambda cls: cls.__name__)
+
+
+def _listed(events: Iterable[type]) -> str:
+    return ", ".join(sorted(event.__name__ for event in events))

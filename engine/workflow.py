@@ -1,0 +1,339 @@
+"""How an author declares a workflow: subclass `Workflow`, mark methods with `step`."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+import inspect
+import secrets
+import sys
+import time
+import typing
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import copy_context
+from enum import Enum
+from typing import Any, ClassVar, TypeVar, cast, overload
+
+from pydantic import BaseModel, ValidationError
+
+from engine.context import Context, StepContext
+from engine.errors import ContextStateError, WorkflowRuntimeError, WorkflowValidationError
+from engine.events import BUILTIN_EVENTS, Event, StartEvent, StopEvent
+from engine.handler import WorkflowHandler
+from engine.model import Definition, DictState
+from engine.reducer import begin
+from engine.retry import RetryPolicy
+from engine.signatures import Step, caller_names, read_step
+from engine.validation import check_skips, only_start_event, only_stop_event, validate
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@overload
+def step(func: F, /) -> F: ...
+@overload
+def step(
+    func: None = None,
+    /,
+    *,
+    workflow: type[Workflow] | None = None,
+    num_workers: int = 4,
+    retry_policy: RetryPolicy | None = None,
+    skip_graph_checks: Iterable[str] | None = None,
+    accept_event_subclasses: bool = False,
+) -> Callable[[F], F]: ...
+def step(
+    func: Any = None,
+    /,
+    *,
+    workflow: type[Workflow] | None = None,
+    num_workers: int = 4,
+    retry_policy: RetryPolicy | None = None,
+    skip_graph_checks: Iterable[str] | None = None,
+    accept_event_subclasses: bool = False,
+) -> Any:
+    """Make a method (or, with *workflow*, a free function) a step; its annotations are the wiring.
+
+    At most *num_workers* calls of it run at once; more events queue. Without a *retry_policy*
+    a failure is final. With *accept_event_subclasses* it also takes subclasses of its event.
+
+    Raises:
+        WorkflowValidationError: the signature or an option does not make sense.
+    """
+    if type(num_workers) is not int or num_workers < 1:
+        raise WorkflowValidationError("num_workers must be an integer greater than 0")
+    skips = frozenset(skip_graph_checks or ())
+    check_skips(skips)
+    options = {
+        "num_workers": num_workers,
+        "retry": retry_policy,
+        "takes_subclasses": accept_event_subclasses,
+        "skip_checks": skips,
+    }
+    local_names = caller_names()
+
+    def mark(code: F) -> F:
+        found = read_step(code, options, local_names)
+        if workflow is None and "." not in code.__qualname__.rpartition("<locals>.")[2]:
+            raise WorkflowValidationError(f"To decorate {code.__name__} please pass a workflow class to the @step decorator.")
+        code.__step__ = found  # type: ignore[attr-defined]  # read back by `steps_of`
+        if workflow is not None:
+            workflow.add_step(code)
+        return code
+
+    return mark if func is None else mark(func)
+
+
+class Workflow:
+    """Base of every workflow: a class whose steps are wired by the events they take and make."""
+
+    types: ClassVar[tuple[type, ...]] = ()
+    """Further classes that its stored state may hold; those in annotations are known anyway."""
+
+    _free_steps: ClassVar[dict[str, Callable[..., Any]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._free_steps = {}
+
+    def __init__(
+        self,
+        timeout: float | None = 45.0,
+        disable_validation: bool = False,
+        verbose: bool = False,
+        num_concurrent_runs: int | None = None,
+        workflow_name: str | None = None,
+        skip_graph_checks: Iterable[str] | None = None,
+    ) -> None:
+        """*timeout* is seconds of active time, None for none.
+
+        Raises:
+            WorkflowConfigurationError: no step begins or ends the workflow, or several kinds of event do.
+            WorkflowValidationError: an option does not make sense.
+        """
+        if num_concurrent_runs is not None and (type(num_concurrent_runs) is not int or num_concurrent_runs < 1):
+            raise WorkflowValidationError("num_concurrent_runs must be an integer greater than 0 or None")
+        self._skips = frozenset(skip_graph_checks or ())
+        check_skips(self._skips)
+        self._timeout = timeout
+        self._disable_validation = disable_validation
+        self._verbose = verbose
+        self._name = workflow_name or f"{type(self).__module__}.{type(self).__qualname__}"
+        self._slots = None if num_concurrent_runs is None else asyncio.Semaphore(num_concurrent_runs)
+        self._compiled: tuple[int, Definition, dict[str, Step]] | None = None
+        self._validated: Definition | None = None
+        _, definition, _ = self._compile()
+        only_start_event(type(self).__name__, definition.steps.values())
+        only_stop_event(type(self).__name__, definition.steps.values())
+
+    # --- what was declared ------------------------------------------------------------------
+
+    @property
+    def definition(self) -> Definition:
+        """The workflow without its code."""
+        return self._compile()[1]
+
+    @property
+    def workflow_name(self) -> str:
+        return self._name
+
+    @property
+    def start_event_class(self) -> type[StartEvent]:
+        return only_start_event(type(self).__name__, self.definition.steps.values())
+
+    @property
+    def stop_event_class(self) -> type[StopEvent]:
+        return only_stop_event(type(self).__name__, self.definition.steps.values())
+
+    @property
+    def events(self) -> list[type[Event]]:
+        """Every event class that its steps take or make."""
+        specs = self.definition.steps.values()
+        return list(dict.fromkeys(event for spec in specs for event in (*spec.accepts, *spec.returns)))
+
+    @classmethod
+    def add_step(cls, func: Callable[..., Any]) -> None:
+        """Add a free function that was marked with `step`.
+
+        Raises:
+            WorkflowValidationError: it is no step, or its name is taken.
+        """
+        if not hasattr(func, "__step__"):
+            raise WorkflowValidationError(f"Step function {func.__name__} is missing the `@step` decorator.")
+        if func.__name__ in {*cls._free_steps, *_methods(cls)}:
+            raise WorkflowValidationError(
+                f"A step {func.__name__} is already part of this workflow, please choose another name."
+            )
+        cls._free_steps[func.__name__] = func
+
+    def validate(self) -> bool:
+        """Check the whole graph; return whether it has a person in the loop.
+
+        Raises:
+            WorkflowValidationError, WorkflowConfigurationError: the message says what is wrong.
+        """
+        return validate(self.definition, self._skips)
+
+    # --- running -----------------------------------------------------------------------------
+
+    def run(self, ctx: Context[Any] | None = None, start_event: StartEvent | None = None, **kwargs: Any) -> WorkflowHandler:
+        """Start a run, or go on with the one in *ctx*, in this process and event loop.
+
+        *kwargs* make the start event; ``run_id`` names the run.
+
+        Raises:
+            WorkflowRuntimeError: the keywords do not fit the start event.
+            ContextStateError: the context's run is going on already.
+            WorkflowValidationError: the graph does not make sense.
+        """
+        definition = self.definition
+        if not self._disable_validation and self._validated is not definition:
+            self.validate()
+            self._validated = definition
+        run_id = kwargs.pop("run_id", None) or secrets.token_hex(5)
+        ctx = Context(self) if ctx is None else ctx
+        if ctx._live is not None and not ctx._live.state.finished:
+            raise ContextStateError(
+                "Cannot start a new run while context is already running. Wait for completion or use a new Context."
+            )
+        state = ctx._run_state()
+        if ctx._live is not None or state is None or state.finished:
+            store = ctx._root()
+            state = begin(definition, run_id, self._start_event(start_event, kwargs), time.time(), store)
+        return WorkflowHandler(self, ctx, state, self._slots)
+
+    def _start_event(self, given: StartEvent | None, kwargs: dict[str, Any]) -> StartEvent:
+        if given is not None:
+            if not isinstance(given, StartEvent):
+                raise ValueError("The 'start_event' argument must be an instance of 'StartEvent'.")
+            if kwargs:
+                warnings.warn(
+                    "Keyword arguments are not supported when 'run()' is invoked with the 'start_event' parameter. "
+                    f"These keyword arguments will be ignored: {kwargs}",
+                    stacklevel=3,
+                )
+            return given
+        cls = self.start_event_class
+        try:
+            return cls(**kwargs)
+        except ValidationError as error:
+            raise WorkflowRuntimeError(
+                f"Failed creating a start event of type '{cls.__name__}' with the keyword arguments: {kwargs}"
+            ) from error
+
+    async def call(self, step: str, ctx: StepContext[Any], event: Event) -> Any:
+        """Run one step's code; a plain function runs in a thread of its own."""
+        assert self._compiled is not None
+        found = self._compiled[2][step]
+        if found.is_async:
+            return await found.invoke(self, ctx, event)
+        inside = copy_context()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, inside.run, found.invoke, self, ctx, event)
+
+    def _compile(self) -> tuple[int, Definition, dict[str, Step]]:
+        """Return the definition and the steps, read once and again only when a step was added."""
+        cls = type(self)
+        count = sum(len(kind.__dict__.get("_free_steps", ())) for kind in cls.__mro__)
+        if self._compiled is None or self._compiled[0] != count:
+            steps = steps_of(cls)
+            self._compiled = (count, define(cls, self._name, self._timeout, steps), steps)
+        return self._compiled
+
+
+def steps_of(cls: type[Workflow]) -> dict[str, Step]:
+    """Return the steps of a workflow class by name, in order of declaration."""
+    codes = dict(_methods(cls))
+    for kind in reversed(cls.__mro__):
+        codes.update(kind.__dict__.get("_free_steps", {}))
+    return {name: cast(Step, vars(code)["__step__"]) for name, code in codes.items()}
+
+
+def define(cls: type[Workflow], name: str, timeout: float | None, steps: Mapping[str, Step]) -> Definition:
+    """Return what the reducer needs of a workflow class.
+
+    Raises:
+        WorkflowValidationError: state types do not fit together, or two classes share a name.
+    """
+    specs = {step_name: found.spec for step_name, found in steps.items()}
+    state_type = _state_type([found.state_type for found in steps.values() if found.state_type is not None])
+    return Definition(
+        name=name,
+        steps=specs,
+        types=_registered(cls, [*(t for s in specs.values() for t in (*s.accepts, *s.returns)), state_type, *cls.types]),
+        state_type=state_type,
+        timeout=timeout,
+        revision=_revision(specs),
+    )
+
+
+def _methods(cls: type) -> dict[str, Callable[..., Any]]:
+    found: dict[str, Callable[..., Any]] = {}
+    for kind in reversed(cls.__mro__):
+        for name, value in vars(kind).items():
+            if inspect.isfunction(value) and hasattr(value, "__step__"):
+                found[name] = value
+            else:
+                found.pop(name, None)
+    return found
+
+
+def _state_type(declared: list[type[BaseModel]]) -> type[BaseModel]:
+    """Return the most derived state type; all must stand in one line of inheritance."""
+    if not declared:
+        return DictState
+    most = max(declared, key=lambda kind: len(kind.__mro__))
+    if not all(issubclass(most, kind) for kind in declared):
+        names = ", ".join(sorted({kind.__name__ for kind in declared}))
+        raise ValueError(f"State types {names} are not in a compatible inheritance hierarchy.")
+    return most
+
+
+def _registered(cls: type, roots: Iterable[type]) -> dict[str, type]:
+    """Return every class that stored data may name: declared, nested in those, or an event of the module."""
+    found: dict[str, type] = {}
+    pending = [*BUILTIN_EVENTS, *roots]
+    while pending:
+        kind = pending.pop(0)
+        if found.get(kind.__name__) is kind:
+            continue
+        if kind.__name__ in found:
+            raise WorkflowValidationError(
+                f"{cls.__name__}: two classes are called {kind.__name__}, in {found[kind.__name__].__module__} and "
+                f"{kind.__module__}; stored runs know a class by its name, so rename one"
+            )
+        found[kind.__name__] = kind
+        pending += [part for hint in _field_hints(kind) for part in _storable_parts(hint)]
+    module = sys.modules.get(cls.__module__)
+    for value in list(vars(module).values()) if module else ():
+        if isinstance(value, type) and issubclass(value, Event):
+            found.setdefault(value.__name__, value)
+            for part in (part for hint in _field_hints(value) for part in _storable_parts(hint)):
+                found.setdefault(part.__name__, part)
+    return found
+
+
+def _field_hints(kind: type) -> list[Any]:
+    if issubclass(kind, BaseModel):
+        return [field.annotation for field in kind.model_fields.values()]
+    if dataclasses.is_dataclass(kind):
+        return list(typing.get_type_hints(kind).values())
+    return []
+
+
+def _storable_parts(hint: Any) -> list[type]:
+    if typing.get_origin(hint) is None and isinstance(hint, type):
+        named = issubclass(hint, BaseModel | Enum) or dataclasses.is_dataclass(hint)
+        return [hint] if named else []
+    return [part for arg in typing.get_args(hint) for part in _storable_parts(arg)]
+
+
+def _revision(specs: Mapping[str, Any]) -> str:
+    """Hash the graph: step names and event names, not code."""
+    lines = [
+        f"{spec.name}:{','.join(t.__name__ for t in spec.accepts)}>{','.join(t.__name__ for t in spec.returns)}"
+        for spec in specs.values()
+    ]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:12]
