@@ -85,7 +85,9 @@ class Codec:
             items = [self.encode(item, f"{where}[{n}]") for n, item in enumerate(value)]
             return {TAG: type(value).__name__, "v": items if type(value) is tuple else sorted(items, key=to_json)}
         if dataclasses.is_dataclass(value):
-            fields = {f.name: self.encode(getattr(value, f.name), f"{where}.{f.name}") for f in dataclasses.fields(value)}
+            fields = {
+                f.name: self.encode(getattr(value, f.name), f"{where}.{f.name}") for f in dataclasses.fields(value)
+            }
             return {TAG: "data", "t": self._name(type(value), where), "v": fields}
         raise CodecError(f"{where}: a {_called(type(value))} cannot be stored; {_STORABLE}")
 
@@ -96,9 +98,7 @@ class Codec:
         return {TAG: "dict", "v": pairs}
 
     def _encode_model(self, value: BaseModel, where: str) -> Any:
-        fields = {
-            name: self.encode(getattr(value, name), f"{where}.{name}") for name in type(value).model_fields
-        }
+        fields = {name: self.encode(getattr(value, name), f"{where}.{name}") for name in type(value).model_fields}
         written: dict[str, Any] = {TAG: "model", "t": self._name(type(value), where), "v": fields}
         if isinstance(value, DictLikeModel) and value._data:
             written["d"] = self._encode_dict(value._data, where)
@@ -135,7 +135,9 @@ class Codec:
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
-            raise CodecError(f"{where}: stored {plain.get('t')} does not fit its class: {field}: {first['msg']}") from error
+            raise CodecError(
+                f"{where}: stored {plain.get('t')} does not fit its class: {field}: {first['msg']}"
+            ) from error
         except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise CodecError(f"{where}: stored {plain.get(TAG)} cannot be read: {error}") from error
 

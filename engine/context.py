@@ -24,7 +24,6 @@ from engine.model import (
     Definition,
     DictState,
     Emitted,
-    Paused,
     RunState,
     Sent,
     Streamed,
@@ -319,7 +318,9 @@ class StepContext(Context[S]):
                 requirements=dict(requirements or {}),
                 deadline=None if seconds is None else self._live.clock() + seconds,
             )
-            question = InputRequiredEvent(prefix=prompt) if waiter_event is None and prompt is not None else waiter_event
+            question = (
+                InputRequiredEvent(prefix=prompt) if waiter_event is None and prompt is not None else waiter_event
+            )
             raise Pause(wait, question)
         if wait.answer is not None:
             return cast(E, wait.answer)

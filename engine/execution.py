@@ -97,6 +97,8 @@ class Execution:
         self._alarm: asyncio.TimerHandle | None = None
         self._inline = False
         self._interrupted = False
+        self._unsaved = False
+        """A call has ended, or sent something that another call is to start with."""
         self._news: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -111,10 +113,12 @@ class Execution:
             self._take(command)
         if self.state.finished:
             self._stop()
-        if self._inline and self._ready:
-            self._spawn_ready()
-        elif self._news is not None and not self._news.done():
-            self._news.set_result(None)
+        elif self._ready:
+            self._unsaved = True
+            if self._inline:
+                self._spawn_ready()
+            else:
+                self._tell()
 
     def submit(self, tick: Tick) -> None:
         """Apply a tick; from another thread, as soon as the run's loop gets to it."""
@@ -133,6 +137,13 @@ class Execution:
     def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
         """Iterate over what the outlet was given."""
         return self.outlet.stream_events(expose_internal)
+
+    def take_in(self, tick: Tick) -> None:
+        """Apply a tick that is saved already: nothing needs saving before what it calls for."""
+        for command in reduce(self.definition, self.state, tick):
+            self._take(command)
+        if self.state.finished:
+            self._stop()
 
     # --- commands out ----------------------------------------------------------------------
 
@@ -170,10 +181,13 @@ class Execution:
         durable = self.persistence
         while not self.state.finished:
             if durable is not None:
-                await durable.checkpoint()
-            if not self._ready:
-                if durable is not None and not self._active:
+                if not self._ready and not self._active:
                     return
+                if self._unsaved:
+                    self._unsaved = False
+                    await durable.checkpoint()
+                    continue
+            if not self._ready:
                 await self._wait_for_news()
             elif durable is None and len(self._ready) == 1 and not self._active:
                 await self._perform_inline(self._ready.popleft())
@@ -181,8 +195,6 @@ class Execution:
                 self._spawn_ready()
 
     async def _wait_for_news(self) -> None:
-        if self.state.finished or self._ready:
-            return
         self._news = self._loop.create_future()
         try:
             await self._news
@@ -243,7 +255,9 @@ class Execution:
         finally:
             Context._current.reset(token)
             self._active.pop(call_id, None)
+        self._unsaved = True
         self.feed(tick)
+        self._tell()
 
     def _failed(self, call: Call, error: Exception) -> Tick:
         """Ask the step's policy whether the call is tried again. A policy that raises ends the run."""
@@ -266,6 +280,10 @@ class Execution:
         if self._inline and not self._interrupted and self._main is not None and self._main is not current:
             self._interrupted = True
             self._main.cancel()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Let the loop look at the run again."""
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 

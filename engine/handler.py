@@ -24,7 +24,9 @@ _alive: set[asyncio.Task[None]] = set()
 class WorkflowHandler:
     """What ``workflow.run()`` returns. Await it for the result, as often as you like."""
 
-    def __init__(self, program: StepProgram, ctx: Context[Any], state: RunState, slots: asyncio.Semaphore | None) -> None:
+    def __init__(
+        self, program: StepProgram, ctx: Context[Any], state: RunState, slots: asyncio.Semaphore | None
+    ) -> None:
         self._ctx = ctx
         self._unread: deque[Event] = deque()
         self._news: asyncio.Future[None] | None = None

@@ -302,6 +302,14 @@ class CancelRequested:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Unstorable:
+    """The run has come to hold something that cannot be stored, so it cannot go on."""
+
+    at: float
+    error: Exception
+
+
 Tick: TypeAlias = (
     Sent
     | Answered
@@ -318,6 +326,7 @@ Tick: TypeAlias = (
     | Woke
     | Resumed
     | CancelRequested
+    | Unstorable
 )
 
 

@@ -53,6 +53,7 @@ from engine.model import (
     Streamed,
     Tick,
     Timer,
+    Unstorable,
     Wait,
     WakeAt,
     Woke,
@@ -94,13 +95,19 @@ def timers(state: RunState) -> list[Timer]:
         if call.status == "delayed" and call.not_before is not None:
             found.append(Timer(call.not_before, "call", str(call.id)))
         elif call.status == "waiting":
-            found += [_wait_timer(call, wait) for wait in call.waits.values() if wait.open and wait.deadline is not None]
+            found += [
+                _wait_timer(call, wait) for wait in call.waits.values() if wait.open and wait.deadline is not None
+            ]
     return found
 
 
 def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]:
     """Apply one tick to *state* and return what it newly calls for."""
     out: list[Command] = []
+    if isinstance(tick, Unstorable):
+        failure = WorkflowFailedEvent(step_name="", exception=tick.error)
+        _end(state, "failed", failure, out, tick.error)
+        return out
     if state.finished:
         if isinstance(tick, Announced):
             state.announced = True
@@ -354,9 +361,7 @@ def _route(
 
 def _matches(wait: Wait, event: Event) -> bool:
     names = [cls.__name__ for cls in type(event).__mro__] if wait.takes_subclasses else [type(event).__name__]
-    return wait.accepts in names and all(
-        getattr(event, key, None) == value for key, value in wait.requirements.items()
-    )
+    return wait.accepts in names and all(getattr(event, key, None) == value for key, value in wait.requirements.items())
 
 
 def _unhandled(state: RunState, event: Event, step: str | None) -> Publish:
@@ -472,9 +477,7 @@ def _time_out(definition: Definition, state: RunState, out: list[Command]) -> No
     _end(state, "timed_out", WorkflowTimedOutEvent(timeout=timeout, active_steps=active), out, error)
 
 
-def _end(
-    state: RunState, status: RunStatus, event: Event, out: list[Command], error: Exception | None = None
-) -> None:
+def _end(state: RunState, status: RunStatus, event: Event, out: list[Command], error: Exception | None = None) -> None:
     """Close the run. A cancelled one keeps its calls and questions: its snapshot can go on."""
     state.status, state.final, state.error = status, event, error
     state.deadline = None

@@ -101,6 +101,8 @@ class Claim:
     memo: Mapping[str, bytes]
     requester: str = ""
     tenant: str = ""
+    asks: tuple[str, ...] = ()
+    """Ids of the asks it holds, those that are closed first; `RunStore.commit` wants them back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +304,9 @@ class RunStore(Protocol):
 
     async def open_asks(self, run_id: str) -> Sequence[AskRecord]:
         """Return a run's open asks, oldest first."""
+
+    async def asks_for(self, tenant: str, actor: str, limit: int = 100) -> Sequence[AskRecord]:
+        """Return open asks of *tenant* that name *actor*, or, for "", that anybody may answer; oldest first."""
 
     async def state(self, run_id: str) -> Mapping[str, bytes]:
         """Return a run's stored state; empty before its first commit."""

@@ -78,7 +78,9 @@ def read_step(code: Callable[..., Any], options: dict[str, Any], local_names: di
     events = {name: event_types(hints[name]) for name in names if name in hints and event_types(hints[name])}
     where = f"{code.__qualname__}"
     if not events:
-        raise WorkflowValidationError(f"Step signature must have at least one parameter annotated as type Event ({where})")
+        raise WorkflowValidationError(
+            f"Step signature must have at least one parameter annotated as type Event ({where})"
+        )
     if len(events) > 1:
         raise WorkflowValidationError(f"{where}: takes {len(events)} events; annotate one parameter with an Event")
     if "return" not in hints:

@@ -196,7 +196,9 @@ def _dump_call(codec: Codec, call: Call, *, memo: bool) -> dict[str, Any]:
     if call.applied:
         plain["applied"] = call.applied
     if memo and call.memo:
-        plain["memo"] = {key: codec.encode(value, f"once {key!r} of step {call.step}") for key, value in call.memo.items()}
+        plain["memo"] = {
+            key: codec.encode(value, f"once {key!r} of step {call.step}") for key, value in call.memo.items()
+        }
     return plain
 
 

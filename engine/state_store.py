@@ -135,5 +135,3 @@ def _merged(current: S, state: BaseModel) -> S:
     if isinstance(current, type(state)) and not isinstance(state, DictLikeModel):
         return current.model_copy(update=dict(state))
     raise ValueError(f"State must be of type {cls.__name__} or a parent of it, found {type(state).__name__}")
-
-

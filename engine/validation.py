@@ -137,9 +137,7 @@ def _dead_ends(steps: list[StepSpec], skip: frozenset[str]) -> list[str]:
         if not more:
             break
         alive |= more
-    lost = [
-        s.name for s in steps if s.name not in alive and s.returns and "dead_end" not in s.skip_checks | skip
-    ]
+    lost = [s.name for s in steps if s.name not in alive and s.returns and "dead_end" not in s.skip_checks | skip]
     if not lost:
         return []
     return [

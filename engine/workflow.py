@@ -77,7 +77,9 @@ def step(
     def mark(code: F) -> F:
         found = read_step(code, options, local_names)
         if workflow is None and "." not in code.__qualname__.rpartition("<locals>.")[2]:
-            raise WorkflowValidationError(f"To decorate {code.__name__} please pass a workflow class to the @step decorator.")
+            raise WorkflowValidationError(
+                f"To decorate {code.__name__} please pass a workflow class to the @step decorator."
+            )
         code.__step__ = found  # type: ignore[attr-defined]  # read back by `steps_of`
         if workflow is not None:
             workflow.add_step(code)
@@ -178,7 +180,9 @@ class Workflow:
 
     # --- running -----------------------------------------------------------------------------
 
-    def run(self, ctx: Context[Any] | None = None, start_event: StartEvent | None = None, **kwargs: Any) -> WorkflowHandler:
+    def run(
+        self, ctx: Context[Any] | None = None, start_event: StartEvent | None = None, **kwargs: Any
+    ) -> WorkflowHandler:
         """Start a run, or go on with the one in *ctx*, in this process and event loop.
 
         *kwargs* make the start event; ``run_id`` names the run.
@@ -262,7 +266,9 @@ def define(cls: type[Workflow], name: str, timeout: float | None, steps: Mapping
     return Definition(
         name=name,
         steps=specs,
-        types=_registered(cls, [*(t for s in specs.values() for t in (*s.accepts, *s.returns)), state_type, *cls.types]),
+        types=_registered(
+            cls, [*(t for s in specs.values() for t in (*s.accepts, *s.returns)), state_type, *cls.types]
+        ),
         state_type=state_type,
         timeout=timeout,
         revision=_revision(specs),
@@ -306,13 +312,22 @@ def _registered(cls: type, roots: Iterable[type]) -> dict[str, type]:
             )
         found[kind.__name__] = kind
         pending += [part for hint in _field_hints(kind) for part in _storable_parts(hint)]
-    module = sys.modules.get(cls.__module__)
-    for value in list(vars(module).values()) if module else ():
-        if isinstance(value, type) and issubclass(value, Event):
-            found.setdefault(value.__name__, value)
-            for part in (part for hint in _field_hints(value) for part in _storable_parts(hint)):
-                found.setdefault(part.__name__, part)
+    for value in _beside(cls):
+        found.setdefault(value.__name__, value)
+        for part in (part for hint in _field_hints(value) for part in _storable_parts(hint)):
+            found.setdefault(part.__name__, part)
     return found
+
+
+def _beside(cls: type) -> list[type]:
+    """Return what the workflow's module can store: events it sees, and storable classes it defines."""
+    module = sys.modules.get(cls.__module__)
+    seen = [value for value in vars(module).values() if isinstance(value, type)] if module else []
+    return [
+        kind
+        for kind in seen
+        if issubclass(kind, Event) or (kind.__module__ == cls.__module__ and _storable_parts(kind))
+    ]
 
 
 def _field_hints(kind: type) -> list[Any]:

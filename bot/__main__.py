@@ -1,0 +1,149 @@
+"""The command line: ``signoff demo | serve | worker | doctor | manifest``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bot import logs, manifest, settings
+from bot.plugins import PluginError, discover
+
+logger = logging.getLogger("signoff")
+
+FAULT = 2
+"""Exit code for what whoever called us can mend; the message on stderr says how."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code."""
+    args = _parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+    except KeyboardInterrupt:
+        return 130
+    except _faults() as error:
+        print(f"signoff: {error}", file=sys.stderr)
+        return FAULT
+    return code
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """Return the errors that are for people to read, importing no more than has been."""
+    known: list[type[Exception]] = [settings.SettingsError, PluginError]
+    for module, name in (
+        ("bot.app", "SlackRefused"),
+        ("bot.demo", "DemoError"),
+        ("bot.playground.valkey", "ValkeyUnavailable"),
+        ("bot.playground.server", "StateFileError"),
+    ):
+        if module in sys.modules:
+            known.append(getattr(sys.modules[module], name))
+    return (*known, OSError)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="signoff", description="Workflows that stop and wait for a person, in Slack.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="command")
+
+    demo = commands.add_parser("demo", help="try it: a private Redis, a fake Slack in your browser, and the bot")
+    demo.add_argument("--port", type=int, default=8765, help="where the page is served (default: %(default)s)")
+    demo.add_argument("--folder", type=Path, default=Path(".signoff"), help="where it keeps its data (default: %(default)s)")
+    demo.add_argument("--workflows", type=Path, default=_workflows(), help="folder with workflow files (default: %(default)s)")
+    demo.set_defaults(run=_demo)
+
+    serve = commands.add_parser("serve", help="connect to Slack and work on runs")
+    serve.add_argument("--no-worker", action="store_true", help="take requests only; `signoff worker` does the work")
+    serve.set_defaults(run=_serve)
+
+    commands.add_parser("worker", help="work on runs only").set_defaults(run=_worker)
+    commands.add_parser("doctor", help="check settings, workflows, Redis and Slack").set_defaults(run=_doctor)
+
+    told = commands.add_parser("manifest", help="print the manifest of the Slack app")
+    told.add_argument("--request-url", help="public https address of this bot; without it the app uses Socket Mode")
+    told.add_argument("--workflows", type=Path, default=_workflows(), help="folder with workflow files (default: %(default)s)")
+    told.set_defaults(run=_manifest)
+    return parser
+
+
+def _workflows() -> Path:
+    """Return the folder of workflow files: as set, else here, else the ones that came with the package."""
+    if given := os.environ.get("SIGNOFF_WORKFLOWS"):
+        return Path(given)
+    here = Path("workflows")
+    beside = Path(__file__).parent.parent / "workflows"
+    shipped = Path(__file__).parent / "builtin_workflows"
+    return next((folder for folder in (here, beside, shipped) if folder.is_dir()), here)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from bot.demo import demo  # heavy: a playground is no part of serving
+
+    logs.configure("WARNING")
+
+    async def run() -> None:
+        async with demo(args.folder, args.workflows, args.port) as url:
+            print(f"Signoff is ready: {url}", flush=True)
+            await _asked_to_stop()
+            print("stopping; what waits goes on the next time", flush=True)
+
+    asyncio.run(run())
+    return 0
+
+
+def _serve(args: argparse.Namespace) -> int:
+    return _run_app(web=True, worker=not args.no_worker)
+
+
+def _worker(args: argparse.Namespace) -> int:
+    return _run_app(web=False, worker=True)
+
+
+def _run_app(*, web: bool, worker: bool) -> int:
+    from bot.app import App
+
+    chosen = settings.load(**({} if os.environ.get("SIGNOFF_WORKFLOWS") else {"workflows": _workflows()}))
+    logs.configure(chosen.log_level, chosen.log_format, chosen.secrets)
+
+    async def run() -> None:
+        async with App(chosen).running(web=web, worker=worker) as ready:
+            logger.info("ready", extra={"port": ready.port, "commands": " ".join(ready.commands)})
+            await _asked_to_stop()
+            logger.info("stopping")
+
+    asyncio.run(run())
+    return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from bot.doctor import examine
+
+    chosen = settings.load(**({} if os.environ.get("SIGNOFF_WORKFLOWS") else {"workflows": _workflows()}))
+    findings = asyncio.run(examine(chosen))
+    for finding in findings:
+        print(finding)
+    return 0 if all(finding.well for finding in findings) else 1
+
+
+def _manifest(args: argparse.Namespace) -> int:
+    commands = [plugin.command for plugin in discover(args.workflows).values()]
+    print(manifest.to_yaml(manifest.build(commands, request_url=args.request_url)), end="")
+    return 0
+
+
+async def _asked_to_stop() -> None:
+    """Wait for SIGTERM or Ctrl-C."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, asked.set)
+    await asked.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

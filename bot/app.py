@@ -1,0 +1,200 @@
+"""Builds every part of one process from its settings and owns their lifetime."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.answering import Answering
+from bot.aside import Aside
+from bot.fleet import Fleet
+from bot.listeners import Listeners
+from bot.plugins import discover
+from bot.settings import Settings
+from bot.surface import CALL_TIMEOUT_S, SlackSurface
+from bot.verify import Verifier
+from bot.web import application, serving
+from engine.errors import StoreUnavailable
+from engine.redis import RedisRunStore
+from engine.runner import Runner
+
+logger = logging.getLogger(__name__)
+
+
+class SlackRefused(Exception):  # noqa: N818 - reads as what happened
+    """Slack does not accept the token; the message says what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a started process is: where it listens (0: nowhere) and which commands it knows."""
+
+    port: int
+    commands: tuple[str, ...]
+
+
+class App:
+    """The parts of one process, wired. Nothing runs before `running`."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Load the plug-ins and build the parts.
+
+        Raises:
+            PluginError: a workflow file cannot be used; the message names it.
+        """
+        self.settings = settings
+        self.plugins = discover(settings.workflows)
+        url = settings.redis_url.get_secret_value()
+        self.store = RedisRunStore.from_url(url, prefix=settings.key_prefix, lanes=settings.lanes)
+        self.runner = Runner(
+            self.store, [plugin.workflow for plugin in self.plugins.values()], lease_s=settings.lease_s
+        )
+        self.client = AsyncWebClient(
+            token=settings.bot_token.get_secret_value(),
+            base_url=settings.api_base_url,
+            timeout=CALL_TIMEOUT_S,
+            retry_handlers=[],  # a repeated post is a second message: the surface decides what to repeat
+        )
+        self.surface = SlackSurface(self.client, self.runner)
+        self.answering = Answering(self.runner, self.surface.permalink)
+        self.fleet = Fleet(
+            url, self.attend, self.due, name=settings.key_prefix, sweep_s=settings.sweep_s
+        )
+        self.runner.wake = self.fleet.wake
+        self._identity: AuthorizeResult | None = None
+        self._aside = Aside()
+
+    # --- what workers do -------------------------------------------------------------------
+
+    async def attend(self, run_id: str) -> None:
+        """Do what a run has to do and show what it owes."""
+        try:
+            await self.runner.work(run_id)
+            await self.surface.show(run_id)
+        except StoreUnavailable as error:
+            logger.warning("run left for later", extra={"run_id": run_id, "reason": str(error)})
+
+    async def due(self) -> Iterable[str]:
+        """Fire timers, show what is late, and return the runs that have something to do."""
+        try:
+            runs = await self.runner.sweep()
+            await self.surface.catch_up()
+        except StoreUnavailable as error:
+            logger.warning("sweep cut short", extra={"reason": str(error)})
+            return ()
+        return runs
+
+    # --- lifetime --------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def running(self, *, web: bool = True, worker: bool = True) -> AsyncIterator[Ready]:
+        """Run the process's parts while the block runs: the ways in from Slack, and a worker.
+
+        Raises:
+            SlackRefused: the token is not accepted.
+            OSError: the address to listen on is taken.
+        """
+        await self._introduce()
+        try:
+            async with asyncio.TaskGroup() as tasks, self._ways_in(web) as port:
+                fleet = tasks.create_task(self.fleet.serve(worker=worker))
+                try:
+                    yield Ready(port, tuple(self.plugins))
+                finally:
+                    fleet.cancel()
+        finally:
+            await self.store.close()
+
+    @asynccontextmanager
+    async def _ways_in(self, web: bool) -> AsyncIterator[int]:
+        if not web:
+            yield 0
+            return
+        settings = self.settings
+        bolt = self._bolt()
+        secret = settings.signing_secret
+        verifier = Verifier(secret) if secret is not None and not settings.socket_mode else None
+        site = application(bolt, verifier, settings.request_path, self.not_ready)
+        async with self._aside, self._socket(bolt), serving(site, settings.host, settings.port) as port:
+            yield port
+
+    @asynccontextmanager
+    async def _socket(self, bolt: AsyncApp) -> AsyncIterator[None]:
+        """Hold a Socket Mode connection, if the app is set up for it."""
+        token = self.settings.app_token
+        if token is None:
+            yield
+            return
+        handler = AsyncSocketModeHandler(bolt, token.get_secret_value(), web_client=self.client)
+        await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt leaves it untyped
+        try:
+            yield
+        finally:
+            await handler.close_async()  # type: ignore[no-untyped-call]  # Bolt leaves it untyped
+
+    def _bolt(self) -> AsyncApp:
+        async def authorize() -> AuthorizeResult:  # Bolt fills every parameter it sees, so there is none
+            return await self._introduction()
+
+        bolt = AsyncApp(
+            client=self.client,
+            authorize=authorize,
+            process_before_response=True,  # the default answers 200 before the listener has run: a crash loses the event
+            request_verification_enabled=False,  # bot.verify has done it, over the raw bytes
+        )
+        Listeners(
+            self.plugins,
+            self.runner,
+            self.answering,
+            self.surface,
+            self._aside.spawn,
+            thread_replies=self.settings.thread_replies,
+        ).listen(bolt)
+        return bolt
+
+    # --- who we are, and whether all is well ----------------------------------------------------
+
+    async def _introduce(self) -> None:
+        """Learn from Slack who we are, so that no request has to wait for it; later, if Slack is away."""
+        try:
+            await self._introduction()
+        except SlackApiError as error:
+            code = str(error.response.get("error", ""))
+            if error.response.status_code < 500 and code not in ("", "ratelimited"):
+                raise SlackRefused(f"Slack does not accept SLACK_BOT_TOKEN: {code}") from error
+            logger.warning("Slack is busy; trying again when it is needed", extra={"reason": code})
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            logger.warning("Slack cannot be reached; trying again when it is needed", extra={"reason": str(error)})
+
+    async def _introduction(self) -> AuthorizeResult:
+        if self._identity is None:
+            me = await self.client.auth_test()
+            self._identity = AuthorizeResult(
+                enterprise_id=me.get("enterprise_id"),
+                team_id=me.get("team_id"),
+                bot_token=self.settings.bot_token.get_secret_value(),
+                bot_id=me.get("bot_id"),
+                bot_user_id=me.get("user_id"),
+            )
+        return self._identity
+
+    async def not_ready(self) -> str | None:
+        """Return why this process cannot do its work, or None."""
+        if self._identity is None:
+            return "Slack has not been reached yet"
+        try:
+            await self.store.due(1)
+        except StoreUnavailable as error:
+            return str(error)
+        return None
+

@@ -1,0 +1,105 @@
+"""Workers: pydocket brings each wake to one of them, and a sweep finds what no wake was brought for.
+
+Nothing depends on a wake: lost, doubled or late, the truth is in the run store and the sweep
+looks there. A wake carries one string, the run's id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import timedelta
+
+from docket import Docket, Perpetual, Worker
+from redis.exceptions import RedisError
+
+from bot.logs import run_logged
+
+logger = logging.getLogger(__name__)
+
+REDELIVERY = timedelta(seconds=30)
+ADDS_AT_ONCE = 20
+"""pydocket's connection pool raises when hundreds of adds are awaited at once."""
+WAKE_LIMIT_S = 1.0
+RECONNECT_S = 1.0
+SWEEP_BUCKET_S = 10
+"""The sweep wakes a run at most once in this time, however long the queue is."""
+
+
+class Fleet:
+    """This process's place among the workers. While it serves, it can `wake`."""
+
+    def __init__(
+        self,
+        url: str,
+        attend: Callable[[str], Awaitable[None]],
+        due: Callable[[], Awaitable[Iterable[str]]],
+        *,
+        name: str = "signoff",
+        sweep_s: float = 1.0,
+        concurrency: int = 20,
+    ) -> None:
+        """*attend* does what one run needs; *due* does what time brings and returns the runs that need attention."""
+        self._attend = attend
+        self._due = due
+        self._url = url
+        self._name = f"{name}-wakes"
+        self._docket: Docket | None = None
+        self._sweep_every = timedelta(seconds=sweep_s)
+        self._concurrency = concurrency
+        self._adds = asyncio.Semaphore(ADDS_AT_ONCE)
+        self._wake_task = self._make_wake()
+        self._sweep_task = self._make_sweep()
+
+    async def wake(self, run_id: str, key: str | None = None) -> None:
+        """Bring a run to a worker. If that fails the sweep will: what was saved stays saved."""
+        if self._docket is None:
+            logger.warning("wake not sent", extra={"run_id": run_id, "reason": "Redis has not been reached yet"})
+            return
+        try:
+            async with self._adds, asyncio.timeout(WAKE_LIMIT_S):
+                await self._docket.add(self._wake_task, key=key)(run_id)
+        except (RedisError, OSError, TimeoutError) as error:
+            logger.warning("wake not sent", extra={"run_id": run_id, "reason": str(error)})
+
+    async def serve(self, *, worker: bool = True) -> None:
+        """Bring wakes, and as a *worker* work on them, until cancelled. Goes on by itself when Redis comes back."""
+        while True:
+            try:
+                async with Docket(name=self._name, url=self._url) as docket:
+                    docket.register(self._wake_task)
+                    docket.register(self._sweep_task)
+                    self._docket = docket
+                    await (self._work(docket) if worker else asyncio.Event().wait())
+            except (RedisError, OSError) as error:
+                logger.warning("Redis cannot be reached; trying again", extra={"reason": str(error)})
+                await asyncio.sleep(RECONNECT_S)
+            finally:
+                self._docket = None
+
+    async def _work(self, docket: Docket) -> None:
+        async with Worker(
+            docket,
+            concurrency=self._concurrency,
+            redelivery_timeout=REDELIVERY,
+            minimum_check_interval=timedelta(milliseconds=100),
+            scheduling_resolution=min(self._sweep_every, timedelta(milliseconds=250)),
+        ) as worker:
+            await worker.run_forever()
+
+    def _make_wake(self) -> Callable[[str], Awaitable[None]]:
+        async def wake(run_id: str) -> None:
+            with run_logged(run_id):
+                await self._attend(run_id)
+
+        return wake
+
+    def _make_sweep(self) -> Callable[[Perpetual], Awaitable[None]]:
+        async def sweep(perpetual: Perpetual = Perpetual(every=self._sweep_every, automatic=True)) -> None:  # noqa: B008
+            bucket = int(time.time() // SWEEP_BUCKET_S)
+            for run_id in await self._due():
+                await self.wake(run_id, key=f"{run_id}@{bucket}")
+
+        return sweep

@@ -1,0 +1,219 @@
+"""What Slack says, heard: parse, one write to Redis, acknowledge. An acknowledgement means *saved*.
+
+Words to the person who did something are sent afterwards, in the background: the
+acknowledgement does not wait for Slack.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeAlias
+
+from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.response import BoltResponse
+
+from bot import blocks, wording
+from bot.answering import Answering, Told
+from bot.payloads import (
+    ButtonClick,
+    CommandCall,
+    Ignored,
+    ModalSubmit,
+    PayloadError,
+    parse_click,
+    parse_command,
+    parse_modal,
+    parse_reply,
+)
+from bot.plugins import Plugin
+from bot.prompts import question_of
+from bot.surface import SlackSurface
+from bot.triggers import CommandReceived
+from engine.errors import StoreUnavailable
+from engine.runner import Asked, Runner
+from engine.verdicts import Invalid
+
+logger = logging.getLogger(__name__)
+
+Body: TypeAlias = Mapping[str, Any]
+Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
+
+ANYTHING = re.compile(r".*", re.DOTALL)
+EMPTY = BoltResponse(status=200, body="")
+NOT_SAVED = BoltResponse(status=503, body="not saved")
+"""Makes Slack send the event again."""
+
+
+class Listeners:
+    """Every way in from Slack."""
+
+    def __init__(
+        self,
+        plugins: Mapping[str, Plugin],
+        runner: Runner,
+        answering: Answering,
+        surface: SlackSurface,
+        spawn: Spawn,
+        *,
+        thread_replies: bool = True,
+    ) -> None:
+        """*spawn* takes what may go on after the acknowledgement."""
+        self._plugins = plugins
+        self._runner = runner
+        self._answering = answering
+        self._surface = surface
+        self._spawn = spawn
+        self._thread_replies = thread_replies
+
+    def listen(self, app: AsyncApp) -> None:
+        """Hang every listener on the Bolt app; whatever none of them knows is answered politely."""
+        app.command(ANYTHING)(self.on_command)
+        app.action(ANYTHING)(self.on_click)
+        app.view(ANYTHING)(self.on_modal)
+        app.event("message")(self.on_message)
+        for constraint in (app.event, app.view_closed, app.shortcut, app.options):
+            constraint(ANYTHING)(self.on_anything_else)
+
+    async def on_command(self, ack: AsyncAck, body: Body) -> BoltResponse:
+        """Start a run, or say privately why not."""
+        try:
+            call = parse_command(body)
+            return await ack(await self._start(call))
+        except PayloadError as error:
+            return await ack(_unreadable(error))
+        except StoreUnavailable as error:
+            logger.error("run not started", extra={"reason": str(error)})
+            return await ack(wording.ENGLISH.not_recorded)
+
+    async def _start(self, call: CommandCall) -> str:
+        plugin = self._plugins.get(call.command)
+        if plugin is None:
+            known = [known.command for known in self._plugins.values()]
+            return wording.unknown_command(call.command, known)
+        problem = plugin.command.check(call.text)
+        if problem is not None:
+            return wording.bad_text(problem)
+        run_id = await self._runner.start(
+            plugin.workflow,
+            CommandReceived(
+                text=call.text,
+                user_id=call.user_id,
+                channel_id=call.channel_id,
+                team_id=call.team_id,
+                user_name=call.user_name,
+            ),
+            key=call.delivery_id,
+            tenant=call.team_id or call.enterprise_id,
+            requester=call.user_id,
+            address=call.channel_id,
+        )
+        logger.info("run started", extra={"run_id": run_id, "command": call.command, "by": call.user_id})
+        return ""
+
+    async def on_click(self, ack: AsyncAck, body: Body) -> BoltResponse:
+        """Take a button as an answer, or open the modal that it stands for."""
+        try:
+            click = parse_click(body)
+        except PayloadError as error:
+            _unreadable(error)
+            return await ack()
+        try:
+            if not blocks.ACTION.fullmatch(click.action_id):
+                self._tell(click, wording.ENGLISH.unknown)
+                return await ack()
+            asked = await self._answering.look_up(click.token, _team(click))
+            if asked is None or not await self._opens_modal(click, asked):
+                value = "" if click.token is None else click.token.choice
+                self._tell(click, (await self._answering.choose(asked, value, click.user_id, click.delivery_id)).text)
+        except StoreUnavailable as error:
+            logger.error("click not recorded", extra={"reason": str(error)})
+            self._tell(click, wording.ENGLISH.not_recorded)
+        return await ack()
+
+    async def _opens_modal(self, click: ButtonClick, asked: Asked) -> bool:
+        """Open the modal of a choice that wants words, while the question is open."""
+        question = question_of(asked.event)
+        choice = question.choice(click.token.choice) if click.token is not None else None
+        if click.token is None or choice is None or not choice.asks_comment or asked.ask.status != "open":
+            return False
+        view = blocks.feedback_modal(click.token, question, choice)
+        if not await self._surface.open_modal(click.trigger_id, view):
+            self._tell(click, wording.ENGLISH.modal_not_opened)
+        return True
+
+    async def on_modal(self, ack: AsyncAck, body: Body) -> BoltResponse:
+        """Take a modal as an answer; what is wrong with it shows beside its field."""
+        try:
+            sent = parse_modal(body)
+            asked = await self._answering.look_up(sent.token, _team(sent))
+            value = "" if sent.token is None else sent.token.choice
+            told = await self._answering.choose(asked, value, sent.user_id, sent.delivery_id, sent.text(blocks.COMMENT))
+        except PayloadError as error:
+            return await ack(blocks.replaced_by(blocks.notice_modal(_unreadable(error))))
+        except StoreUnavailable as error:
+            logger.error("modal not recorded", extra={"reason": str(error)})
+            return await ack(blocks.field_errors({blocks.COMMENT: wording.ENGLISH.not_recorded}))
+        if told.counts:
+            self._tell_beside(asked, sent, told)
+            return await ack()
+        if isinstance(told.verdict, Invalid) or _wants_words(told):
+            return await ack(blocks.field_errors({blocks.COMMENT: told.text}))
+        return await ack(blocks.replaced_by(blocks.notice_modal(told.text)))
+
+    async def on_message(self, ack: AsyncAck, body: Body) -> BoltResponse:
+        """Take a reply in the thread of a run as an answer to its open question."""
+        try:
+            reply = parse_reply(body)
+            if isinstance(reply, Ignored) or not self._thread_replies:
+                return EMPTY
+            team = reply.team_id or reply.enterprise_id
+            asked = await self._answering.asked_in(team, reply.channel_id, reply.thread_ts)
+            if asked is None:
+                return EMPTY
+            told = await self._answering.reply(asked, reply.text, reply.user_id, reply.delivery_id)
+        except PayloadError as error:
+            _unreadable(error)
+            return EMPTY
+        except StoreUnavailable as error:
+            logger.error("reply not recorded", extra={"reason": str(error)})
+            return NOT_SAVED
+        self._spawn(self._surface.tell(reply.user_id, told.text, channel=reply.channel_id, thread_ts=reply.thread_ts))
+        return EMPTY
+
+    async def on_anything_else(self, ack: AsyncAck) -> BoltResponse:
+        """Acknowledge what nobody waits for."""
+        return await ack()
+
+    def _tell(self, click: ButtonClick, text: str) -> None:
+        self._spawn(
+            self._surface.tell(
+                click.user_id,
+                text,
+                response_url=click.response_url,
+                channel=click.channel_id,
+                thread_ts=click.thread_ts,
+            )
+        )
+
+    def _tell_beside(self, asked: Asked | None, sent: ModalSubmit, told: Told) -> None:
+        """Tell the sender of a modal, beside the question: a modal has no place of its own to answer to."""
+        if asked is None or not asked.ask.messages:
+            return
+        channel, _, ts = asked.ask.messages[0].partition(":")
+        thread_ts = asked.run.thread.partition(":")[2] or ts
+        self._spawn(self._surface.tell(sent.user_id, told.text, channel=channel, thread_ts=thread_ts))
+
+
+def _wants_words(told: Told) -> bool:
+    return getattr(told.verdict, "why", "") == "needs_text"
+
+
+def _team(payload: ButtonClick | ModalSubmit) -> str:
+    return payload.team_id or payload.enterprise_id
+
+
+def _unreadable(error: PayloadError) -> str:
+    logger.warning("payload not readable", extra={"reason": str(error)})
+    return wording.ENGLISH.not_readable

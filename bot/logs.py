@@ -1,0 +1,154 @@
+"""Log lines: one format, the run on each line, no secret and no answer in any. Only this file configures logging."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Literal
+
+_run_id: ContextVar[str] = ContextVar("run_id", default="")
+
+_TOKEN = re.compile(r"\b(?:xox[a-z](?:\.xox[a-z])?|xapp|xwfp)-[\w.-]+")
+_HEADER = re.compile(r"(?i)(['\"]?(?:authorization|x-slack-signature|cookie)['\"]?\s*[:=]\s*)(?:b?['\"])?[^\r\n,'\"]+")
+_NAMED = re.compile(
+    r"(?i)(\b(?:signing_secret|client_secret|access_token|refresh_token|bot_token|app_token|password|passwd|token)"
+    r"['\"]?\s*[:=]\s*)(?:SecretStr\()?(?:b?['\"])?[^\s,'\"&)}]+"
+)
+_PASSWORD = re.compile(r"(\b[a-z+]+://[^\s/:@]*:)[^\s/@]+@")
+HIDDEN = "[hidden]"
+
+# What people wrote is nobody's business but theirs: such extras are named, never shown.
+PRIVATE = frozenset("answer blocks body comment form payload prefix prompt question response text values".split())
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "run_id"}
+# These write whole requests, with answers in them, as low as DEBUG and as high as WARNING. Bolt also names a
+# logger after the main file, so we go by where the line was written.
+_TALKATIVE = re.compile(r"[/\\](?:slack_bolt|slack_sdk)[/\\]")
+_QUIET = ("aiohttp.access", "asyncio", "docket", "redis", "slack_bolt", "slack_sdk")
+
+
+@contextmanager
+def run_logged(run_id: str) -> Iterator[None]:
+    """Put *run_id* on every line logged inside, in this task and those it starts."""
+    token = _run_id.set(run_id)
+    try:
+        yield
+    finally:
+        _run_id.reset(token)
+
+
+def configure(level: str = "INFO", log_format: Literal["text", "json"] = "text", secrets: Iterable[str] = ()) -> None:
+    """Send every log line of the process to stderr, in one format. Call it once, at the start.
+
+    *secrets* are values never to be shown, besides what looks like a token.
+    """
+    handler = logging.StreamHandler()
+    handler.addFilter(_of_our_concern)
+    handler.addFilter(_with_run)
+    handler.setFormatter(JsonLines(secrets) if log_format == "json" else TextLines(secrets))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+
+
+class _Redacting(logging.Formatter):
+    """A formatter whose lines went through `redact`."""
+
+    converter = staticmethod(time.gmtime)
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        super().__init__(datefmt="%Y-%m-%dT%H:%M:%S")
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= 6)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(self.line(record), self._secrets)
+
+    def line(self, record: logging.LogRecord) -> str:
+        raise NotImplementedError
+
+    def when(self, record: logging.LogRecord) -> str:
+        return f"{self.formatTime(record, self.datefmt)}.{int(record.msecs):03d}Z"
+
+    def trace(self, record: logging.LogRecord) -> str:
+        return self.formatException(record.exc_info) if record.exc_info else ""
+
+
+class JsonLines(_Redacting):
+    """One JSON object a line, for machines."""
+
+    def line(self, record: logging.LogRecord) -> str:
+        entry: dict[str, Any] = {
+            "at": self.when(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if run_id := _run_of(record):
+            entry["run_id"] = run_id
+        entry |= {name: value for name, value in extras(record).items() if name not in entry}
+        if trace := self.trace(record):
+            entry["error"] = trace
+        # redacted piece by piece: what hides a secret must not eat the quotes around it
+        hidden = {name: _redacted(value, self._secrets) for name, value in entry.items()}
+        return json.dumps(hidden, ensure_ascii=True, default=lambda value: redact(str(value), self._secrets))
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self.line(record)
+
+
+class TextLines(_Redacting):
+    """One readable line, extras behind it as ``name=value``; a traceback below."""
+
+    def line(self, record: logging.LogRecord) -> str:
+        run_id = _run_of(record)
+        shown = {"run_id": run_id, **extras(record)} if run_id else extras(record)
+        parts = [self.when(record), f"{record.levelname:<7}", record.name, _one_line(record.getMessage())]
+        parts += [f"{name}={_one_line(str(value))}" for name, value in shown.items()]
+        return "\n".join(filter(None, [" ".join(parts), self.trace(record)]))
+
+
+def extras(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what a line was given in ``extra``, without what people wrote."""
+    given = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    return {name: HIDDEN if name in PRIVATE else value for name, value in given.items()}
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return *text* without tokens, signatures, passwords and the given *secrets*."""
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+    text = _TOKEN.sub(HIDDEN, text)
+    for pattern in (_HEADER, _NAMED):
+        text = pattern.sub(lambda match: f"{match[1]}{HIDDEN}", text)
+    return _PASSWORD.sub(lambda match: f"{match[1]}{HIDDEN}@", text)
+
+
+def _redacted(value: Any, secrets: tuple[str, ...]) -> Any:
+    if isinstance(value, str):
+        return redact(value, secrets)
+    if isinstance(value, int | float | None):
+        return value
+    return redact(str(value), secrets)
+
+
+def _run_of(record: logging.LogRecord) -> str:
+    return str(getattr(record, "run_id", ""))
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\r", "\\r").replace("\n", "\\n")
+
+
+def _with_run(record: logging.LogRecord) -> bool:
+    if not getattr(record, "run_id", ""):
+        record.run_id = _run_id.get()
+    return True
+
+
+def _of_our_concern(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR or _TALKATIVE.search(record.pathname) is None

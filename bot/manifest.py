@@ -1,0 +1,114 @@
+"""The manifest of the Slack app: what Slack must be told for the commands found.
+
+``manifest.yml`` in the repository is the output for the workflows that come with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bot.triggers import SlashCommand
+
+NAME = "Signoff"
+DESCRIPTION = "Asks people for a decision and goes on with their answer"
+COLOUR = "#1f5f4a"
+COMMANDS = 50  # in Slack's manifest schema
+
+# Why each scope is there; a method that is not named needs none.
+SCOPES: Mapping[str, tuple[str, ...]] = {
+    "slash commands": ("commands",),
+    "chat.delete": ("chat:write",),
+    "chat.postEphemeral": ("chat:write",),
+    "chat.postMessage": ("chat:write",),
+    "chat.update": ("chat:write",),
+    "conversations.open": ("im:write",),
+    "files.completeUploadExternal": ("files:write",),
+    "files.getUploadURLExternal": ("files:write",),
+}
+# With these the bot hears replies in threads, and finds what an interrupted attempt has posted.
+_READS = ("channels:history", "groups:history", "im:history", "mpim:history")
+HISTORY: Mapping[str, tuple[str, ...]] = {"conversations.history": _READS, "conversations.replies": _READS}
+MESSAGE_EVENTS = ("message.channels", "message.groups", "message.im", "message.mpim")
+
+
+def build(
+    commands: Sequence[SlashCommand], *, request_url: str | None = None, thread_replies: bool = True, name: str = NAME
+) -> dict[str, Any]:
+    """Return the manifest. Without a *request_url* the app connects through Socket Mode.
+
+    Raises:
+        ValueError: Slack would not take it.
+    """
+    if len(commands) > COMMANDS:
+        raise ValueError(f"{len(commands)} commands; a Slack app may have {COMMANDS}")
+    if request_url is not None and not request_url.startswith("https://"):
+        raise ValueError(f"request address {request_url!r}: Slack reaches https addresses only")
+    methods = {**SCOPES, **HISTORY} if thread_replies else SCOPES
+    settings: dict[str, Any] = {
+        "interactivity": _reached({"is_enabled": True}, request_url),
+        "org_deploy_enabled": False,
+        "socket_mode_enabled": request_url is None,
+        "token_rotation_enabled": False,
+    }
+    if thread_replies:
+        settings["event_subscriptions"] = _reached({"bot_events": list(MESSAGE_EVENTS)}, request_url)
+    features: dict[str, Any] = {
+        "app_home": {
+            "home_tab_enabled": False,
+            "messages_tab_enabled": True,
+            "messages_tab_read_only_enabled": False,
+        },
+        "bot_user": {"display_name": name, "always_online": True},
+    }
+    if commands:
+        ordered = sorted(commands, key=lambda command: command.command)
+        features["slash_commands"] = [_command(command, request_url) for command in ordered]
+    return {
+        "display_information": {"name": name, "description": DESCRIPTION, "background_color": COLOUR},
+        "features": features,
+        "oauth_config": {"scopes": {"bot": sorted({scope for scopes in methods.values() for scope in scopes})}},
+        "settings": settings,
+    }
+
+
+def to_yaml(manifest: Mapping[str, Any]) -> str:
+    """Return the manifest as YAML, always the same for the same manifest. Texts are quoted as in JSON."""
+    return "\n".join(_yaml(manifest, "")) + "\n"
+
+
+def _command(command: SlashCommand, request_url: str | None) -> dict[str, Any]:
+    entry: dict[str, Any] = {"command": command.command}
+    if request_url is not None:
+        entry["url"] = request_url
+    entry["description"] = command.summary
+    if command.usage:
+        entry["usage_hint"] = command.usage
+    entry["should_escape"] = False
+    return entry
+
+
+def _reached(settings: dict[str, Any], request_url: str | None) -> dict[str, Any]:
+    return settings if request_url is None else {**settings, "request_url": request_url}
+
+
+def _yaml(value: Mapping[str, Any], indent: str) -> list[str]:
+    lines: list[str] = []
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            lines += [f"{indent}{key}:", *_yaml(item, f"{indent}  ")]
+        elif isinstance(item, list):
+            lines.append(f"{indent}{key}:")
+            for entry in item:
+                block = (
+                    _yaml(entry, f"{indent}    ") if isinstance(entry, Mapping) else [f"{indent}    {_scalar(entry)}"]
+                )
+                lines += [f"{indent}  - {block[0].lstrip()}", *block[1:]]
+        else:
+            lines.append(f"{indent}{key}: {_scalar(item)}")
+    return lines
+
+
+def _scalar(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=True)

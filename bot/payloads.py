@@ -1,0 +1,386 @@
+"""Slack's JSON, read into our own types; nothing in it is taken on trust.
+
+Whatever arrives, a parser returns its type or raises `PayloadError`, which names what is
+missing. A `delivery_id` is the same for the same delivery sent twice, and different for
+two things a person did.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from bot.prompts import AskToken
+
+__all__ = [
+    "AskToken",
+    "ButtonClick",
+    "CommandCall",
+    "FieldValue",
+    "Ignored",
+    "ModalSubmit",
+    "PayloadError",
+    "ThreadReply",
+    "parse_click",
+    "parse_command",
+    "parse_modal",
+    "parse_reply",
+    "thread_link",
+    "unescape",
+]
+
+ID = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
+_SEPARATOR = "\x1f"
+_HUMAN_SUBTYPES = ("", "thread_broadcast", "file_share")
+
+
+class PayloadError(ValueError):
+    """Slack sent something we cannot read; the message names what is missing or odd."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandCall:
+    """Somebody typed a slash command."""
+
+    command: str
+    text: str
+    user_id: str
+    user_name: str
+    channel_id: str
+    channel_name: str
+    team_id: str
+    enterprise_id: str
+    trigger_id: str
+    response_url: str
+    delivery_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonClick:
+    """Somebody pressed a button. In App Home and modals there is no channel and no message: both are ""."""
+
+    action_id: str
+    token: AskToken | None
+    user_id: str
+    user_name: str
+    channel_id: str
+    message_ts: str
+    thread_ts: str
+    view_id: str
+    team_id: str
+    enterprise_id: str
+    trigger_id: str
+    response_url: str
+    delivery_id: str
+
+
+FieldValue: TypeAlias = str | tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModalSubmit:
+    """Somebody sent a modal. *values* is by block id; a field left empty is None."""
+
+    callback_id: str
+    token: AskToken | None
+    values: Mapping[str, FieldValue]
+    user_id: str
+    user_name: str
+    view_id: str
+    view_hash: str
+    team_id: str
+    enterprise_id: str
+    trigger_id: str
+    delivery_id: str
+
+    def text(self, block_id: str) -> str:
+        """Return what was typed into one field, "" if nothing."""
+        value = self.values.get(block_id)
+        return value if isinstance(value, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadReply:
+    """A person wrote *text* in the thread below *thread_ts*."""
+
+    text: str
+    user_id: str
+    channel_id: str
+    channel_type: str
+    thread_ts: str
+    message_ts: str
+    team_id: str
+    enterprise_id: str
+    event_id: str
+    delivery_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A message that is nobody's answer, and why."""
+
+    reason: str
+
+
+def parse_command(body: object) -> CommandCall:
+    """Read a slash command.
+
+    Raises:
+        PayloadError: something that must be there is not.
+    """
+    read = _Reader("slash command", body)
+    command = read.text("command")
+    if not command.startswith("/"):
+        raise PayloadError("slash command: command is missing")
+    user_id, channel_id = read.id("user_id"), read.id("channel_id")
+    team_id, enterprise_id = read.id("team_id", ""), read.id("enterprise_id", "")
+    read.needs_owner(team_id, enterprise_id)
+    text, trigger_id = unescape(read.text("text")).strip(), read.text("trigger_id")
+    response_url = read.text("response_url")
+    return CommandCall(
+        command=command,
+        text=text,
+        user_id=user_id,
+        user_name=read.text("user_name"),
+        channel_id=channel_id,
+        channel_name=read.text("channel_name"),
+        team_id=team_id,
+        enterprise_id=enterprise_id,
+        trigger_id=trigger_id,
+        response_url=response_url,
+        delivery_id=_digest("command", team_id, user_id, channel_id, command, text, trigger_id, response_url),
+    )
+
+
+def parse_click(body: object) -> ButtonClick:
+    """Read a ``block_actions`` payload; of several actions the first counts.
+
+    Raises:
+        PayloadError: something that must be there is not, or ``actions`` is empty.
+    """
+    read = _Reader("block_actions", body)
+    actions = read.array("actions")
+    if not actions:
+        raise PayloadError("block_actions: actions is empty")
+    action = _Reader("block_actions: actions[0]", actions[0])
+    user, container, message = read.part("user"), read.part("container"), read.part("message")
+    team_id, enterprise_id = _owner(read, user)
+    user_id, action_id = user.id("id"), action.text("action_id")
+    channel_id = read.part("channel").id("id", "") or container.id("channel_id", "")
+    message_ts = container.id("message_ts", "") or message.id("ts", "")
+    trigger_id = read.text("trigger_id")
+    if not action_id:
+        raise PayloadError("block_actions: actions[0].action_id is missing")
+    return ButtonClick(
+        action_id=action_id,
+        token=AskToken.decode(action.raw("value")),
+        user_id=user_id,
+        user_name=user.text("username") or user.text("name"),
+        channel_id=channel_id,
+        message_ts=message_ts,
+        thread_ts=container.id("thread_ts", "") or message.id("thread_ts", ""),
+        view_id=container.id("view_id", ""),
+        team_id=team_id,
+        enterprise_id=enterprise_id,
+        trigger_id=trigger_id,
+        response_url=read.text("response_url"),
+        delivery_id=_digest(
+            *("click", team_id, user_id, channel_id, message_ts, action_id, action.text("value")),
+            *(action.text("action_ts"), trigger_id),
+        ),
+    )
+
+
+def parse_modal(body: object) -> ModalSubmit:
+    """Read a ``view_submission`` payload.
+
+    Raises:
+        PayloadError: something that must be there is not.
+    """
+    read = _Reader("view_submission", body)
+    user = read.part("user")
+    team_id, enterprise_id = _owner(read, user)
+    user_id = user.id("id")
+    view = read.part("view")
+    if view.empty:
+        raise PayloadError("view_submission: view is missing")
+    callback_id, view_id, view_hash = view.text("callback_id"), view.id("id", ""), view.text("hash")
+    values = _form_values(view.part("state").part("values"))
+    trigger_id = read.text("trigger_id")
+    return ModalSubmit(
+        callback_id=callback_id,
+        token=AskToken.decode(view.raw("private_metadata")),
+        values=values,
+        user_id=user_id,
+        user_name=user.text("username") or user.text("name"),
+        view_id=view_id,
+        view_hash=view_hash,
+        team_id=team_id,
+        enterprise_id=enterprise_id,
+        trigger_id=trigger_id,
+        delivery_id=_digest("modal", team_id, user_id, view_id, view_hash, trigger_id, repr(sorted(values.items()))),
+    )
+
+
+def parse_reply(body: object) -> ThreadReply | Ignored:
+    """Read a message event: a person's reply in a thread, or why it is none.
+
+    The delivery is known by channel and time of the message, which are the same however often
+    and in whatever envelope Slack sends it.
+
+    Raises:
+        PayloadError: something that must be there is not.
+    """
+    read = _Reader("event", body)
+    event = read.part("event")
+    if event.text("type") != "message":
+        return Ignored("not a message")
+    subtype = event.text("subtype")
+    if subtype not in _HUMAN_SUBTYPES:
+        return Ignored(f"subtype {subtype[:40]}")
+    if event.raw("bot_id") or event.raw("bot_profile") or event.text("user") in ("", "USLACKBOT"):
+        return Ignored("not written by a person")
+    thread_ts, message_ts = event.id("thread_ts", ""), event.id("ts")
+    if not thread_ts or thread_ts == message_ts:
+        return Ignored("not in a thread")
+    text = unescape(event.text("text")).strip()
+    if not text:
+        return Ignored("no text")
+    user_id, channel_id = event.id("user"), event.id("channel")
+    team_id = read.id("team_id", "") or event.id("team", "")
+    enterprise_id = read.id("enterprise_id", "")
+    read.needs_owner(team_id, enterprise_id)
+    return ThreadReply(
+        text=text,
+        user_id=user_id,
+        channel_id=channel_id,
+        channel_type=event.text("channel_type"),
+        thread_ts=thread_ts,
+        message_ts=message_ts,
+        team_id=team_id,
+        enterprise_id=enterprise_id,
+        event_id=read.text("event_id"),
+        delivery_id=_digest("reply", team_id, channel_id, message_ts),
+    )
+
+
+def thread_link(team_id: str, channel_id: str, ts: str) -> str:
+    """Return the name under which a thread is remembered."""
+    return f"{team_id}:{channel_id}:{ts}"
+
+
+def unescape(text: str) -> str:
+    """Undo Slack's escaping of ``&``, ``<`` and ``>``."""
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+class _Reader:
+    """One JSON object, read by key; *where* is how errors call it."""
+
+    __slots__ = ("_given", "_where")
+
+    def __init__(self, where: str, given: object) -> None:
+        if given is not None and not isinstance(given, Mapping):
+            raise PayloadError(f"{where}: is {_kind(given)}; an object was expected")
+        self._where = where
+        self._given: Mapping[object, object] = {} if given is None else given
+
+    @property
+    def empty(self) -> bool:
+        return not self._given
+
+    def raw(self, key: str) -> object:
+        return self._given.get(key)
+
+    def text(self, key: str) -> str:
+        """A string, without lone surrogates (no database takes them); "" if there is none."""
+        value = self._given.get(key)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            raise PayloadError(f"{self._where}: {key} is {_kind(value)}; text was expected")
+        return _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)
+
+    def id(self, key: str, default: str | None = None) -> str:
+        """An identifier; required unless there is a *default*."""
+        value = self.text(key)
+        if not value:
+            if default is None:
+                raise PayloadError(f"{self._where}: {key} is missing")
+            return default
+        if ID.fullmatch(value) is None:
+            raise PayloadError(f"{self._where}: {key} is not an identifier")
+        return value
+
+    def array(self, key: str) -> list[object]:
+        value = self._given.get(key)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise PayloadError(f"{self._where}: {key} is {_kind(value)}; a list was expected")
+        return value
+
+    def part(self, key: str) -> _Reader:
+        """The object under *key*; an empty one if there is none."""
+        return _Reader(f"{self._where}: {key}", self._given.get(key))
+
+    def pairs(self) -> list[tuple[str, object]]:
+        return [(key, value) for key, value in self._given.items() if isinstance(key, str)]
+
+    def needs_owner(self, team_id: str, enterprise_id: str) -> None:
+        if not team_id and not enterprise_id:
+            raise PayloadError(f"{self._where}: team is missing")
+
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _kind(value: object) -> str:
+    return "null" if value is None else f"a {type(value).__name__}"
+
+
+def _owner(read: _Reader, user: _Reader) -> tuple[str, str]:
+    """Return team and enterprise; in an org-wide installation ``team`` may be null."""
+    team_id = read.part("team").id("id", "") or user.id("team_id", "")
+    enterprise_id = read.part("enterprise").id("id", "")
+    read.needs_owner(team_id, enterprise_id)
+    return team_id, enterprise_id
+
+
+def _form_values(state: _Reader) -> dict[str, FieldValue]:
+    """Return one value per input block, whatever kind of element it holds."""
+    values: dict[str, FieldValue] = {}
+    for block_id, elements in state.pairs():
+        for _, element in _Reader(f"view_submission: {block_id[:40]}", elements).pairs():
+            values[_LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", block_id)] = _field_value(
+                _Reader("view_submission: state", element)
+            )
+    return values
+
+
+def _field_value(element: _Reader) -> FieldValue:
+    for key, value in element.pairs():
+        if key == "type" or value is None:
+            continue
+        if isinstance(value, str):
+            return element.text(key)
+        if isinstance(value, Mapping):
+            return _Reader("view_submission: state", value).text("value")
+        if isinstance(value, list):
+            return tuple(_chosen(item) for item in value)
+        if isinstance(value, int):
+            return str(value)
+    return None
+
+
+def _chosen(item: object) -> str:
+    if isinstance(item, str):
+        return _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", item)
+    return _Reader("view_submission: state", item).text("value")
+
+
+def _digest(*parts: str) -> str:
+    return f"{parts[0]}:{hashlib.sha256(_SEPARATOR.join(parts).encode(errors='replace')).hexdigest()[:32]}"

@@ -1,0 +1,500 @@
+"""What a workflow asks people, and how their words become an answer.
+
+`Prompt` is what an author writes, `Question` is the same for whoever shows it: any
+`InputRequiredEvent` becomes one, also the plain ones whose text ends in ``(yes/no)``.
+`respond` and `read_reply` turn a click, a modal or a thread reply into one `Reply`.
+Nothing here knows how a question looks in Slack.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from engine.events import InputRequiredEvent
+
+Style: TypeAlias = Literal["primary", "danger"]
+Meaning: TypeAlias = Literal["yes", "no"]
+
+CHOICES = 10
+VALUE_CHARS = 75
+ID = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
+TOKEN_CHARS = 2000  # of a button's value: docs.slack.dev/reference/block-kit/block-elements/button-element
+_SEPARATOR = "\x1f"
+_MENTIONED = re.compile(r"<(?:@|!subteam\^)([UWS][A-Z0-9]+)(?:\|[^>]*)?>")
+_PERSON = re.compile(r"[UWS][A-Z0-9]+")
+
+YES = {"yes please", "go ahead", "ship it", "i approve", "looks good", "looks good to me"}.union(
+    "y yes yep yeah sure ok okay go approve approved accept accepted agree agreed lgtm".split(),
+    ":+1: :thumbsup: :white_check_mark: :heavy_check_mark: :ballot_box_with_check: :ok_hand:".split(),
+    "\N{THUMBS UP SIGN}\N{WHITE HEAVY CHECK MARK}\N{HEAVY CHECK MARK}\N{OK HAND SIGN}",
+)
+NO = {"no thanks", "do not", "don't", "i reject"}.union(
+    "n no nope reject rejected deny denied decline declined refuse refused disapprove disapproved veto".split(),
+    ":-1: :thumbsdown: :x: :no_entry: :no_entry_sign:".split(),
+    "\N{THUMBS DOWN SIGN}\N{CROSS MARK}\N{NO ENTRY}",
+)
+FREE_TEXT = {"feedback", "comment", "comments", "text", "other"}
+# A red button may mean "no, keep things as they are" or "yes, destroy it". Never guess the first for these.
+DESTRUCTIVE = set("delete remove destroy drop wipe purge erase terminate kill revoke disable".split())
+
+
+class Choice(BaseModel):
+    """One way to answer. *value* is what the workflow gets as ``ev.response``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    value: str = Field(min_length=1, max_length=VALUE_CHARS)
+    label: str | None = Field(default=None, min_length=1)
+    style: Style | None = None
+    confirm: str | None = Field(default=None, min_length=1)
+    """Asked again before it counts; such a choice is made by its button, never by a reply."""
+    asks_comment: bool = False
+    """Choosing it opens a text field first; the text arrives as ``ev.comment``."""
+    means: Meaning | None = None
+    """What a reply of "yes" or "no" stands for, where the words themselves do not say it."""
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            value: str,
+            label: str | None = None,
+            style: Style | None = None,
+            confirm: str | None = None,
+            asks_comment: bool = False,
+            means: Meaning | None = None,
+        ) -> None: ...
+
+    else:
+
+        def __init__(self, *args: Any, **given: Any) -> None:
+            super().__init__(**dict(zip(type(self).model_fields, args, strict=False)), **given)
+
+    @field_validator("value")
+    @classmethod
+    def _is_plain(cls, value: str) -> str:
+        if value != value.strip() or not value.isprintable():
+            raise ValueError(f"choice value {value!r}: leave out blanks at its ends and characters that do not show")
+        return value
+
+    @property
+    def shown(self) -> str:
+        """The words on the button."""
+        return self.label or _label(self.value)
+
+
+class Escalation(BaseModel):
+    """Whom to ask too when *after* seconds have passed unanswered."""
+
+    after: float = Field(gt=0, allow_inf_nan=False)
+    to: list[str] = Field(min_length=1)
+
+
+class Prompt(InputRequiredEvent):
+    """A question with buttons; the run waits until it is answered. All but *prefix* is optional."""
+
+    prefix: str
+    """The question, in Markdown. Put what people typed through `literal`."""
+    choices: list[Choice] = Field(default_factory=list, max_length=CHOICES)
+    takes_text: str | None = None
+    """The choice that any other words in the thread stand for, as ``"feedback"``."""
+    form: type[BaseModel] | None = None
+    editable: str | None = None
+    """A text that may be changed before it is approved."""
+    version: int | None = None
+    """Which version of a draft this is, shown to people."""
+    details: str | None = None
+    approvers: list[str] = Field(default_factory=list)
+    """Slack ids of people or user groups who may answer; empty: anybody who sees it."""
+    quorum: int = Field(default=1, ge=1)
+    four_eyes: bool = False
+    """Whoever started the run may not decide."""
+    timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Seconds until the question expires."""
+    on_timeout: str = "expire"
+    """``"expire"``, ``"fail"``, or the response that silence stands for."""
+    remind: list[float] = Field(default_factory=list)
+    """Seconds after which people are reminded."""
+    escalate: list[Escalation] = Field(default_factory=list)
+    where: str | None = None
+    """``"channel"``, ``"thread"``, or a person's id; None: where the command was typed."""
+
+    @field_validator("choices", mode="before")
+    @classmethod
+    def _from_words(cls, given: Any) -> Any:
+        if isinstance(given, Sequence) and not isinstance(given, str | bytes):
+            return [Choice(item) if isinstance(item, str) else item for item in given]
+        return given
+
+    @field_validator("approvers", mode="before")
+    @classmethod
+    def _from_mentions(cls, given: Any) -> Any:
+        if not isinstance(given, Sequence) or isinstance(given, str | bytes):
+            return given
+        people = [_MENTIONED.sub(r"\1", str(item)).lstrip("@") for item in given]
+        for person in people:
+            if _PERSON.fullmatch(person) is None:
+                raise ValueError(f"approver {person!r}: give a Slack id of a person or user group, as U012AB3CD")
+        return list(dict.fromkeys(people))
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Prompt:
+        values = [choice.value.casefold() for choice in self.choices]
+        if twice := {value for value in values if values.count(value) > 1}:
+            raise ValueError(f"choices: {', '.join(sorted(twice))} is there twice; give each a value of its own")
+        if 0 < len(self.approvers) < self.quorum and all(person[0] != "S" for person in self.approvers):
+            raise ValueError(f"quorum is {self.quorum} but only {len(self.approvers)} may answer")
+        return self
+
+    @property
+    def options(self) -> list[str]:
+        """The responses the engine is to accept; empty when any text is one."""
+        return [] if question_of(self).text_is_response else [choice.value for choice in question_of(self).choices]
+
+    @property
+    def allowed(self) -> list[str]:
+        """`approvers`, by the engine's name."""
+        return self.approvers
+
+    @property
+    def self_approval(self) -> bool:
+        """The opposite of `four_eyes`, by the engine's name."""
+        return not self.four_eyes
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be shown, and how answers to it are to be read."""
+
+    text: str
+    choices: tuple[Choice, ...]
+    takes_text: str | None = None
+    """Value of the choice that any other text stands for."""
+    text_is_response: bool = False
+    """That text itself is the response, as a plain event's reader expects; else it is a comment."""
+    yes: str | None = None
+    """Value of the choice that "yes" stands for, if there is just one."""
+    no: str | None = None
+    approvers: tuple[str, ...] = ()
+    quorum: int = 1
+    four_eyes: bool = False
+    details: str = ""
+    editable: str | None = None
+    form: type[BaseModel] | None = None
+    version: int | None = None
+
+    def choice(self, value: str) -> Choice | None:
+        """Return the choice of this value, or None: what comes back from Slack is not trusted."""
+        return next((choice for choice in self.choices if choice.value == value), None)
+
+    def needs_text(self, choice: Choice) -> bool:
+        """Whether the choice is nothing without words."""
+        return choice.value == self.takes_text
+
+    def is_final(self, value: str) -> bool:
+        """Whether one such answer decides whatever the quorum, as a rejection does."""
+        return value == self.no
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Label by value."""
+        return {choice.value: choice.shown for choice in self.choices}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, ready to be sent. *response* is what the workflow gets, *choice* what was decided."""
+
+    choice: str
+    response: str
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """No answer yet, and why; the person is asked back privately.
+
+    ``words``: it maps to nothing. ``needs_text``: the choice wants words. ``confirm``: only the
+    button will do. ``unknown``: there is no such choice.
+    """
+
+    why: Literal["words", "needs_text", "confirm", "unknown"]
+
+
+def question_of(event: InputRequiredEvent) -> Question:
+    """Return what to show for any question an author may ask."""
+    text = _text_of(event)
+    given = _choices_of(event)
+    takes_text = getattr(event, "takes_text", None) if isinstance(event, Prompt) else None
+    text_is_response = False
+    if not given:
+        text, words, free = _closing_list(text)
+        given = tuple(Choice(word) for word in words)
+        if takes_text is None and free:
+            takes_text, text_is_response = free, not isinstance(event, Prompt)
+    if not given and takes_text is None:
+        takes_text, text_is_response = "answer", True
+    choices = _styled(_with_free_text(given, takes_text))
+    yes, no = _polarity(choices)
+    return Question(
+        text=text,
+        choices=choices,
+        takes_text=takes_text,
+        text_is_response=text_is_response,
+        yes=yes,
+        no=no,
+        approvers=_words(getattr(event, "allowed", None)),
+        quorum=_count(getattr(event, "quorum", None)) or 1,
+        four_eyes=getattr(event, "self_approval", True) is False,
+        details=_string(getattr(event, "details", None)),
+        editable=_string(getattr(event, "editable", None)) or None,
+        version=_count(getattr(event, "version", None)),
+        form=form if isinstance(form := getattr(event, "form", None), type) and issubclass(form, BaseModel) else None,
+    )
+
+
+def respond(question: Question, value: str, comment: str = "") -> Reply | NotUnderstood:
+    """Answer with the choice *value*, as a button or a modal does."""
+    choice = question.choice(value)
+    if choice is None:
+        return NotUnderstood("unknown")
+    comment = comment.strip()
+    if question.needs_text(choice):
+        if not comment:
+            return NotUnderstood("needs_text")
+        return Reply(value, comment if question.text_is_response else value, comment)
+    return Reply(value, value, comment)
+
+
+def read_reply(question: Question, text: str) -> Reply | NotUnderstood:
+    """Read what somebody wrote below the question.
+
+    Words for a choice, its label or value, "yes" and "no" and their like become that choice;
+    other text is feedback where the question takes any, and else is not understood.
+    """
+    said = _LEADING_MENTION.sub("", text).strip()
+    if not said:
+        return NotUnderstood("words")
+    value = _named(question, _plain_words(said))
+    if value is not None:
+        choice = question.choice(value)
+        if choice is not None and choice.confirm is not None:
+            return NotUnderstood("confirm")
+        return respond(question, value)
+    if (reasoned := _rejected_because(question, said)) is not None:
+        return reasoned
+    if question.takes_text is not None:
+        return respond(question, question.takes_text, said)
+    return NotUnderstood("words")
+
+
+_ESCAPED = re.compile(r"[\\*_~`]|^\s*[#+>-]", re.MULTILINE)
+
+
+def literal(text: str) -> str:
+    """Return *text* so that a Markdown prefix shows it character by character.
+
+    For what people typed: ``f"Write about {literal(ev.text)}?"``. Not for use inside backticks.
+    """
+    return _ESCAPED.sub(lambda match: f"{match[0][:-1]}\\{match[0][-1]}", text)
+
+
+@dataclass(frozen=True, slots=True)
+class AskToken:
+    """Which question, in which revision, a button or modal belongs to, and the choice it stands for.
+
+    It is opaque to Slack but no secret and no proof: whoever decodes one looks everything up.
+    """
+
+    run_id: str
+    ask_id: str
+    revision: int
+    choice: str = ""
+
+    def encode(self) -> str:
+        """Return it as letters, digits, ``-`` and ``_``, at most 2,000 of them."""
+        parts = (self.run_id, self.ask_id, str(self.revision), self.choice)
+        if any(_SEPARATOR in part for part in parts):
+            raise ValueError(f"{self!r}: no part may hold U+001F")
+        token = base64.urlsafe_b64encode(_SEPARATOR.join(parts).encode()).decode().rstrip("=")
+        if len(token) > TOKEN_CHARS:
+            raise ValueError(f"token of {len(token)} characters; Slack takes {TOKEN_CHARS}")
+        return token
+
+    @classmethod
+    def decode(cls, token: object) -> AskToken | None:
+        """Return what was encoded, or None for anything we never wrote."""
+        if not isinstance(token, str) or len(token) > TOKEN_CHARS:
+            return None
+        try:
+            raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+            run_id, ask_id, revision, choice = raw.decode().split(_SEPARATOR)
+        except (binascii.Error, ValueError):
+            return None
+        if not (ID.fullmatch(run_id) and ID.fullmatch(ask_id) and re.fullmatch(r"[0-9]{1,9}", revision)):
+            return None
+        return cls(run_id, ask_id, int(revision), choice)
+
+
+# --- Reading an event ---------------------------------------------------------------
+
+
+def _text_of(event: InputRequiredEvent) -> str:
+    for name in ("prefix", "prompt", "question", "message", "text"):
+        if isinstance(value := getattr(event, name, None), str) and value.strip():
+            return value.strip()
+    return ""
+
+
+def _choices_of(event: InputRequiredEvent) -> tuple[Choice, ...]:
+    if isinstance(event, Prompt):
+        return tuple(event.choices)
+    plain = [_as_value(word) for word in _words(getattr(event, "options", None))[:CHOICES]]
+    return tuple(Choice(word) for word in dict.fromkeys(plain) if word)
+
+
+def _as_value(word: str) -> str:
+    return "".join(char for char in word if char.isprintable()).strip()[:VALUE_CHARS].strip()
+
+
+def _words(given: object) -> tuple[str, ...]:
+    if isinstance(given, Sequence) and not isinstance(given, str | bytes):
+        return tuple(item for item in given if isinstance(item, str) and item.strip())
+    return ()
+
+
+def _string(given: object) -> str:
+    return given if isinstance(given, str) else ""
+
+
+def _count(given: object) -> int | None:
+    return given if isinstance(given, int) and not isinstance(given, bool) and given > 0 else None
+
+
+_WORD = r"[^\W\d_][\w'-]{0,29}(?: [\w'-]{1,29}){0,2}"
+_ITEM = rf"['\"]?{_WORD}['\"]?"
+_SLASHED = re.compile(rf"[(\[]\s*((?:{_ITEM}\s*/\s*){{1,{CHOICES - 1}}}{_ITEM})\s*[)\]][\s:?.]*$")
+_QUOTE = r"(?:'[^'\n]{1,40}'|\"[^\"\n]{1,40}\"|“[^”\n]{1,40}”|`[^`\n]{1,40}`)"
+_QUOTED = re.compile(
+    rf"({_QUOTE}(?:\s*(?:,\s*or\b|,\s*and\b|,|/|\bor\b|\band\b)\s*{_QUOTE}){{0,{CHOICES - 1}}})"
+    r"(\s*,?\s*\bor\s+(?:[\w-]+\s+){0,3}(?:feedback|comments?|changes|suggestions?|notes|instructions|text))?[\s:.?]*$",
+    re.IGNORECASE,
+)
+_INSTRUCTION = re.compile(
+    r"(?:please\s+)?(?:enter|type|reply|answer|respond|say|write|choose|pick|select)(?:\s+(?:with|one of))?\s*:?\s*$",
+    re.IGNORECASE,
+)
+
+
+def _closing_list(text: str) -> tuple[str, tuple[str, ...], str | None]:
+    """Return the text without its closing list of answers, the answers, and the name of free text if taken."""
+    start = max(text.rfind("\n") + 1, len(text) - 400)
+    line = text[start:]
+    if match := _SLASHED.search(line):
+        words = [word.strip().strip("'\"") for word in match[1].split("/")]
+        return _listed(text[: start + match.start()] or text, words)
+    if not (match := _QUOTED.search(line)):
+        return text, (), None
+    words = [word[1:-1].strip() for word in re.findall(_QUOTE, match[1])]
+    lead = _INSTRUCTION.search(line[: match.start()])
+    if lead is None and not (len(words) > 1 and re.search(r"\bor\b", match[0])):
+        return text, (), None
+    shown = text if lead is None else text[: start + lead.start()] or text
+    return _listed(shown, [*words, "feedback"] if match[2] else words)
+
+
+def _listed(shown: str, words: list[str]) -> tuple[str, tuple[str, ...], str | None]:
+    values = [value for word in dict.fromkeys(words) if (value := _as_value(word))][:CHOICES]
+    free = next((value for value in values if value.casefold() in FREE_TEXT), None)
+    return shown.rstrip(), tuple(value for value in values if value != free), free
+
+
+def _with_free_text(choices: tuple[Choice, ...], takes_text: str | None) -> tuple[Choice, ...]:
+    """Return the choices with one that asks for words, where words are taken."""
+    if takes_text is None:
+        return choices
+    own = next((choice for choice in choices if choice.value == takes_text), None)
+    if own is None:
+        label = "Give feedback" if takes_text == "feedback" else None
+        return (*choices, Choice(takes_text, label=label, asks_comment=True))
+    return tuple(c.model_copy(update={"asks_comment": True}) if c is own else c for c in choices)
+
+
+def _styled(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
+    """Return the choices with the first green and refusals red, unless the author styled any."""
+    if any(choice.style for choice in choices):
+        return choices
+    return tuple(
+        choice.model_copy(update={"style": "danger"})
+        if _says(choice, NO, "no")
+        else choice.model_copy(update={"style": "primary"})
+        if place == 0
+        else choice
+        for place, choice in enumerate(choices)
+    )
+
+
+def _polarity(choices: tuple[Choice, ...]) -> tuple[str | None, str | None]:
+    yes = [choice.value for choice in choices if _says(choice, YES, "yes")]
+    no = [choice.value for choice in choices if _says(choice, NO, "no")]
+    if not yes and not no and len(choices) == 2:
+        first, second = choices
+        harmless = second.value.split()[0].casefold() not in DESTRUCTIVE and not second.confirm
+        if first.style != "danger" and second.style == "danger" and harmless and not first.asks_comment:
+            return first.value, second.value
+    return (yes[0] if len(yes) == 1 else None), (no[0] if len(no) == 1 else None)
+
+
+def _says(choice: Choice, words: set[str], meaning: Meaning) -> bool:
+    if choice.means is not None:
+        return choice.means == meaning
+    return choice.value.casefold() in words or choice.shown.casefold() in words
+
+
+def _label(value: str) -> str:
+    known = {"y": "Yes", "n": "No"}
+    words = value.replace("_", " ").strip() or value
+    return known.get(value.casefold(), words[0].upper() + words[1:])
+
+
+# --- Reading a reply ------------------------------------------------------------------
+
+_LEADING_MENTION = re.compile(r"^\s*(?:<@[UW][A-Z0-9]+(?:\|[^>]*)?>[\s,:]*)+")
+_SKIN_TONE = re.compile(r":skin-tone-\d:|[\U0001F3FB-\U0001F3FF\uFE0F]")
+
+
+def _plain_words(text: str) -> str:
+    words = " ".join(_SKIN_TONE.sub("", text).casefold().replace("\u2019", "'").split())
+    return words.strip("*_`\"'“” ").rstrip(".!,").strip("*_`\"'“” ")
+
+
+def _named(question: Question, words: str) -> str | None:
+    """Return the value of the choice these words stand for."""
+    for choice in question.choices:
+        if words in (choice.value.casefold(), choice.shown.casefold()):
+            return choice.value
+    if words in YES:
+        return question.yes
+    if words in NO:
+        return question.no
+    return None
+
+
+def _rejected_because(question: Question, said: str) -> Reply | NotUnderstood | None:
+    """Read "reject: too expensive". Only refusals may carry words: "approve, but" approves nothing."""
+    head, colon, reason = said.partition(":")
+    if not colon or not head or not reason.strip() or question.no is None:
+        return None
+    if _named(question, _plain_words(head)) != question.no:
+        return None
+    choice = question.choice(question.no)
+    if choice is not None and choice.confirm is not None:
+        return NotUnderstood("confirm")
+    return respond(question, question.no, reason)

@@ -1,0 +1,181 @@
+"""Every setting, read once from the environment and ``.env``, and what to tell people when one is wrong."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+WHERE = {
+    "SLACK_BOT_TOKEN": "api.slack.com/apps > your app > OAuth & Permissions > Bot User OAuth Token; "
+    "it begins with xoxb-",
+    "SLACK_SIGNING_SECRET": "api.slack.com/apps > your app > Basic Information > App Credentials > Signing Secret",
+    "SLACK_APP_TOKEN": "api.slack.com/apps > your app > Basic Information > App-Level Tokens, with the scope "
+    "connections:write; it begins with xapp-",
+}
+
+
+class SettingsError(Exception):
+    """Settings are missing or wrong. The message lists all of them, for people, one a line."""
+
+
+class Settings(BaseSettings):
+    """What the environment says. Secrets do not show in a repr."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True, env_file_encoding="utf-8"
+    )
+
+    bot_token: SecretStr = Field(alias="SLACK_BOT_TOKEN")
+    signing_secret: SecretStr | None = Field(default=None, alias="SLACK_SIGNING_SECRET")
+    app_token: SecretStr | None = Field(default=None, alias="SLACK_APP_TOKEN")
+    """If set, Slack is reached through a socket and needs no public address."""
+    api_base_url: str = Field(default="https://slack.com/api/", alias="SLACK_API_BASE_URL")
+    request_path: str = Field(default="/slack/events", alias="SLACK_REQUEST_PATH")
+    redis_url: SecretStr = Field(default=SecretStr("redis://127.0.0.1:6379/0"), alias="REDIS_URL")
+    host: str = Field(default="127.0.0.1", alias="SIGNOFF_HOST")
+    port: int = Field(default=3000, ge=0, le=65535, alias="SIGNOFF_PORT")
+    workflows: Path = Field(default=Path("workflows"), alias="SIGNOFF_WORKFLOWS")
+    key_prefix: str = Field(default="signoff", alias="SIGNOFF_KEY_PREFIX")
+    lanes: int = Field(default=16, ge=1, le=1024, alias="SIGNOFF_LANES")
+    """Slots that runs are spread over; never changed while runs are open."""
+    lease_s: float = Field(default=30.0, ge=1, le=3600, alias="SIGNOFF_LEASE_S")
+    sweep_s: float = Field(default=5.0, gt=0, le=3600, alias="SIGNOFF_SWEEP_S")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", alias="SIGNOFF_LOG_LEVEL")
+    log_format: Literal["text", "json"] = Field(default="text", alias="SIGNOFF_LOG_FORMAT")
+    thread_replies: bool = Field(default=True, alias="SIGNOFF_THREAD_REPLIES")
+    """Read replies in threads; off where the app has no history scopes."""
+
+    @property
+    def socket_mode(self) -> bool:
+        return self.app_token is not None
+
+    @property
+    def secrets(self) -> list[str]:
+        """Everything that must never be logged."""
+        held = [self.bot_token, self.signing_secret, self.app_token]
+        password = urlsplit(self.redis_url.get_secret_value()).password
+        return [
+            *(secret.get_secret_value() for secret in held if secret is not None),
+            *([password] if password else []),
+        ]
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, given: Any) -> Any:
+        return given.upper() if isinstance(given, str) else given
+
+    @field_validator("log_format", mode="before")
+    @classmethod
+    def _lower(cls, given: Any) -> Any:
+        return given.lower() if isinstance(given, str) else given
+
+    @field_validator("bot_token")
+    @classmethod
+    def _is_bot_token(cls, given: SecretStr) -> SecretStr:
+        if not given.get_secret_value().startswith("xoxb-"):
+            raise ValueError("is not a bot token: one begins with xoxb-")
+        return given
+
+    @field_validator("app_token")
+    @classmethod
+    def _is_app_token(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is not None and not given.get_secret_value().startswith("xapp-"):
+            raise ValueError("is not an app-level token: one begins with xapp-")
+        return given
+
+    @field_validator("api_base_url")
+    @classmethod
+    def _is_safe(cls, given: str) -> str:
+        try:
+            address = urlsplit(given)
+            secure = address.scheme == "https" or (address.scheme == "http" and is_loopback(address.hostname or ""))
+            held = bool(address.hostname) and address.username is None
+        except ValueError:
+            secure = held = False
+        if not (secure and held):
+            raise ValueError(
+                "is not an https address; plain http is for this machine only, as http://127.0.0.1:8080/api/"
+            )
+        return given if given.endswith("/") else f"{given}/"
+
+    @field_validator("request_path")
+    @classmethod
+    def _is_path(cls, given: str) -> str:
+        if re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", given) is None:
+            raise ValueError("is not a path, as /slack/events")
+        return given
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, given: SecretStr) -> SecretStr:
+        if re.match(r"(redis|rediss|unix|valkey|valkeys)(\+(cluster|sentinel))?://", given.get_secret_value()) is None:
+            raise ValueError("is not a Redis address, as redis://127.0.0.1:6379/0")
+        return given
+
+    @field_validator("key_prefix")
+    @classmethod
+    def _is_key(cls, given: str) -> str:
+        if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", given) is None:
+            raise ValueError("takes 1 to 64 letters, digits, dots, dashes and underscores")
+        return given
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Settings:
+        if self.app_token is None and self.signing_secret is None:
+            raise ValueError("SLACK_SIGNING_SECRET is missing")
+        return self
+
+
+def load(env_file: Path | str | None = ".env", **given: Any) -> Settings:
+    """Read the settings; *given* ones, by field name, win over the environment.
+
+    Raises:
+        SettingsError: what is missing or wrong, all of it.
+    """
+    try:
+        return Settings(_env_file=env_file, **given)
+    except ValidationError as error:
+        problems = [_told(problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()]
+        problems += _unreached(problems, env_file, given)
+    except UnicodeDecodeError:
+        problems = [f"  {env_file} is not UTF-8 text"]
+    raise SettingsError("Signoff cannot start:\n" + "\n".join(problems)) from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host* is this machine, by name or address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _told(loc: tuple[int | str, ...], kind: str, message: str) -> str:
+    name = str(loc[0]) if loc else ""
+    if name in Settings.model_fields:
+        name = Settings.model_fields[name].alias or name
+    if not name:
+        name = "SLACK_SIGNING_SECRET"
+        kind = "missing"
+    text = "is missing" if kind == "missing" else message.removeprefix("Value error, ")
+    text = text if kind in ("missing", "value_error") else f"is not accepted: {text}"
+    return f"  {name} {text}" + (f"\n      {WHERE[name]}" if name in WHERE else "")
+
+
+def _unreached(problems: list[str], env_file: Path | str | None, given: dict[str, Any]) -> list[str]:
+    """Pydantic checks the whole only when the parts are right; say all of it the first time."""
+    if any("SLACK_SIGNING_SECRET" in problem or "SLACK_APP_TOKEN" in problem for problem in problems):
+        return []
+    try:
+        Settings(_env_file=env_file, **{**given, "bot_token": "xoxb-"})
+    except ValidationError as error:
+        return [_told((), "missing", "") for problem in error.errors() if not problem["loc"]]
+    return []

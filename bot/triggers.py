@@ -1,0 +1,124 @@
+"""How a workflow says what starts it: the mark on its class and the event it begins with.
+
+Nothing is registered globally: the mark stays on the class, and `bot.plugins` collects it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from engine.errors import DefinitionError
+from engine.events import StartEvent
+
+if TYPE_CHECKING:
+    from engine.workflow import Workflow
+
+W = TypeVar("W", bound="type[Workflow]")
+
+COMMAND = re.compile(r"/[a-z0-9_-]{1,31}")  # 32 with the slash: docs.slack.dev/reference/app-manifest
+SUMMARY_CHARS = 2000
+USAGE_CHARS = 1000
+TEXT_CHARS = 3000
+_MARK = "__slash_command__"
+_INVISIBLE = {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"}
+_BLANK = "\u2800\u3164\u115f\u1160\uffa0\u034f"  # letters and symbols that leave no ink
+
+
+class CommandReceived(StartEvent):
+    """Somebody typed the slash command. *text* is what stood behind it, trimmed."""
+
+    text: str
+    user_id: str
+    channel_id: str
+    team_id: str = ""
+    user_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyText:
+    """The command needs words behind it and got none."""
+
+    command: str
+    usage: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextTooLong:
+    """The command got *chars* characters where at most *max_chars* are allowed."""
+
+    command: str
+    chars: int
+    max_chars: int
+
+
+BadText: TypeAlias = EmptyText | TextTooLong
+
+
+@dataclass(frozen=True, slots=True)
+class SlashCommand:
+    """The mark left on a workflow class."""
+
+    command: str
+    summary: str
+    usage: str = ""
+    """What to type behind the command, in a word or two: ``topic``."""
+    required: bool = True
+    max_chars: int = 500
+
+    def check(self, text: str) -> BadText | None:
+        """Return why *text* cannot start a run, or None. Asked before anything is stored."""
+        if self.required and not has_ink(text):
+            return EmptyText(self.command, self.usage)
+        if len(text) > self.max_chars:
+            return TextTooLong(self.command, len(text), self.max_chars)
+        return None
+
+
+def slash_command(
+    command: str, *, summary: str, usage: str = "", required: bool = True, max_chars: int = 500
+) -> Callable[[W], W]:
+    """Start a run of the decorated workflow whenever *command* is typed.
+
+    *usage* is the hint Slack shows behind the command and the refusal of an empty text repeats.
+    With ``required=False`` the command works without any text.
+
+    Raises:
+        DefinitionError: Slack would not accept the command, or the class has one already.
+    """
+    if COMMAND.fullmatch(command) is None:
+        raise DefinitionError(
+            f"slash_command({command!r}): not a name Slack accepts; write a slash, then 1 to 31 of "
+            "a-z, 0-9, - and _, as in '/approve-draft'"
+        )
+    if not summary.strip() or len(summary) > SUMMARY_CHARS:
+        raise DefinitionError(f"slash_command({command!r}): summary takes 1 to {SUMMARY_CHARS} characters")
+    if len(usage) > USAGE_CHARS:
+        raise DefinitionError(f"slash_command({command!r}): usage takes at most {USAGE_CHARS} characters")
+    if not 1 <= max_chars <= TEXT_CHARS:
+        raise DefinitionError(f"slash_command({command!r}): max_chars is {max_chars}; give 1 to {TEXT_CHARS}")
+    mark = SlashCommand(command, summary.strip(), usage.strip(), required, max_chars)
+
+    def put(cls: W) -> W:
+        if not isinstance(cls, type):
+            raise DefinitionError(f"slash_command({command!r}): put it on a Workflow class, not on {cls!r}")
+        if (other := command_of(cls)) is not None:
+            raise DefinitionError(f"{cls.__name__}: has {other.command} already; give {command} a class of its own")
+        setattr(cls, _MARK, mark)
+        return cls
+
+    return put
+
+
+def command_of(cls: type) -> SlashCommand | None:
+    """Return the mark on this very class; one on a base class does not count."""
+    mark = vars(cls).get(_MARK)
+    return mark if isinstance(mark, SlashCommand) else None
+
+
+def has_ink(text: str) -> bool:
+    """Whether a reader would see anything: not only blanks, controls and zero-width characters."""
+    return any(unicodedata.category(char) not in _INVISIBLE and char not in _BLANK for char in text)

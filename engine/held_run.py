@@ -1,0 +1,230 @@
+"""One claimed run at work in this process: its state, what of it is saved, and how to save the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import Any
+
+from engine.codec import Codec
+from engine.errors import CodecError
+from engine.events import Event
+from engine.execution import Execution, StepProgram
+from engine.model import (
+    Answered,
+    Ask,
+    Call,
+    CancelRequested,
+    Definition,
+    Expired,
+    RunState,
+    Sent,
+    Shown,
+    Tick,
+    Unstorable,
+    Woke,
+)
+from engine.reducer import begin, reduce, timers
+from engine.run_store import Claim, Commit, Entry, NewAsk, NewEffect, RunStatus, RunStore, Timer, TimerKind
+from engine.snapshot import dump_fields, load_fields
+
+logger = logging.getLogger(__name__)
+
+RESULT = "result"
+"""Id of the effect that tells a run's end; its body is the encoded event that ended it."""
+
+
+class HeldRun:
+    """A claimed run; it is an `Execution`'s persistence."""
+
+    def __init__(self, store: RunStore, workflow: StepProgram, claim: Claim, lease_s: float) -> None:
+        self.store = store
+        self.claim = claim
+        self.lease_s = lease_s
+        self.definition: Definition = workflow.definition
+        self.codec = Codec(self.definition.types)
+        offset = claim.now - time.time()
+        self.clock: Callable[[], float] = lambda: time.time() + offset
+        self.saved = dict(claim.state)
+        self.memo_keys = set(claim.memo)
+        self.taken = len(claim.inbox)
+        """How many entries of the claim's inbox the state has taken in."""
+        self.state = self._load()
+        self.open = set(self.state.asks)
+        for entry in claim.inbox if claim.state else claim.inbox[1:]:
+            reduce(self.definition, self.state, self._tick(entry))
+        for timer in timers(self.state):
+            if timer.kind != "ask" and timer.at <= claim.now:
+                reduce(self.definition, self.state, Woke(claim.now, timer))
+        self.execution = Execution(workflow, self.state, _NoOutlet(), self.clock, self)
+
+    # --- loading -------------------------------------------------------------------------------
+
+    def _load(self) -> RunState:
+        if self.claim.state:
+            state = load_fields(self.definition, self.claim.state)
+        else:
+            first = self.claim.inbox[0]
+            start = self.codec.loads(first.body, "start event")
+            state = begin(self.definition, self.claim.run_id, start, first.at)
+        for name, value in self.claim.memo.items():
+            call_id, _, key = name.partition(":")
+            call = state.calls.get(int(call_id))
+            if call is not None:
+                call.memo[key] = self.codec.loads(value, f"once {key!r} of step {call.step}")
+        return state
+
+    def _tick(self, entry: Entry) -> Tick:
+        """Return what one entry of the inbox means to the state."""
+        self.open.discard(entry.ask_id)
+        match entry.kind:
+            case "sent":
+                return Sent(entry.at, self.codec.loads(entry.body, "event sent to the run"))
+            case "answered":
+                event = self.codec.loads(entry.body, f"answer to {entry.ask_id}")
+                event.answered_at = entry.at
+                return Answered(entry.at, entry.ask_id, event)
+            case "expired":
+                return Expired(entry.at, entry.ask_id)
+            case "cancelled":
+                return CancelRequested(entry.at)
+
+    # --- saving --------------------------------------------------------------------------------
+
+    async def checkpoint(self) -> None:
+        """Save what happened since the last time and take in what has arrived meanwhile."""
+        claim = await self.save(release=False)
+        self.taken = len(claim.inbox)
+        for entry in claim.inbox:
+            self.execution.take_in(self._tick(entry))
+
+    async def save(self, *, release: bool) -> Claim:
+        """Commit everything that changed; what cannot be stored ends the run with the reason.
+
+        Raises:
+            FencedError: another worker has the run.
+        """
+        try:
+            change = self._change(release)
+        except CodecError as error:
+            logger.error("run failed: it cannot be stored", extra={"run_id": self.claim.run_id, "reason": str(error)})
+            saved = load_fields(self.definition, self.claim.state) if self.claim.state else None
+            self.state.store = self.definition.state_type() if saved is None else saved.store
+            reduce(self.definition, self.state, Unstorable(self.clock(), error))
+            change = self._change(release)
+        self.taken = 0
+        self.memo_keys.difference_update(change.forgotten)
+        self.open = set(self.state.asks)
+        self.claim = await self.store.commit(self.claim, change)
+        return self.claim
+
+    def _change(self, release: bool) -> Commit:
+        """Return what differs from what is stored."""
+        state = self.state
+        fresh = [ask for ask in state.asks.values() if not ask.shown]
+        asks = [self._new_ask(ask) for ask in fresh]
+        for ask in fresh:
+            reduce(self.definition, state, Shown(ask.id))
+        fields = dump_fields(self.definition, state, self.clock())
+        ended = state.finished and state.final is not None
+        change = Commit(
+            status=_stored_status(state),
+            consumed=self.taken,
+            written={name: value for name, value in fields.items() if self.saved.get(name) != value},
+            removed=[name for name in self.saved if name not in fields],
+            asks=asks,
+            withdrawn=[ask_id for ask_id in self.open if ask_id not in state.asks],
+            effects=[NewEffect(RESULT, self.codec.dumps(state.final, RESULT))] if ended else [],
+            forgotten=[key for key in self.memo_keys if int(key.partition(":")[0]) not in state.calls],
+            wake_at=None if state.finished else self._next_time(),
+            release=release,
+            note=_note(state),
+        )
+        self.saved = fields
+        return change
+
+    async def remember(self, call: Call, key: str, value: Any) -> Any:
+        """Store the result of a ``once`` at once, so that even a crash does not repeat it."""
+        name = f"{call.id}:{key}"
+        stored = await self.store.remember(
+            self.claim, name, self.codec.dumps(value, f"once {key!r} of step {call.step}")
+        )
+        self.memo_keys.add(name)
+        return self.codec.loads(stored, f"once {key!r} of step {call.step}")
+
+    def _next_time(self) -> float | None:
+        times = [timer.at for timer in timers(self.state) if timer.kind in ("call", "wait")]
+        return min(times) if times else None
+
+    def _new_ask(self, ask: Ask) -> NewAsk:
+        event = ask.event
+        assert event is not None
+        body = self.codec.dumps(event, f"question {ask.id}")
+        rungs = [Timer("expire", 0, ask.deadline)] if ask.deadline is not None else []
+        kinds: tuple[TimerKind, ...] = ("remind", "escalate")
+        for kind in kinds:
+            for n, after_s in enumerate(getattr(event, kind, None) or ()):
+                rungs.append(Timer(kind, n, ask.opened_at + float(getattr(after_s, "after", after_s))))
+        return NewAsk(
+            ask_id=ask.id,
+            event=body,
+            digest=hashlib.sha256(body).hexdigest()[:16],
+            allowed=tuple(getattr(event, "allowed", None) or ()),
+            quorum=int(getattr(event, "quorum", None) or 1),
+            self_approval=bool(getattr(event, "self_approval", True)),
+            deadline=ask.deadline,
+            timers=tuple(rungs),
+        )
+
+    # --- holding -------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Keep the lease alive while the block works."""
+        async with asyncio.TaskGroup() as tasks:
+            keeper = tasks.create_task(self._renew())
+            yield
+            keeper.cancel()
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(self.lease_s / 3)
+            await self.store.renew(self.claim, self.lease_s)
+
+
+class _NoOutlet:
+    """A durable run shows nothing itself: its commits owe the surface what is to be shown."""
+
+    def publish(self, event: Event) -> None:
+        pass
+
+    def show(self, ask: Ask) -> bool:
+        return False
+
+    def announce(self, state: RunState) -> bool:
+        return False
+
+    async def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
+        return
+        yield
+
+
+def _stored_status(state: RunState) -> RunStatus:
+    match state.status:
+        case "running":
+            return "waiting"
+        case "timed_out":
+            return "failed"
+        case status:
+            return status
+
+
+def _note(state: RunState) -> str:
+    if state.error is not None:
+        return f"{type(state.error).__name__}: {state.error}"[:200]
+    steps = [call.step for call in state.calls.values()]
+    return ", ".join(steps[:5]) if steps else state.status

@@ -1,0 +1,582 @@
+"""`MemoryRunStore`: the `RunStore` contract in plain Python, for tests and runs that may die with their process.
+
+It says the same as `engine.redis` to the same calls; one contract suite holds both to it. Nothing here
+awaits, so each verb is atomic within its event loop.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from engine.errors import FencedError
+from engine.run_store import (
+    Answer,
+    AskRecord,
+    AskStatus,
+    Claim,
+    Commit,
+    EffectClaim,
+    Entry,
+    JournalEntry,
+    NewAsk,
+    NewRun,
+    RunRecord,
+    Timer,
+)
+from engine.verdicts import Accepted, Already, Cancelled, Expired, Recorded, Stale, Unknown, Verdict
+
+_OVER = ("done", "failed", "cancelled")
+_ASKS_KEPT = 64
+_DONE_KEPT = 128
+_SEEN_KEPT = 1_024
+_JOURNAL_KEPT = 5_000
+_LINK_KEPT_S = 400 * 86_400.0
+
+
+@dataclass(slots=True)
+class _Ask:
+    record: AskRecord
+    rungs: list[Timer] = field(default_factory=list)
+
+    @property
+    def due_at(self) -> float | None:
+        if self.record.status != "open":
+            return None
+        times = [timer.at for timer in self.rungs[:1]]
+        return min([*times, *([] if self.record.deadline is None else [self.record.deadline])], default=None)
+
+    @property
+    def prompt(self) -> str:
+        """The effect that shows it as it is now."""
+        return _prompt(self.record.ask_id, self.record.revision)
+
+
+@dataclass(slots=True)
+class _Effect:
+    body: bytes
+    ask_id: str
+    after: str
+    not_before: float
+    attempts: int = 0
+    done: bool = False
+    ref: str = ""
+
+
+@dataclass(slots=True)
+class _Run:
+    record: RunRecord
+    inbox: list[Entry]
+    ready_at: float | None
+    state: dict[str, bytes] = field(default_factory=dict)
+    memo: dict[str, bytes] = field(default_factory=dict)
+    asks: dict[str, _Ask] = field(default_factory=dict)
+    closed: list[str] = field(default_factory=list)
+    effects: dict[str, _Effect] = field(default_factory=dict)
+    seen: dict[tuple[str, str], Verdict | None] = field(default_factory=dict)
+    lines: list[JournalEntry] = field(default_factory=list)
+    fence: int = 0
+    until: float | None = None
+    """End of the lease; None: nobody holds it."""
+    attempts: int = 0
+    wake_at: float | None = None
+    cancelling: bool = False
+    forget_at: float | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.record.status in _OVER
+
+    def held(self, now: float) -> bool:
+        return self.until is not None and self.until > now
+
+    def has_work(self, now: float) -> bool:
+        return bool(self.inbox) or self.until is not None or (self.wake_at is not None and self.wake_at <= now)
+
+
+def _prompt(ask_id: str, revision: int) -> str:
+    return f"prompt:{ask_id}" if revision == 1 else f"prompt:{ask_id}:{revision}"
+
+
+class MemoryRunStore:
+    """A `RunStore` in this process. *clock* returns POSIX seconds; a test passes one it can move."""
+
+    def __init__(self, clock: Callable[[], float] = time.time, *, ttl_s: float = 30 * 86_400.0) -> None:
+        self._clock = clock
+        self._ttl_s = ttl_s
+        self._runs: dict[str, _Run] = {}
+        self._verify: dict[tuple[str, str, str], float] = {}
+        self._links: dict[str, tuple[str, float]] = {}
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+    # --- runs ----------------------------------------------------------------------------------
+
+    def new_run_id(self, key: str | None = None) -> str:
+        raw = secrets.token_bytes(10) if key is None else hashlib.blake2b(key.encode(), digest_size=10).digest()
+        return f"k0-{base64.b32encode(raw).decode().lower()}"
+
+    async def start(self, run: NewRun, *, worker: str = "", lease_s: float = 0.0) -> tuple[bool, Claim | None]:
+        if "|" in run.run_id:
+            raise ValueError(f"run id {run.run_id!r} contains '|'; use new_run_id()")
+        created = self._find(run.run_id) is None
+        if created:
+            now = self._clock()
+            record = RunRecord(
+                run_id=run.run_id,
+                workflow=run.workflow,
+                revision=run.revision,
+                status="ready",
+                version=0,
+                tenant=run.tenant,
+                requester=run.requester,
+                address=run.address,
+                created_at=now,
+                thread="",
+            )
+            self._runs[run.run_id] = new = _Run(record, [Entry("sent", now, run.event)], now)
+            self._note(new, "started", run.requester, workflow=run.workflow)
+        return created, await self.claim(run.run_id, worker, lease_s) if worker else None
+
+    async def send(self, run_id: str, delivery_id: str, event: bytes) -> bool:
+        run = self._find(run_id)
+        if run is None or run.over:
+            return False
+        if ("send", delivery_id) not in run.seen:
+            self._push(run, Entry("sent", self._clock(), event))
+            self._see(run, ("send", delivery_id), None)
+            self._note(run, "sent")
+        return True
+
+    async def deliver(self, answer: Answer) -> Verdict:
+        run = self._find(answer.run_id)
+        if run is None:
+            return Unknown()
+        delivery = ("deliver", answer.delivery_id)
+        told = run.seen.get(delivery)
+        if told is None:
+            ask = run.asks.get(answer.ask_id)
+            told = self._judge(run, ask, answer) if ask is not None else Unknown()
+            if isinstance(told, Accepted | Recorded | Stale | Expired) and not run.over:
+                self._see(run, delivery, told)
+        return told
+
+    def _judge(self, run: _Run, ask: _Ask, answer: Answer) -> Verdict:
+        now, record = self._clock(), ask.record
+        match record.status:
+            case "answered":
+                return Already(record.by, record.at, record.response)
+            case "expired":
+                return Expired(record.at)
+            case "cancelled":
+                return Cancelled(record.by, record.at)
+            case "open":
+                pass
+        if record.deadline is not None and record.deadline <= now:
+            return Expired(record.deadline)
+        if answer.revision not in (None, record.revision):
+            return Stale()
+        if record.quorum > 1:
+            before = record.votes
+            others = tuple(vote for vote in before if vote[0] != answer.actor)
+            votes = (*others, (answer.actor, answer.response))
+            count = sum(response == answer.response for _, response in votes)
+            counts_anew = (answer.actor, answer.response) not in before
+            if counts_anew or answer.final or count >= record.quorum:
+                ask.record = replace(record, votes=votes)
+            if count < record.quorum and not answer.final:
+                if counts_anew:
+                    details = {"ask": answer.ask_id, "response": answer.response}
+                    self._note(run, "voted", answer.actor, **details, count=str(count), quorum=str(record.quorum))
+                return Recorded(count, record.quorum)
+        self._push(run, Entry("answered", now, answer.body, answer.ask_id, answer.actor))
+        self._close(run, ask, "answered", now, by=answer.actor, response=answer.response, body=answer.body)
+        self._note(run, "answered", answer.actor, ask=answer.ask_id, response=answer.response)
+        return Accepted(answer.actor, now, answer.response)
+
+    async def claim(self, run_id: str, worker: str, lease_s: float, workflows: Sequence[str] = ()) -> Claim | None:
+        run, now = self._find(run_id), self._clock()
+        if run is None or run.over or run.held(now):
+            return None
+        if workflows and run.record.workflow not in workflows:
+            return None
+        if not run.has_work(now):
+            run.ready_at = run.wake_at
+            return None
+        run.fence += 1
+        run.attempts += 1
+        run.until = run.ready_at = now + lease_s
+        return self._claim(run)
+
+    async def renew(self, claim: Claim, lease_s: float) -> None:
+        run = self._held(claim)
+        run.until = run.ready_at = self._clock() + lease_s
+
+    async def remember(self, claim: Claim, key: str, value: bytes) -> bytes:
+        return self._held(claim).memo.setdefault(key, value)
+
+    async def commit(self, claim: Claim, change: Commit) -> Claim:
+        opened = [ask.ask_id for ask in change.asks]
+        if len(set(opened)) < len(opened):
+            raise ValueError(f"a commit opens an ask twice: {opened}")
+        if opened and change.status in _OVER:
+            raise ValueError(f"a run that is {change.status} opens no asks, but this commit opens {opened}")
+        run = self._held(claim)
+        if run.record.version != claim.version:
+            raise _fenced(claim)
+        for ask_id in opened:
+            if ask_id in run.asks and run.asks[ask_id].record.status != "open":
+                raise ValueError(f"ask {ask_id!r} of run {claim.run_id} is closed; give the new question a new id")
+        self._apply(run, claim, change)
+        self._schedule(run, change)
+        details = {"asks": " ".join(opened), "note": change.note}
+        told = {name: value for name, value in details.items() if value}
+        self._note(run, "committed", version=str(run.record.version), status=run.record.status, **told)
+        return self._claim(run)
+
+    def _apply(self, run: _Run, claim: Claim, change: Commit) -> None:
+        now = self._clock()
+        run.attempts, run.wake_at = 0, None
+        run.state.update(change.written)
+        for name in change.removed:
+            run.state.pop(name, None)
+        for key in change.forgotten:
+            run.memo.pop(key, None)
+        del run.inbox[: change.consumed]
+        for ask_id in change.withdrawn:
+            ask = run.asks.get(ask_id)
+            if ask is not None and ask.record.status == "open":
+                self._close(run, ask, "cancelled", now)
+                self._note(run, "withdrawn", ask=ask_id)
+        for new in change.asks:
+            self._open(run, new)
+        for effect in change.effects:
+            after = f"prompt:{effect.ask_id}" if effect.ask_id else ""
+            self._owe(run, effect.effect_id, effect.ask_id, "" if after == effect.effect_id else after, effect.body)
+        if change.status in _OVER:
+            for ask in run.asks.values():
+                if ask.record.status == "open":
+                    self._close(run, ask, "cancelled", now)
+        elif len(claim.asks) > _ASKS_KEPT:
+            self._forget_asks(run, claim.asks[: -(_ASKS_KEPT // 2)])
+
+    def _schedule(self, run: _Run, change: Commit) -> None:
+        now, status = self._clock(), change.status
+        wake_at = change.wake_at
+        if status in _OVER:
+            run.inbox.clear()
+            run.memo.clear()
+            run.until = run.ready_at = None
+            run.forget_at = now + self._ttl_s
+            wake_at = None
+        elif change.release:
+            run.until = None
+            wake_at = now if wake_at is None and status == "ready" else wake_at
+            run.ready_at = now if run.inbox and status != "parked" else wake_at
+        if run.inbox and status == "waiting":
+            status = "ready"
+        run.wake_at = wake_at
+        run.record = replace(run.record, status=status, version=run.record.version + 1)
+
+    async def cancel(self, run_id: str, by: str) -> bool:
+        run, now = self._find(run_id), self._clock()
+        if run is None or run.over:
+            return False
+        if not run.cancelling:
+            run.cancelling = True
+            self._push(run, Entry("cancelled", now, actor=by))
+            for ask in run.asks.values():
+                if ask.record.status == "open":
+                    self._close(run, ask, "cancelled", now, by=by)
+            self._note(run, "cancelled", by)
+        return True
+
+    async def fire_timers(self, limit: int = 100) -> Sequence[str]:
+        now = self._clock()
+        due = [
+            (ask.due_at, run, ask)
+            for run in self._runs.values()
+            for ask in run.asks.values()
+            if ask.due_at is not None and ask.due_at <= now
+        ]
+        due.sort(key=lambda item: item[0])
+        ready = [run.record.run_id for _, run, ask in due[:limit] if self._fire(run, ask)]
+        return list(dict.fromkeys(ready))
+
+    def _fire(self, run: _Run, ask: _Ask) -> bool:
+        """Fire the rungs of an ask that are due; True if it has expired."""
+        now, ask_id = self._clock(), ask.record.ask_id
+        due = [timer for timer in ask.rungs if timer.at <= now]
+        ends = [timer.at for timer in due if timer.kind == "expire"]
+        if ask.record.deadline is not None and ask.record.deadline <= now:
+            ends.append(ask.record.deadline)
+        if ends:  # what should have come before goes unsaid: the question is closed
+            self._push(run, Entry("expired", now, ask_id=ask_id))
+            self._close(run, ask, "expired", min(ends))
+            self._note(run, "expired", ask=ask_id)
+            return True
+        for timer in due:
+            self._owe(run, f"{timer.kind}:{ask_id}:{timer.n}", ask_id, ask.prompt)
+            self._note(run, "reminded" if timer.kind == "remind" else "escalated", ask=ask_id, n=str(timer.n))
+        del ask.rungs[: len(due)]
+        return False
+
+    async def due(self, limit: int = 100) -> Sequence[str]:
+        now = self._clock()
+        ready = [(run.ready_at, run_id) for run_id, run in self._runs.items() if run.ready_at is not None]
+        ready.sort(key=lambda item: item[0])
+        return [run_id for at, run_id in ready if at <= now][:limit]
+
+    # --- effects -------------------------------------------------------------------------------
+
+    async def due_effects(self, limit: int = 100) -> Sequence[tuple[str, str]]:
+        now = self._clock()
+        owed = [
+            (effect.not_before, (run_id, effect_id))
+            for run_id in list(self._runs)
+            if (run := self._find(run_id)) is not None
+            for effect_id, effect in run.effects.items()
+            if not effect.done and effect.not_before <= now
+        ]
+        owed.sort(key=lambda item: item[0])
+        return [name for _, name in owed[:limit]]
+
+    async def effects_of(self, run_id: str) -> Sequence[str]:
+        run, now = self._find(run_id), self._clock()
+        effects = run.effects if run is not None else {}
+        return [name for name, effect in effects.items() if not effect.done and effect.not_before <= now]
+
+    async def claim_effect(self, run_id: str, effect_id: str, lease_s: float) -> EffectClaim | None:
+        run, now = self._find(run_id), self._clock()
+        effect = run.effects.get(effect_id) if run is not None else None
+        if run is None or effect is None or effect.done or effect.not_before > now:
+            return None
+        first = run.effects.get(effect.after)
+        if first is not None and not first.done:
+            effect.not_before = max(effect.not_before, first.not_before)
+            return None
+        effect.attempts += 1
+        effect.not_before = now + lease_s
+        ask = run.asks.get(effect.ask_id)
+        return EffectClaim(
+            run=run.record,
+            effect_id=effect_id,
+            attempt=effect.attempts,
+            again=effect.attempts > 1,
+            body=effect.body,
+            ask=None if ask is None else ask.record,
+            now=now,
+            until=now + lease_s,
+        )
+
+    async def finish_effect(self, claim: EffectClaim, ref: str) -> str:
+        run = self._find(claim.run.run_id)
+        effect = run.effects.get(claim.effect_id) if run is not None else None
+        if run is None or effect is None:
+            return ""
+        name = (run.record.run_id, claim.effect_id)
+        look_at = self._clock() + 2 * (claim.until - claim.now)
+        if effect.done:
+            if effect.ref and effect.ref != ref:  # two did it: the second copy must be gone when somebody looks
+                self._verify.setdefault((*name, effect.ref), look_at)
+            return effect.ref
+        if effect.attempts > 1:
+            self._verify[*name, ref] = look_at
+        if claim.effect_id.startswith("prompt:"):
+            run.record = replace(run.record, thread=run.record.thread or ref)
+            ask = run.asks.get(effect.ask_id)
+            if ask is not None and ref not in ask.record.messages:
+                ask.record = replace(ask.record, messages=(*ask.record.messages, ref))
+        self._note(run, "shown", effect=claim.effect_id, ref=ref)
+        self._end(run, claim.effect_id, effect, ref)
+        return ref
+
+    async def delay_effect(self, claim: EffectClaim, until: float) -> None:
+        _, effect = self._attempted(claim)
+        if effect is not None:
+            effect.not_before = until
+
+    async def drop_effect(self, claim: EffectClaim, reason: str) -> None:
+        run, effect = self._attempted(claim)
+        if run is not None and effect is not None:
+            self._note(run, "dropped", effect=claim.effect_id, reason=reason)
+            self._end(run, claim.effect_id, effect, "")
+
+    def _attempted(self, claim: EffectClaim) -> tuple[_Run | None, _Effect | None]:
+        """Return the effect of *claim* if nobody else is at it by now."""
+        run = self._find(claim.run.run_id)
+        effect = run.effects.get(claim.effect_id) if run is not None else None
+        current = effect is not None and not effect.done and effect.attempts == claim.attempt
+        return run, effect if current else None
+
+    def _end(self, run: _Run, effect_id: str, effect: _Effect, ref: str) -> None:
+        now = self._clock()
+        effect.done, effect.ref, effect.body = True, ref, b""
+        ask = run.asks.get(effect.ask_id)
+        if effect_id.startswith("prompt:") and ask is not None:
+            for name in (f"lock:{effect.ask_id}", ask.prompt):
+                waiting = run.effects.get(name)
+                if waiting is not None and not waiting.done:
+                    waiting.not_before = min(waiting.not_before, now)
+        done = [name for name, other in run.effects.items() if other.done]
+        if len(done) > _DONE_KEPT:
+            for name in done[: len(done) - _DONE_KEPT // 2]:
+                del run.effects[name]
+
+    async def doubtful(self, limit: int = 100) -> Sequence[tuple[str, str, str]]:
+        due = sorted((at, name) for name, at in self._verify.items() if at <= self._clock())
+        return [name for _, name in due[:limit]]
+
+    async def settle(self, run_id: str, effect_id: str, ref: str) -> None:
+        run = self._find(run_id)
+        if self._verify.pop((run_id, effect_id, ref), None) is not None and run is not None:
+            self._note(run, "settled", effect=effect_id, ref=ref)
+
+    # --- reading -------------------------------------------------------------------------------
+
+    async def run(self, run_id: str) -> RunRecord | None:
+        run = self._find(run_id)
+        return None if run is None else run.record
+
+    async def ask(self, run_id: str, ask_id: str) -> AskRecord | None:
+        run = self._find(run_id)
+        ask = run.asks.get(ask_id) if run is not None else None
+        return None if ask is None else ask.record
+
+    async def open_asks(self, run_id: str) -> Sequence[AskRecord]:
+        run = self._find(run_id)
+        return [] if run is None else [ask.record for ask in run.asks.values() if ask.record.status == "open"]
+
+    async def asks_for(self, tenant: str, actor: str, limit: int = 100) -> Sequence[AskRecord]:
+        """Return open asks of *tenant* that name *actor*, or, for "", that anybody may answer; oldest first."""
+        found = [
+            ask.record
+            for run in self._runs.values()
+            if run.record.tenant == tenant
+            for ask in run.asks.values()
+            if ask.record.status == "open" and actor in (ask.record.allowed or ("",))
+        ]
+        return sorted(found, key=lambda record: record.opened_at)[:limit]
+
+    async def state(self, run_id: str) -> Mapping[str, bytes]:
+        run = self._find(run_id)
+        return {} if run is None else dict(run.state)
+
+    async def journal(self, run_id: str) -> Sequence[JournalEntry]:
+        run = self._find(run_id)
+        return [] if run is None else list(run.lines)
+
+    async def link(self, ref: str, run_id: str) -> None:
+        self._links[ref] = (run_id, self._clock() + _LINK_KEPT_S)
+
+    async def linked(self, ref: str) -> str | None:
+        run_id, until = self._links.get(ref, ("", 0.0))
+        return run_id if until > self._clock() else None
+
+    # --- parts of transitions --------------------------------------------------------------------
+
+    def _find(self, run_id: str) -> _Run | None:
+        run = self._runs.get(run_id)
+        if run is not None and run.forget_at is not None and run.forget_at <= self._clock():
+            del self._runs[run_id]
+            return None
+        return run
+
+    def _held(self, claim: Claim) -> _Run:
+        run = self._find(claim.run_id)
+        if run is None or run.over or run.until is None or run.fence != claim.fence:
+            raise _fenced(claim)
+        return run
+
+    def _claim(self, run: _Run) -> Claim:
+        now, record = self._clock(), run.record
+        still_open = sorted(ask_id for ask_id, ask in run.asks.items() if ask.record.status == "open")
+        return Claim(
+            run_id=record.run_id,
+            workflow=record.workflow,
+            revision=record.revision,
+            fence=run.fence,
+            version=record.version,
+            now=now,
+            until=now if run.until is None else run.until,
+            attempts=run.attempts,
+            state=dict(run.state),
+            inbox=tuple(run.inbox),
+            memo=dict(run.memo),
+            requester=record.requester,
+            tenant=record.tenant,
+            asks=(*run.closed, *still_open),
+        )
+
+    def _push(self, run: _Run, entry: Entry) -> None:
+        now = self._clock()
+        run.inbox.append(entry)
+        run.record = replace(run.record, status="ready")
+        if not run.held(now):
+            run.ready_at = now if run.ready_at is None else min(run.ready_at, now)
+
+    def _open(self, run: _Run, new: NewAsk) -> None:
+        before = run.asks.pop(new.ask_id, None)
+        revision = 1 if before is None else before.record.revision + 1
+        record = AskRecord(
+            run_id=run.record.run_id,
+            ask_id=new.ask_id,
+            status="open",
+            revision=revision,
+            event=new.event,
+            digest=new.digest,
+            allowed=new.allowed,
+            quorum=new.quorum,
+            self_approval=new.self_approval,
+            opened_at=self._clock(),
+            deadline=new.deadline,
+            by="",
+            at=0.0,
+            response="",
+            answer=b"",
+            votes=(),
+            messages=() if before is None else before.record.messages,
+        )
+        run.asks[new.ask_id] = ask = _Ask(record, sorted(new.timers, key=lambda timer: timer.at))
+        self._owe(run, ask.prompt, new.ask_id, before.prompt if before is not None else "")
+
+    def _close(
+        self, run: _Run, ask: _Ask, status: AskStatus, at: float, by: str = "", response: str = "", body: bytes = b""
+    ) -> None:
+        ask.record = replace(ask.record, status=status, at=at, by=by, response=response, answer=body)
+        ask.rungs.clear()
+        run.closed.append(ask.record.ask_id)
+        self._owe(run, f"lock:{ask.record.ask_id}", ask.record.ask_id, ask.prompt)
+
+    def _owe(self, run: _Run, effect_id: str, ask_id: str = "", after: str = "", body: bytes = b"") -> None:
+        if effect_id not in run.effects:
+            run.effects[effect_id] = _Effect(body, ask_id, after, self._clock())
+
+    def _forget_asks(self, run: _Run, older: Sequence[str]) -> None:
+        """Forget those of *older* that are closed, except what something owed shows."""
+        for ask_id in [ask_id for ask_id in older if ask_id in run.closed]:
+            shown_by = [run.effects.get(name) for name in (f"lock:{ask_id}", run.asks[ask_id].prompt)]
+            if all(effect is None or effect.done for effect in shown_by):
+                del run.asks[ask_id]
+                run.closed.remove(ask_id)
+
+    def _see(self, run: _Run, delivery: tuple[str, str], told: Verdict | None) -> None:
+        run.seen[delivery] = told
+        if len(run.seen) > _SEEN_KEPT:
+            del run.seen[next(iter(run.seen))]
+
+    def _note(self, run: _Run, what: str, by: str = "", **details: str) -> None:
+        run.lines.append(JournalEntry(self._clock(), what, by, details))
+        del run.lines[:-_JOURNAL_KEPT]
+
+
+def _fenced(claim: Claim) -> FencedError:
+    return FencedError(
+        f"run {claim.run_id} moved on from fence {claim.fence}, version {claim.version}: another worker has it, "
+        "or this one gave it back; drop the work"
+    )

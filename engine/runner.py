@@ -1,0 +1,327 @@
+"""Durable runs: start them, record answers, and work on them in whichever process is there.
+
+`Runner` is the thin shell between a run store and the pure core: claim, reduce, perform,
+commit. Nothing of a run stays in the process while it waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.codec import Codec
+from engine.errors import ContextSerdeError, FencedError, RunNotFound
+from engine.events import Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent
+from engine.held_run import HeldRun
+from engine.run_store import (
+    Answer,
+    AskRecord,
+    Claim,
+    Commit,
+    NewEffect,
+    NewRun,
+    RunRecord,
+    RunStatus,
+    RunStore,
+)
+from engine.snapshot import load_fields
+from engine.verdicts import Invalid, NotAllowed, Unknown, Verdict
+from engine.workflow import Workflow
+
+logger = logging.getLogger(__name__)
+
+LEASE_S = 30.0
+PARKED = "parked"
+"""Id of the effect that tells that a run cannot go on with this code; its body says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAsk:
+    """A question that waits for a person."""
+
+    id: str
+    event: InputRequiredEvent
+    opened_at: float
+    deadline: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A stored question with its run and the event that asked."""
+
+    run: RunRecord
+    ask: AskRecord
+    event: InputRequiredEvent
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A durable run as its caller sees it. *result* is what awaiting it in process would return."""
+
+    run_id: str
+    status: RunStatus
+    asks: tuple[OpenAsk, ...] = ()
+    result: Any = None
+    error: Exception | None = None
+
+
+class Runner:
+    """Runs workflows out of a run store. Any number of runners may share one."""
+
+    def __init__(
+        self,
+        store: RunStore,
+        workflows: Iterable[Workflow] = (),
+        *,
+        worker: str | None = None,
+        lease_s: float = LEASE_S,
+        wake: Callable[[str], Awaitable[None]] | None = None,
+    ) -> None:
+        """*wake* is told of each run that has something to do; without it somebody must `sweep`."""
+        self.store = store
+        self.worker = worker or secrets.token_hex(4)
+        self.lease_s = lease_s
+        self.wake = wake
+        self._workflows: dict[str, Workflow] = {}
+        for workflow in workflows:
+            self.register(workflow)
+
+    def register(self, workflow: Workflow) -> str:
+        """Make a workflow known under its class's name and return the name.
+
+        Raises:
+            ValueError: another class has that name.
+            WorkflowValidationError: its graph does not make sense.
+        """
+        name = type(workflow).__name__
+        known = self._workflows.get(name)
+        if known is None:
+            workflow.validate()
+            self._workflows[name] = workflow
+        elif type(known) is not type(workflow):
+            raise ValueError(
+                f"two workflows are called {name}: in {type(known).__module__} and {type(workflow).__module__}"
+            )
+        return name
+
+    # --- into a run ----------------------------------------------------------------------
+
+    async def start(
+        self,
+        workflow: Workflow,
+        start_event: StartEvent | None = None,
+        *,
+        key: str | None = None,
+        tenant: str = "",
+        requester: str = "",
+        address: str = "",
+        **kwargs: Any,
+    ) -> str:
+        """Start a durable run and return its id; the same *key* starts one run however often it is used.
+
+        Raises:
+            StoreUnavailable: nothing was started, as far as we know.
+            CodecError: the start event cannot be stored.
+        """
+        name = self.register(workflow)
+        definition = workflow.definition
+        event = workflow.start_event_class(**kwargs) if start_event is None else start_event
+        run = NewRun(
+            run_id=self.store.new_run_id(key),
+            workflow=name,
+            revision=definition.revision,
+            event=Codec(definition.types).dumps(event, "start event"),
+            tenant=tenant,
+            requester=requester,
+            address=address,
+        )
+        await self.store.start(run)
+        await self._wake(run.run_id)
+        return run.run_id
+
+    async def answer(
+        self,
+        run_id: str,
+        ask_id: str,
+        response: str,
+        *,
+        user_id: str,
+        delivery_id: str | None = None,
+        final: bool = False,
+        **fields: Any,
+    ) -> Verdict:
+        """Answer a question and return the verdict, the same for the same *delivery_id*.
+
+        *fields* go along on the HumanResponseEvent. A *final* answer decides whatever the quorum.
+
+        Raises:
+            StoreUnavailable: the answer may not have been recorded; deliver it again.
+        """
+        asked = await self.asked(run_id, ask_id)
+        if asked is None:
+            return Unknown()
+        return await self.decide(asked, response, user_id=user_id, delivery_id=delivery_id, final=final, **fields)
+
+    async def asked(self, run_id: str, ask_id: str) -> Asked | None:
+        """Return a question, open or not, with its run; None if there is no such question."""
+        run, ask = await self.store.run(run_id), await self.store.ask(run_id, ask_id)
+        if run is None or ask is None:
+            return None
+        return Asked(run, ask, self.question(run, ask))
+
+    async def decide(
+        self,
+        asked: Asked,
+        response: str,
+        *,
+        user_id: str,
+        delivery_id: str | None = None,
+        final: bool = False,
+        **fields: Any,
+    ) -> Verdict:
+        """Answer a question that was looked up before; see `answer`."""
+        run, ask = asked.run, asked.ask
+        refusal = _refusal(asked, user_id, response)
+        if refusal is not None and ask.status == "open":
+            return refusal
+        event = HumanResponseEvent(response=response, ask_id=ask.ask_id, user_id=user_id, **fields)
+        verdict = await self.store.deliver(
+            Answer(
+                run_id=run.run_id,
+                ask_id=ask.ask_id,
+                delivery_id=delivery_id or secrets.token_hex(8),
+                actor=user_id,
+                response=response,
+                body=self.codec(run.workflow).dumps(event, "answer"),
+                revision=ask.revision,
+                final=final,
+            )
+        )
+        await self._wake(run.run_id)
+        return verdict
+
+    async def send(self, run_id: str, event: Event, *, delivery_id: str | None = None) -> None:
+        """Give a run an event that answers no question.
+
+        Raises:
+            RunNotFound: the run is over or unknown.
+        """
+        run = await self.store.run(run_id)
+        if run is None or not await self.store.send(
+            run_id, delivery_id or secrets.token_hex(8), self.codec(run.workflow).dumps(event, "event")
+        ):
+            raise RunNotFound(f"run {run_id} is over or unknown; {type(event).__name__} not delivered")
+        await self._wake(run_id)
+
+    async def cancel(self, run_id: str, by: str) -> bool:
+        """Cancel a run; its questions close at once. False if it is over or unknown."""
+        cancelled = await self.store.cancel(run_id, by)
+        await self._wake(run_id)
+        return cancelled
+
+    # --- seeing ------------------------------------------------------------------------------
+
+    async def view(self, run_id: str) -> RunView:
+        """Return a run's status, open questions and result.
+
+        Raises:
+            RunNotFound: no run has this id.
+        """
+        run = await self.store.run(run_id)
+        if run is None:
+            raise RunNotFound(f"no run {run_id}")
+        asks = tuple(
+            OpenAsk(ask.ask_id, self.question(run, ask), ask.opened_at, ask.deadline)
+            for ask in await self.store.open_asks(run_id)
+        )
+        fields = await self.store.state(run_id) if run.status in ("done", "failed") else {}
+        if not fields:
+            return RunView(run_id, run.status, asks)
+        state = load_fields(self._workflows[run.workflow].definition, fields)
+        result = state.final.result if type(state.final) is StopEvent else state.final
+        return RunView(run_id, run.status, asks, result if state.error is None else None, state.error)
+
+    def codec(self, workflow: str) -> Codec:
+        """Return what reads and writes the stored values of a workflow.
+
+        Raises:
+            RunNotFound: this process does not know the workflow.
+        """
+        try:
+            return Codec(self._workflows[workflow].definition.types)
+        except KeyError:
+            raise RunNotFound(f"workflow {workflow} is not known here; it knows {', '.join(self._workflows)}") from None
+
+    def question(self, run: RunRecord, ask: AskRecord) -> InputRequiredEvent:
+        """Return the event that asked."""
+        event = self.codec(run.workflow).loads(ask.event, f"ask {ask.ask_id}")
+        assert isinstance(event, InputRequiredEvent)
+        return event
+
+    # --- work --------------------------------------------------------------------------------
+
+    async def work(self, run_id: str) -> bool:
+        """Do what a run has to do, until it waits or is over; tell whether there was anything."""
+        worked = False
+        while True:
+            claim = await self.store.claim(run_id, self.worker, self.lease_s, tuple(self._workflows))
+            if claim is None:
+                return worked
+            worked = True
+            released: Claim | None = None
+            try:
+                released = await self._work_on(claim)
+            except* FencedError:
+                logger.warning("another worker has taken the run over", extra={"run_id": run_id})
+            if released is None or not released.inbox:
+                return True
+
+    async def sweep(self, limit: int = 100) -> Sequence[str]:
+        """Fire what is due and return the runs that have something to do, longest waiting first."""
+        await self.store.fire_timers(limit)
+        return await self.store.due(limit)
+
+    async def drain(self, run_id: str | None = None) -> RunView:
+        """Work until nothing is due; for tests and programs of one process. Returns the run's view, if one is named."""
+        while True:
+            due = [run_id] if run_id is not None else list(await self.sweep())
+            if run_id is not None:
+                await self.store.fire_timers()
+            if not any([await self.work(one) for one in due]):
+                break
+        return RunView("", "ready") if run_id is None else await self.view(run_id)
+
+    async def _work_on(self, claim: Claim) -> Claim | None:
+        workflow = self._workflows[claim.workflow]
+        try:
+            held = HeldRun(self.store, workflow, claim, self.lease_s)
+        except ContextSerdeError as error:
+            logger.error(
+                "run parked: its stored state cannot be read", extra={"run_id": claim.run_id, "reason": str(error)}
+            )
+            note = str(error)
+            parked = Commit("parked", effects=[NewEffect(PARKED, note.encode())], note=note)
+            return await self.store.commit(claim, parked)
+        async with held.kept():
+            await held.execution.run()
+        return await held.save(release=True)
+
+    async def _wake(self, run_id: str) -> None:
+        if self.wake is not None:
+            await self.wake(run_id)
+
+
+def _refusal(asked: Asked, user_id: str, response: str) -> Verdict | None:
+    """Judge what needs no write: may this person answer, and does the answer fit?"""
+    ask = asked.ask
+    if ask.allowed and user_id not in ask.allowed:
+        return NotAllowed(ask.allowed)
+    if not ask.self_approval and user_id == asked.run.requester:
+        return NotAllowed(tuple(one for one in ask.allowed if one != user_id))
+    options = getattr(asked.event, "options", None)
+    if options and response not in options:
+        return Invalid((("", f"answer with one of: {', '.join(options)}"),))
+    return None
