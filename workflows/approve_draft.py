@@ -35,21 +35,18 @@ class ApproveDraft(Workflow):
     @step
     async def ask(self, ctx: Context, ev: DraftReady) -> Prompt:
         await ctx.store.set("draft", ev)
-        choices = [Choice("approve"), Choice("reject")]
-        if ev.version < MAX_REVISIONS:
-            choices.append(Choice("feedback", label="Give feedback", asks_comment=True))
         return Prompt(
-            prefix=f"**Draft {ev.version}: {literal(ev.topic)}**\n\n{literal(ev.text)}",
-            choices=choices,
-            takes_text="feedback" if ev.version < MAX_REVISIONS else None,
+            prefix=f"**Version {ev.version} of {MAX_REVISIONS}: {literal(ev.topic)}**\n\n{literal(ev.text)}",
+            choices=[Choice("approve"), Choice("reject"), Choice("feedback", label="Give feedback", asks_comment=True)],
+            takes_text="feedback",
         )
 
     @step
     async def decide(self, ctx: Context, ev: HumanResponseEvent) -> ChangesWanted | StopEvent:
         draft: DraftReady = await ctx.store.get("draft")
-        if ev.response == "feedback":
+        if ev.response == "feedback" and draft.version < MAX_REVISIONS:
             return ChangesWanted(draft=draft, feedback=ev.comment)
-        status = "approved" if ev.response == "approve" else "rejected"
+        status = {"approve": "approved", "reject": "rejected", "feedback": "max_revisions"}[ev.response]
         return StopEvent(result={"status": status, "version": draft.version, "draft": draft.text})
 
 
