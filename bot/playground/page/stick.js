@@ -1,0 +1,32 @@
+// Scrolling as in a chat: at the end one stays at the end, whatever grows or shrinks; elsewhere nothing moves.
+
+const NEAR_PX = 48;
+
+export const atEnd = (scroller) => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_PX;
+
+export function toEnd(scroller) {
+  scroller.scrollTop = scroller.scrollHeight;
+}
+
+/** Keep *scroller* at its end through changes of its own size and of what is in it (late images, new lines). */
+export function stickToEnd(scroller) {
+  let stuck = true;
+  const follow = () => stuck && toEnd(scroller);
+  const sizes = new ResizeObserver(follow);
+  sizes.observe(scroller);
+  const watch = () => {
+    for (const child of scroller.children) sizes.observe(child);
+    follow();
+  };
+  new MutationObserver(watch).observe(scroller, { childList: true });
+  let top = scroller.scrollTop;
+  scroller.addEventListener("scroll", () => {
+    if (atEnd(scroller)) stuck = true;
+    else if (scroller.scrollTop < top) stuck = false;  // only a person scrolls up
+    top = scroller.scrollTop;
+  });
+  return { stuck: () => stuck, go: () => {
+    stuck = true;
+    toEnd(scroller);
+  } };
+}
