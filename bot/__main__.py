@@ -53,8 +53,12 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="try it: a private Redis, a fake Slack in your browser, and the bot")
     demo.add_argument("--port", type=int, default=8765, help="where the page is served (default: %(default)s)")
-    demo.add_argument("--folder", type=Path, default=Path(".signoff"), help="where it keeps its data (default: %(default)s)")
-    demo.add_argument("--workflows", type=Path, default=_workflows(), help="folder with workflow files (default: %(default)s)")
+    demo.add_argument(
+        "--folder", type=Path, default=Path(".signoff"), help="where it keeps its data (default: %(default)s)"
+    )
+    demo.add_argument(
+        "--workflows", type=Path, default=_workflows(), help="folder with workflow files (default: %(default)s)"
+    )
     demo.set_defaults(run=_demo)
 
     serve = commands.add_parser("serve", help="connect to Slack and work on runs")
@@ -66,7 +70,9 @@ def _parser() -> argparse.ArgumentParser:
 
     told = commands.add_parser("manifest", help="print the manifest of the Slack app")
     told.add_argument("--request-url", help="public https address of this bot; without it the app uses Socket Mode")
-    told.add_argument("--workflows", type=Path, default=_workflows(), help="folder with workflow files (default: %(default)s)")
+    told.add_argument(
+        "--workflows", type=Path, default=_workflows(), help="folder with workflow files (default: %(default)s)"
+    )
     told.set_defaults(run=_manifest)
     return parser
 

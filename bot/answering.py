@@ -56,6 +56,10 @@ class Answering:
             return None
         return await self._runner.asked(run_id, asks[-1].ask_id)
 
+    async def knows(self, team: str, channel: str, thread_ts: str) -> bool:
+        """Whether a thread is that of a run."""
+        return await self._runner.store.linked(thread_link(team, channel, thread_ts)) is not None
+
     async def choose(self, asked: Asked | None, value: str, user: str, delivery: str, comment: str = "") -> Told:
         """Answer with one of the question's choices."""
         if asked is None:

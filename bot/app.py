@@ -31,7 +31,7 @@ from engine.runner import Runner
 logger = logging.getLogger(__name__)
 
 
-class SlackRefused(Exception):  # noqa: N818 - reads as what happened
+class SlackRefused(Exception):
     """Slack does not accept the token; the message says what it said."""
 
 
@@ -67,9 +67,7 @@ class App:
         )
         self.surface = SlackSurface(self.client, self.runner)
         self.answering = Answering(self.runner, self.surface.permalink)
-        self.fleet = Fleet(
-            url, self.attend, self.due, name=settings.key_prefix, sweep_s=settings.sweep_s
-        )
+        self.fleet = Fleet(url, self.attend, self.due, name=settings.key_prefix, sweep_s=settings.sweep_s)
         self.runner.wake = self.fleet.wake
         self._identity: AuthorizeResult | None = None
         self._aside = Aside()
@@ -149,7 +147,7 @@ class App:
         bolt = AsyncApp(
             client=self.client,
             authorize=authorize,
-            process_before_response=True,  # the default answers 200 before the listener has run: a crash loses the event
+            process_before_response=True,  # else 200 is answered before the listener ran: a crash loses the event
             request_verification_enabled=False,  # bot.verify has done it, over the raw bytes
         )
         Listeners(
@@ -197,4 +195,3 @@ class App:
         except StoreUnavailable as error:
             return str(error)
         return None
-

@@ -201,7 +201,8 @@ def feedback_modal(
         "focus_on_load": True,
     }
     if initial:
-        element["initial_value"] = initial[: fitting(initial, INPUT_CHARS)]
+        whole = initial.encode(errors="replace").decode()
+        element["initial_value"] = whole[: fitting(whole, INPUT_CHARS)]
     asked: Block = {
         "type": "input",
         "block_id": COMMENT,
@@ -212,7 +213,7 @@ def feedback_modal(
     if not needed:
         asked["hint"] = _plain(words.comment_hint)
     return {
-        **_modal(shorten(choice.shown, TITLE_CHARS), words),
+        **_modal(choice.shown, words),
         "callback_id": COMMENT,
         "private_metadata": token.encode(),
         "submit": _plain(words.send),
@@ -298,7 +299,7 @@ def _button(choice: Choice, place: int, token: AskToken, words: Catalogue) -> Bl
 
 
 def _modal(title: str, words: Catalogue) -> dict[str, Any]:
-    return {"type": "modal", "title": _plain(visible(title)), "close": _plain(words.close)}
+    return {"type": "modal", "title": _plain(shorten(visible(title), TITLE_CHARS)), "close": _plain(words.close)}
 
 
 def _people(who: Sequence[str], template: str) -> str:
@@ -323,9 +324,9 @@ def _cut(text: str, chars: int) -> str:
 
 
 def _line(text: str, chars: int, words: Catalogue) -> str:
-    """Return the beginning of a Markdown text on one line, for notifications and hints."""
-    flat = " ".join(_UNESCAPE.sub(r"\1", visible(text)).split())
-    return escape(shorten(flat, chars)) or words.no_text
+    """Return the beginning of a Markdown text on one line without its markup, for notifications and hints."""
+    bare = _UNESCAPE.sub(r"\1", _MARKUP.sub("", visible(text.strip()[: 4 * chars])))
+    return escape(shorten(" ".join(bare.split()), chars)) or words.no_text
 
 
 # --- A body within the limits of a message -------------------------------------------------
@@ -366,6 +367,7 @@ def _texts(value: object) -> Iterator[str]:
 # --- Markdown ------------------------------------------------------------------------------
 
 _UNESCAPE = re.compile(r"\\([\\*_~`#+>-])")
+_MARKUP = re.compile(r"(?<!\\)\*\*|^[ \t]*#{1,6}[ \t]+|^[ \t]*```\w*$", re.MULTILINE)
 _CODE = re.compile(r"(`[^`\n]+`)")
 _BOLD = re.compile(r"\*\*(?=\S)(.{1,1200}?)(?<=\S)\*\*")
 _STRUCK = re.compile(r"~~(?=\S)(.{1,1200}?)(?<=\S)~~")

@@ -58,7 +58,12 @@ class BotProcess:
         with self._log.open("ab") as log:
             command = [*die_with_parent(), sys.executable, "-m", "bot", "serve"]
             self._process = await asyncio.create_subprocess_exec(
-                *command, env=self._environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                *command,
+                env=self._environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         try:
             async with asyncio.timeout(START_LIMIT_S):
@@ -104,7 +109,7 @@ class BotProcess:
 
     async def keep_alive(self) -> None:
         """Start it again whenever it has ended."""
-        while self._process is not None and not self._stopping:
+        while self._process is not None:
             await self._process.wait()
             if self._stopping:
                 return

@@ -44,7 +44,9 @@ def _workflows(settings: Settings) -> Finding:
 async def _redis(settings: Settings) -> list[Finding]:
     url = settings.redis_url.get_secret_value()
     try:
-        async with Redis.from_url(url, decode_responses=True, socket_connect_timeout=LIMIT_S, socket_timeout=LIMIT_S) as client:
+        async with Redis.from_url(
+            url, decode_responses=True, socket_connect_timeout=LIMIT_S, socket_timeout=LIMIT_S
+        ) as client:
             info = await client.info("server")
             kept = await client.config_get("appendonly", "appendfsync", "maxmemory-policy")
     except (RedisError, OSError) as error:
@@ -64,7 +66,9 @@ async def _redis(settings: Settings) -> list[Finding]:
 
 
 async def _slack(settings: Settings) -> list[Finding]:
-    client = AsyncWebClient(token=settings.bot_token.get_secret_value(), base_url=settings.api_base_url, timeout=LIMIT_S)
+    client = AsyncWebClient(
+        token=settings.bot_token.get_secret_value(), base_url=settings.api_base_url, timeout=LIMIT_S
+    )
     try:
         me = await client.auth_test()
     except SlackApiError as error:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
 
-from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext, AsyncBoltRequest
+from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.response import BoltResponse
 
 from bot import blocks, wording
@@ -44,6 +46,8 @@ ANYTHING = re.compile(r".*", re.DOTALL)
 EMPTY = BoltResponse(status=200, body="")
 NOT_SAVED = BoltResponse(status=503, body="not saved")
 """Makes Slack send the event again."""
+FRESH_S = 60.0
+"""A thread of ours this young may not be known by its run yet: posting it and noting that are two calls."""
 
 
 class Listeners:
@@ -69,6 +73,7 @@ class Listeners:
 
     def listen(self, app: AsyncApp) -> None:
         """Hang every listener on the Bolt app; whatever none of them knows is answered politely."""
+        app.middleware(_Unreadable())
         app.command(ANYTHING)(self.on_command)
         app.action(ANYTHING)(self.on_click)
         app.view(ANYTHING)(self.on_modal)
@@ -162,16 +167,18 @@ class Listeners:
             return await ack(blocks.field_errors({blocks.COMMENT: told.text}))
         return await ack(blocks.replaced_by(blocks.notice_modal(told.text)))
 
-    async def on_message(self, ack: AsyncAck, body: Body) -> BoltResponse:
+    async def on_message(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Take a reply in the thread of a run as an answer to its open question."""
         try:
             reply = parse_reply(body)
             if isinstance(reply, Ignored) or not self._thread_replies:
                 return EMPTY
             team = reply.team_id or reply.enterprise_id
-            asked = await self._answering.asked_in(team, reply.channel_id, reply.thread_ts)
+            thread = team, reply.channel_id, reply.thread_ts
+            asked = await self._answering.asked_in(*thread)
             if asked is None:
-                return EMPTY
+                early = _is_fresh(body, context.bot_user_id) and not await self._answering.knows(*thread)
+                return NOT_SAVED if early else EMPTY
             told = await self._answering.reply(asked, reply.text, reply.user_id, reply.delivery_id)
         except PayloadError as error:
             _unreadable(error)
@@ -204,6 +211,39 @@ class Listeners:
         channel, _, ts = asked.ask.messages[0].partition(":")
         thread_ts = asked.run.thread.partition(":")[2] or ts
         self._spawn(self._surface.tell(sent.user_id, told.text, channel=channel, thread_ts=thread_ts))
+
+
+class _Unreadable(AsyncMiddleware):
+    """Answers what Bolt would fail on: it takes the first action, and a view's type, without asking for one."""
+
+    async def async_process(
+        self,
+        *,
+        req: AsyncBoltRequest,
+        resp: BoltResponse,
+        next: Callable[[], Awaitable[BoltResponse]],  # noqa: A002  # Bolt's name
+    ) -> BoltResponse | None:
+        match req.body:
+            case {"type": "block_actions", "actions": [{}, *_]} | {"type": "view_submission", "view": {"type": _}}:
+                return await next()
+            case {"type": "block_actions"}:
+                _unreadable(PayloadError("block_actions: actions is empty"))
+                return EMPTY
+            case {"type": "view_submission"}:
+                told = _unreadable(PayloadError("view_submission: view is missing"))
+                return BoltResponse(status=200, body=blocks.replaced_by(blocks.notice_modal(told)))
+            case _:
+                return await next()
+
+
+def _is_fresh(body: Body, bot_user_id: str | None) -> bool:
+    """Whether a reply stands below a message of ours that was posted just now."""
+    event = body.get("event") or {}
+    try:
+        age_s = time.time() - float(event.get("thread_ts", ""))
+    except ValueError:
+        return False
+    return event.get("parent_user_id") == bot_user_id is not None and age_s < FRESH_S
 
 
 def _wants_words(told: Told) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ SCOPES: Mapping[str, tuple[str, ...]] = {
 # With these the bot hears replies in threads, and finds what an interrupted attempt has posted.
 _READS = ("channels:history", "groups:history", "im:history", "mpim:history")
 HISTORY: Mapping[str, tuple[str, ...]] = {"conversations.history": _READS, "conversations.replies": _READS}
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 MESSAGE_EVENTS = ("message.channels", "message.groups", "message.im", "message.mpim")
 
 
@@ -111,4 +113,5 @@ def _yaml(value: Mapping[str, Any], indent: str) -> list[str]:
 
 
 def _scalar(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=True)
+    """Return JSON, which is YAML too but for characters that YAML wants escaped."""
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))

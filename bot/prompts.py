@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from bot.triggers import has_ink
 from engine.events import InputRequiredEvent
 
 Style: TypeAlias = Literal["primary", "danger"]
@@ -51,9 +52,9 @@ class Choice(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     value: str = Field(min_length=1, max_length=VALUE_CHARS)
-    label: str | None = Field(default=None, min_length=1)
+    label: str | None = None
     style: Style | None = None
-    confirm: str | None = Field(default=None, min_length=1)
+    confirm: str | None = Field(default=None, min_length=1, pattern=r"\S")
     """Asked again before it counts; such a choice is made by its button, never by a reply."""
     asks_comment: bool = False
     """Choosing it opens a text field first; the text arrives as ``ev.comment``."""
@@ -83,6 +84,13 @@ class Choice(BaseModel):
         if value != value.strip() or not value.isprintable():
             raise ValueError(f"choice value {value!r}: leave out blanks at its ends and characters that do not show")
         return value
+
+    @field_validator("label")
+    @classmethod
+    def _can_be_seen(cls, label: str | None) -> str | None:
+        if label is not None and not has_ink(label):
+            raise ValueError("choice label is blank")
+        return label if label is None else " ".join(label.split())
 
     @property
     def shown(self) -> str:

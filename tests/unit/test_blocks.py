@@ -1,0 +1,547 @@
+"""What is sent to Slack stays within its limits, loses no text and lets nobody smuggle anything in."""
+
+import html
+import json
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from bot.blocks import (
+    ACTION,
+    COMMENT,
+    Decided,
+    Message,
+    cancelled_message,
+    failure_message,
+    feedback_modal,
+    field_errors,
+    loading_modal,
+    locked_message,
+    metadata,
+    notice_modal,
+    private_message,
+    prompt_message,
+    replaced_by,
+    result_message,
+)
+from bot.playground.limits import problems_with_blocks, problems_with_view, too_long_together
+from bot.prompts import AskToken, Choice, Prompt, Question, literal, question_of
+from bot.triggers import has_ink
+from engine.events import InputRequiredEvent
+from engine.verdicts import Cancelled, Expired
+
+AT = 1_700_000_000.0
+TOKEN = AskToken("r1", "a1", 1, "feedback")
+
+
+def asked(prefix: str = "Good?", **fields: Any) -> Question:
+    return question_of(Prompt(prefix=prefix, **{"choices": ["approve", "reject"], **fields}))
+
+
+def prompt(question: Question, **more: Any) -> Message:
+    return prompt_message(question, run_id="r1", ask_id="a1", revision=1, **more)
+
+
+def each(value: Any, key: str) -> Iterator[Any]:
+    """Every value of *key*, at any depth, in order."""
+    if isinstance(value, list):
+        for item in value:
+            yield from each(item, key)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if name == key and not isinstance(item, dict | list):
+                yield item
+            else:
+                yield from each(item, key)
+
+
+def said(blocks: list[dict[str, Any]]) -> str:
+    """What blocks say; only mrkdwn is escaped."""
+    return "".join(
+        text if block["type"] in ("rich_text", "actions") else html.unescape(text)
+        for block in blocks
+        for text in each(block, "text")
+    )
+
+
+def shown(message: Message) -> str:
+    return said(message.blocks)
+
+
+def body_of(message: Message) -> str:
+    """The same without what stands below the question."""
+    return said([block for block in message.blocks if block["type"] in ("section", "rich_text")])
+
+
+def ink(text: str) -> str:
+    """Letters and digits only, which no markup adds or takes away; fillers that show nothing do not count."""
+    text = re.sub(r"\[U\+[0-9A-F]{4,6}\]", "", text)
+    return "".join(char for char in text if char.isalnum() and char not in "\u115f\u1160\u3164\uffa0")
+
+
+# --- Slack's limits, checked by other means than they are kept ------------------------------
+
+MOST = {"section": 3000, "context": 3000, "button": 75, "title": 24, "confirm_title": 100, "confirm_text": 300}
+
+
+def check(message: Message) -> None:
+    assert message.text.strip()
+    assert len(message.text) <= 4000
+    assert 1 <= len(message.blocks) <= 50
+    assert len("".join(each(message.blocks, "text"))) + 125 * len(message.blocks) <= 13_200
+    for block in message.blocks:
+        check_block(block)
+    assert problems_with_blocks(message.blocks) == [], "our fake Slack would refuse it"
+    assert not too_long_together(message.blocks)
+    actions = list(each(message.blocks, "action_id"))
+    assert len(actions) == len(set(actions))
+    blocks = list(each(message.blocks, "block_id"))
+    assert len(blocks) == len(set(blocks))
+    json.dumps([message.text, message.blocks, message.overflow], ensure_ascii=False).encode()  # no lone surrogates
+
+
+def check_block(block: dict[str, Any]) -> None:
+    match block["type"]:
+        case "section":
+            check_text(block["text"], MOST["section"])
+        case "context":
+            assert 1 <= len(block["elements"]) <= 10
+            for element in block["elements"]:
+                check_text(element, MOST["context"])
+        case "actions":
+            assert 1 <= len(block["elements"]) <= 25
+            for button in block["elements"]:
+                check_button(button)
+        case "rich_text":
+            assert block["elements"]
+            assert all(each(block, "text")), "an empty text element is refused"
+            assert len("".join(each(block, "text"))) <= 3000
+        case "input":
+            check_text(block["label"], 2000)
+            assert len(block["element"].get("initial_value", "")) <= 3000
+            assert block["element"]["max_length"] <= 3000
+        case other:
+            raise AssertionError(f"{other} is not one of ours")
+
+
+def check_text(text: dict[str, Any], most: int) -> None:
+    assert text["text"].strip()
+    assert len(text["text"].encode("utf-16-le")) // 2 <= most
+    assert text["type"] in ("mrkdwn", "plain_text")
+    if text["type"] == "mrkdwn":
+        left = text["text"].replace("<!date^", "").replace("<@U", "").replace("<!subteam^S", "").replace("<#C", "")
+        assert "<" not in left.replace("<https://", ""), "nothing of ours opens with that"
+        assert "&" not in html.unescape(left) or "&amp;" in left
+
+
+def check_button(button: dict[str, Any]) -> None:
+    check_text(button["text"], MOST["button"])
+    assert ACTION.fullmatch(button["action_id"])
+    assert 1 <= len(button["value"]) <= 2000
+    assert button.get("style") in (None, "primary", "danger")
+    if confirm := button.get("confirm"):
+        check_text(confirm["title"], MOST["confirm_title"])
+        check_text(confirm["text"], MOST["confirm_text"])
+        assert len(confirm["confirm"]["text"]) <= 30
+        assert len(confirm["deny"]["text"]) <= 30
+
+
+def check_modal(view: dict[str, Any]) -> None:
+    assert view["type"] == "modal"
+    for name in ("title", "submit", "close"):
+        if name in view:
+            check_text(view[name], MOST["title"])
+    assert len(view.get("private_metadata", "")) <= 3000
+    assert 1 <= len(view["blocks"]) <= 100
+    for block in view["blocks"]:
+        check_block(block)
+    assert problems_with_view(view) == [], "our fake Slack would refuse it"
+
+
+# --- any text -----------------------------------------------------------------------------
+
+MARKUP = st.lists(
+    st.sampled_from(
+        [
+            "**",
+            "*",
+            "_",
+            "~~",
+            "`",
+            "```",
+            "```rm\n",
+            "\n",
+            "\n\n",
+            "# ",
+            "- ",
+            "1. ",
+            "> ",
+            "\\",
+            "\\*",
+            "&",
+            "<!channel>",
+        ]
+    )
+    | st.sampled_from(
+        ["<@U1>", "&amp;", " ", "word", "a" * 70, "é", "😀", "👩\u200d🚀", "\u202e", "\x00", "\ud800", "\r\n"]
+    )
+    | st.text(max_size=8),
+    max_size=60,
+).map("".join)
+LONG = st.tuples(MARKUP, st.integers(1, 400)).map(lambda drawn: drawn[0] * drawn[1])
+
+
+@given(MARKUP | LONG | st.text())
+@example("")
+@example(" \n ")
+@example("x" * 50_000)
+@example("\n" * 10_000)
+@example("&" * 5_000)
+@example("😀" * 5_000)
+@example("\\*" + "_a_ " * 2_000)
+@example("```\n" * 500)
+@settings(max_examples=150, deadline=None)
+def test_any_text_stays_within_every_limit_and_none_is_lost(prefix: str) -> None:
+    question = question_of(Prompt(prefix=prefix, choices=["approve"], takes_text="feedback"))
+
+    message = prompt(question, requester="U1", deadline=AT)
+
+    check(message)
+    whole = body_of(message) if message.overflow is None else message.overflow
+    assert ink(whole) == ink(question.text) or (not ink(question.text) and ink(whole) == ink("(no text)"))
+
+
+@pytest.mark.parametrize("chars", [2_900, 12_500, 40_000, 200_000])
+@pytest.mark.parametrize("word", ["word ", "x", "<&> ", "😀", "line\n", "para\n\n", "**b** "])
+def test_a_draft_of_any_length_is_shown_whole_or_with_a_file(chars: int, word: str) -> None:
+    draft = (word * (chars // len(word) + 1))[:chars]
+
+    message = prompt(asked(draft))
+
+    check(message)
+    assert (message.overflow is None) or message.overflow.strip() == draft.strip()
+    assert message.blocks[-1]["type"] == "actions"
+    assert message.overflow is None or len(shown(message)) > 3_000
+
+
+def test_short_drafts_need_no_file() -> None:
+    message = prompt(asked("word " * 2_000))
+
+    assert message.overflow is None
+    assert body_of(message).count("word") == 2_000
+
+
+def test_long_text_is_cut_between_paragraphs() -> None:
+    paragraphs = [f"{n} " + "word " * 200 for n in range(8)]
+
+    message = prompt(asked("\n\n".join(paragraphs)))
+
+    sections = [block["text"]["text"] for block in message.blocks if block["type"] == "section"]
+    assert len(sections) > 1
+    assert all(section.split()[0].isdigit() for section in sections)
+
+
+def test_no_entity_is_cut_in_two() -> None:
+    message = prompt(asked("&" * 2_300))
+
+    assert body_of(message) == "&" * 2_300
+
+
+def test_text_that_seeks_to_be_slow_is_not() -> None:
+    started = time.perf_counter()
+
+    for evil in ("**a " * 50_000, "**" * 100_000, "\\*" + "*a" * 90_000, "_a " * 60_000, "~~" * 90_000, "`" * 200_000):
+        prompt(asked(evil))
+
+    assert time.perf_counter() - started < 10  # about 1 s; a quadratic pattern takes minutes
+
+
+# --- Markdown ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("markdown", "mrkdwn"),
+    [
+        ("**bold** and *strong*", "*bold* and *strong*"),
+        ("# Title\ntext", "*Title*\ntext"),
+        ("### A **b** c ###", "*A b c*"),
+        ("- a\n* b\n  + c", "• a\n• b\n  • c"),
+        ("~~old~~", "~old~"),
+        ("`**x**` **y**", "`**x**` *y*"),
+        ("```python\nif a < b:\n    # no title\n```\nend", "```\nif a &lt; b:\n    # no title\n```\nend"),
+        ("```rm -rf\nls\n```", "```\nrm -rf\nls\n```"),
+        ("a\n\n\n\n\n\nb", "a\n\n\nb"),
+        ("2 * 3 * 4, __init__", "2 * 3 * 4, __init__"),
+        ("[Approve](https://evil.example)", "[Approve](https://evil.example)"),
+    ],
+)
+def test_markdown_becomes_slacks_own(markdown: str, mrkdwn: str) -> None:
+    assert prompt(asked(markdown)).blocks[0]["text"]["text"] == mrkdwn
+
+
+@pytest.mark.parametrize(
+    "typed", ["<!channel>", "<!here|x>", "<@U9>", "<#C1>", "<https://evil|bank>", "&lt;!channel&gt;", "<!subteam^S1>"]
+)
+def test_nothing_typed_notifies_anybody(typed: str) -> None:
+    messages = [
+        prompt(asked(f"About {typed}", details=typed)),
+        locked_message(asked(typed), Decided("U2", AT, "reject", typed), requester="U1"),
+        result_message({"draft": typed, typed: 1}),
+        result_message(typed),
+        failure_message(typed),
+    ]
+
+    for message in messages:
+        check(message)
+        assert typed not in message.text
+        for block in message.blocks:
+            assert block["type"] == "rich_text" or typed not in json.dumps(block)
+        assert typed in shown(message)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    ["*bold*", "`code`", "**very**", "_it_ ~no~", "```\nblock\n```", "# title", "- item", "a\\b", "*", "\\*", "> q"],
+)
+def test_literal_text_shows_character_by_character(topic: str) -> None:
+    message = prompt(asked(f"**Draft about {literal(topic)}**\n\n{literal(topic)}"))
+
+    assert topic in body_of(message)
+    assert body_of(message).count(topic) >= 2
+
+
+def test_the_authors_own_markup_counts_beside_literal_text() -> None:
+    message = prompt(asked(f"# {literal('A')}\n**Draft** of `x` about {literal('*it*')}\n- one"))
+
+    [section] = message.blocks[0]["elements"]
+    assert section["elements"] == [
+        {"type": "text", "text": "A", "style": {"bold": True}},
+        {"type": "text", "text": "\n"},
+        {"type": "text", "text": "Draft", "style": {"bold": True}},
+        {"type": "text", "text": " of "},
+        {"type": "text", "text": "x", "style": {"code": True}},
+        {"type": "text", "text": " about *it*\n• one"},
+    ]
+
+
+def test_what_hides_is_shown() -> None:
+    message = prompt(asked("pay\u202etneilc \u200b\x00 👩\u200d🚀 नमस्\u200dते"))
+
+    assert "pay[U+202E]tneilc [U+200B][U+0000] 👩\u200d🚀 नमस्\u200dते" in shown(message)
+
+
+# --- a prompt ----------------------------------------------------------------------------
+
+
+def test_a_button_carries_the_question_and_its_choice() -> None:
+    message = prompt(asked(takes_text="feedback"))
+
+    buttons = message.blocks[-1]["elements"]
+    assert [button["text"]["text"] for button in buttons] == ["Approve", "Reject", "Give feedback"]
+    assert [AskToken.decode(button["value"]) for button in buttons] == [
+        AskToken("r1", "a1", 1, "approve"),
+        AskToken("r1", "a1", 1, "reject"),
+        AskToken("r1", "a1", 1, "feedback"),
+    ]
+    assert [button["action_id"] for button in buttons] == ["decide.0", "decide.1", "open.2"]
+    assert [button.get("style") for button in buttons] == ["primary", "danger", None]
+
+
+def test_a_prompt_says_who_asks_whom_until_when() -> None:
+    question = asked(approvers=["U2", "U3"], quorum=2, version=3)
+
+    [context] = [block for block in prompt(question, requester="U1", deadline=AT).blocks if block["type"] == "context"]
+
+    told = context["elements"][0]["text"]
+    assert "Asked by <@U1>" in told
+    assert "Version 3" in told
+    assert "For <@U2> or <@U3>" in told
+    assert "2 people must agree" in told
+    assert "<!date^1700000000^{date_short_pretty} at {time}|2023-11-14 22:13 UTC>" in told
+
+
+def test_votes_so_far_are_named() -> None:
+    message = prompt(asked(approvers=["U2", "U3"], quorum=2), votes=[("U2", "approve")])
+
+    assert "1 of 2 so far: <@U2>: approved" in shown(message)
+
+
+def test_the_biggest_prompt_still_fits() -> None:
+    choices = [Choice(f"{n}" + "ü" * 70, label="l" * 300, confirm="c" * 900, asks_comment=True) for n in range(9)]
+    question = asked(
+        "😀 " * 90_000,
+        choices=choices,
+        takes_text="feedback",
+        approvers=[f"U{n:010}" for n in range(300)],
+        quorum=300,
+        details="d" * 9_000,
+    )
+
+    message = prompt_message(
+        question,
+        run_id="r" * 255,
+        ask_id="a" * 255,
+        revision=10**8,
+        requester="U1",
+        votes=[(f"U{n:010}", "9" + "ü" * 70) for n in range(299)],
+    )
+
+    check(message)
+    assert message.overflow is not None
+    assert message.blocks[0]["type"] == "section"
+
+
+def test_the_notification_says_what_is_asked_without_markup() -> None:
+    text = prompt(asked(f"# News\n\n**Ship** v2 & {literal('**v3**')}?")).text
+
+    assert text == "News Ship v2 &amp; **v3**? – answer with Approve or Reject"
+
+
+# --- after the decision --------------------------------------------------------------------
+
+
+def test_a_decided_question_says_who_decided_what_when_and_why() -> None:
+    message = locked_message(asked("Good?"), Decided("U2", AT, "reject", "too *long*\nby far"), requester="U1")
+
+    check(message)
+    assert "Good?" in shown(message)
+    assert "*Rejected* by <@U2> · <!date^1700000000^" in shown(message)
+    assert "too *long*\nby far" in shown(message)
+    assert list(each(message.blocks, "action_id")) == []
+
+
+def test_a_choice_of_ones_own_is_named_by_its_label() -> None:
+    question = asked(choices=[Choice("ship", label="Ship it"), Choice("wait")])
+
+    assert "*Answered “Ship it”* by <@U2>" in shown(locked_message(question, Decided("U2", AT, "ship")))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (Expired(AT), "*Expired* without an answer"),
+        (Cancelled("U1", AT), "*Cancelled* by <@U1>"),
+        (Cancelled("", AT), "*Closed* without an answer"),
+        (Decided("", AT, "reject"), "*Rejected* because nobody answered in time"),
+        (Decided("U2", AT, "approve", votes=(("U3", "approve"), ("U2", "approve"))), "Votes: <@U3>: approved, <@U2>"),
+    ],
+)
+def test_every_end_is_told(outcome: Any, words: str) -> None:
+    message = locked_message(asked(), outcome)
+
+    check(message)
+    assert words in shown(message)
+    assert not [block for block in message.blocks if block["type"] == "actions"]
+
+
+@given(st.text(), st.text(), MARKUP | LONG)
+@settings(deadline=None)
+def test_any_decision_fits(response: str, comment: str, prefix: str) -> None:
+    check(locked_message(asked(prefix), Decided("U2", AT, response, comment), requester="U1"))
+
+
+@given(st.sampled_from([0.0, -1e20, 1e308, float("nan"), float("inf"), 1e11]))
+def test_an_odd_time_breaks_nothing(at: float) -> None:
+    check(prompt(asked(), deadline=at))
+
+
+# --- results -----------------------------------------------------------------------------
+
+ANY_RESULT = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(ANY_RESULT)
+@settings(deadline=None)
+def test_any_result_fits(result: object) -> None:
+    check(result_message(result))
+
+
+def test_a_result_is_shown_key_by_key() -> None:
+    message = result_message({"status": "approved", "max_revisions": 3, "final": True, "draft": "a\nb", "none": None})
+
+    assert shown(message) == "*Status:* approved\n*Max revisions:* 3\n*Final:* yes\n*Draft*\na\nb\n\n*None:* –"
+
+
+def test_markup_in_a_result_is_not_followed() -> None:
+    message = result_message({"topic": "*bold* `x`"})
+
+    assert "*bold* `x`" in shown(message)
+    assert {"type": "text", "text": " *bold* `x`"} in message.blocks[0]["elements"][0]["elements"]
+
+
+@pytest.mark.parametrize("result", [None, "", "  "])
+def test_no_result_is_still_an_end(result: object) -> None:
+    assert result_message(result).text == "Done."
+
+
+def test_a_failure_names_no_run_and_shows_no_traceback() -> None:
+    message = failure_message("the model is down", requester="U1")
+
+    check(message)
+    assert message.text.startswith("<@U1> This request stopped")
+    assert "the model is down" in shown(message)
+    check(cancelled_message("U1"))
+    check(cancelled_message())
+
+
+@given(st.text(min_size=1).filter(lambda text: text.strip() != ""))
+def test_a_private_word_fits(text: str) -> None:
+    message = private_message("word " + html.escape(text, quote=False).encode(errors="ignore").decode() * 50)
+
+    assert len(message.blocks[0]["text"]["text"]) <= 3000
+
+
+# --- modals ------------------------------------------------------------------------------
+
+
+def test_feedback_must_be_given_and_a_reason_may() -> None:
+    question = asked(choices=["approve", Choice("reject", asks_comment=True)], takes_text="feedback")
+
+    views = [feedback_modal(TOKEN, question, choice, initial="x" * 9_000) for choice in question.choices[1:]]
+
+    for view in views:
+        check_modal(view)
+        assert AskToken.decode(view["private_metadata"]) == TOKEN
+    assert [view["blocks"][-1]["optional"] for view in views] == [True, False]
+    assert [view["title"]["text"] for view in views] == ["Reject", "Give feedback"]
+
+
+def test_the_field_of_a_modal_is_found_by_its_block_id() -> None:
+    [choice] = question_of(InputRequiredEvent(prefix="Name?")).choices
+
+    view = feedback_modal(TOKEN, asked(), choice, initial="Ann")
+
+    assert view["callback_id"] == COMMENT
+    assert view["blocks"][-1]["block_id"] == COMMENT
+    assert view["blocks"][-1]["element"]["initial_value"] == "Ann"
+
+
+@given(MARKUP, st.text(min_size=1, max_size=200), st.text(max_size=100))
+@settings(deadline=None)
+def test_any_modal_fits(prefix: str, label: str, initial: str) -> None:
+    assume(has_ink(label))
+
+    check_modal(feedback_modal(TOKEN, asked(prefix), Choice("feedback", label=label), initial=initial))
+
+
+def test_a_modal_may_wait_and_then_tell() -> None:
+    check_modal(loading_modal())
+    check_modal(notice_modal("word " * 2_000))
+    assert replaced_by(loading_modal())["response_action"] == "update"
+    assert field_errors({COMMENT: "Please"}) == {"response_action": "errors", "errors": {COMMENT: "Please"}}
+
+
+def test_metadata_holds_ids_only() -> None:
+    assert metadata("r1", "a1", "prompt:a1") == {
+        "event_type": "signoff_effect",
+        "event_payload": {"run_id": "r1", "ask_id": "a1", "effect_id": "prompt:a1"},
+    }

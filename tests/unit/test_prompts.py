@@ -1,0 +1,415 @@
+"""Questions as authors write them, and answers as people write them."""
+
+import json
+from enum import StrEnum
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from bot.prompts import (
+    AskToken,
+    Choice,
+    Escalation,
+    NotUnderstood,
+    Prompt,
+    Question,
+    Reply,
+    literal,
+    question_of,
+    read_reply,
+    respond,
+)
+from engine.codec import Codec
+from engine.events import InputRequiredEvent
+
+REVIEW = Prompt(prefix="Good?", choices=["approve", "reject"], takes_text="feedback")
+YES_NO = InputRequiredEvent(prefix="Approve? (yes/no): ")
+SHIP = Prompt(prefix="Ship v2?", choices=[Choice("ship"), Choice("keep back", style="danger")])
+
+
+def plain(prefix: str) -> Question:
+    return question_of(InputRequiredEvent(prefix=prefix))
+
+
+def values(question: Question) -> list[str]:
+    return [choice.value for choice in question.choices]
+
+
+def replied(event: InputRequiredEvent, text: str) -> Reply | NotUnderstood:
+    return read_reply(question_of(event), text)
+
+
+# --- writing a prompt -------------------------------------------------------------------
+
+
+def test_a_choice_takes_its_value_first() -> None:
+    choice = Choice("keep back", style="danger")
+
+    assert (choice.value, choice.shown, choice.style) == ("keep back", "Keep back", "danger")
+
+
+def test_plain_words_are_choices() -> None:
+    prompt = Prompt(prefix="?", choices=["approve", Choice("no_way", label="Never")])
+
+    assert [choice.shown for choice in prompt.choices] == ["Approve", "Never"]
+
+
+@pytest.mark.parametrize("value", ["", " a", "a ", "a\nb", "a\x1fb", "\u202ea", "x" * 76, "\ud800"])
+def test_a_value_that_could_not_be_told_apart_is_refused(value: str) -> None:
+    with pytest.raises(ValidationError):
+        Choice(value)
+
+
+@pytest.mark.parametrize("label", ["", "  ", "\u200b", "\n"])
+def test_a_button_has_words(label: str) -> None:
+    with pytest.raises(ValidationError, match="label is blank"):
+        Choice("a", label=label)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"choices": ["yes", "Yes"]}, "yes is there twice"),
+        ({"choices": [str(n) for n in range(11)]}, "at most 10"),
+        ({"approvers": ["carol"]}, "approver 'carol'"),
+        ({"approvers": ["U1"], "quorum": 2}, "only 1 may answer"),
+        ({"quorum": 0}, "quorum"),
+        ({"timeout": 0}, "timeout"),
+        ({"timeout": float("inf")}, "timeout"),
+    ],
+)
+def test_a_prompt_that_cannot_work_is_refused(fields: dict[str, object], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        Prompt(prefix="?", **fields)
+
+
+def test_approvers_may_be_mentions() -> None:
+    prompt = Prompt(prefix="?", approvers=["<@U1>", "<@U2|bob>", "@U3", "<!subteam^S1|@ops>", "U1"])
+
+    assert prompt.approvers == ["U1", "U2", "U3", "S1"]
+    assert prompt.allowed == prompt.approvers
+
+
+def test_undeclared_keywords_are_carried() -> None:
+    prompt = Prompt(prefix="?", ticket=7)
+
+    assert prompt.ticket == 7
+    assert prompt["ticket"] == 7
+
+
+def test_the_engine_finds_its_own_names() -> None:
+    prompt = Prompt(prefix="?", choices=["ship"], takes_text="feedback", approvers=["U1"], four_eyes=True)
+
+    assert prompt.options == ["ship", "feedback"]
+    assert prompt.allowed == ["U1"]
+    assert prompt.self_approval is False
+
+
+def test_a_prompt_that_takes_any_text_limits_nothing() -> None:
+    assert Prompt(prefix="Your name?").options == []
+
+
+def test_a_prompt_survives_storage() -> None:
+    codec = Codec({kind.__name__: kind for kind in (Prompt, Choice, Escalation)})
+    prompt = Prompt(
+        prefix="?", choices=["a", Choice("b", confirm="Sure?")], escalate=[Escalation(after=60, to=["U9"])], x=1
+    )
+
+    assert codec.loads(codec.dumps(prompt, "prompt"), "prompt") == prompt
+
+
+def test_all_but_the_form_is_json() -> None:
+    class Form(BaseModel):
+        reason: str
+
+    prompt = Prompt(prefix="?", choices=["a"], form=Form, approvers=["U1"], remind=[60.0])
+
+    assert json.loads(prompt.model_dump_json(exclude={"form"}))["choices"][0]["value"] == "a"
+
+
+def test_a_choice_from_a_newer_version_is_still_read() -> None:
+    prompt = Prompt.model_validate({"prefix": "?", "choices": [{"value": "a", "colour": "blue"}]})
+
+    assert prompt.choices == [Choice("a")]
+
+
+def test_a_stored_choice_without_value_is_a_validation_error() -> None:
+    with pytest.raises(ValidationError):
+        Prompt.model_validate({"prefix": "?", "choices": [{"label": "A"}]})
+
+
+# --- what is asked ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("prefix", "text", "choices", "takes_text"),
+    [
+        ("Review this:\nfoo\n\nApprove? (yes/no): ", "Review this:\nfoo\n\nApprove?", ["yes", "no"], None),
+        ("V1:\nx\n\nEnter 'approve', 'revise', or feedback: ", "V1:\nx", ["approve", "revise", "feedback"], "feedback"),
+        (
+            "x\n\nEnter 'approve', 'reject', or revision feedback: ",
+            "x",
+            ["approve", "reject", "feedback"],
+            "feedback",
+        ),
+        ("Is it accurate? (approve/revise/reject): ", "Is it accurate?", ["approve", "revise", "reject"], None),
+        ("=== FINAL ===\n\nok? (approve / reject)", "=== FINAL ===\n\nok?", ["approve", "reject"], None),
+        ("Go on [y/n]?", "Go on", ["y", "n"], None),
+        ("Ship? ('ship'/'keep back')", "Ship?", ["ship", "keep back"], None),
+        ('Type "left" or "right".', 'Type "left" or "right".', ["left", "right"], None),
+        ("Good? (approve/reject/feedback)", "Good?", ["approve", "reject", "feedback"], "feedback"),
+        ("(yes/no)", "(yes/no)", ["yes", "no"], None),
+    ],
+)
+def test_a_closing_list_becomes_buttons(prefix: str, text: str, choices: list[str], takes_text: str | None) -> None:
+    question = plain(prefix)
+
+    assert (question.text, values(question), question.takes_text) == (text, choices, takes_text)
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["What is your name?", "Is it (24/7)", "Compare 'a' and 'b'", "See (docs/readme) first", "Say (a/b)\n\nhm"],
+)
+def test_without_a_closing_list_any_text_is_the_answer(prefix: str) -> None:
+    question = plain(prefix)
+
+    assert (question.text, values(question), question.takes_text) == (prefix, ["answer"], "answer")
+    assert question.choices[0].asks_comment
+    assert question.text_is_response
+
+
+def test_the_first_choice_is_green_and_refusals_are_red() -> None:
+    question = plain("? (approve/revise/reject)")
+
+    assert [choice.style for choice in question.choices] == ["primary", None, "danger"]
+
+
+def test_styles_of_the_author_stay() -> None:
+    assert [choice.style for choice in question_of(SHIP).choices] == [None, "danger"]
+
+
+def test_choices_of_a_prompt_are_not_read_from_its_text() -> None:
+    question = question_of(Prompt(prefix="Ship? (yes/no)", choices=["ship"]))
+
+    assert (question.text, values(question)) == ("Ship? (yes/no)", ["ship"])
+
+
+def test_free_text_gets_a_button_that_asks_for_it() -> None:
+    question = question_of(REVIEW)
+
+    assert [(choice.shown, choice.asks_comment) for choice in question.choices] == [
+        ("Approve", False),
+        ("Reject", False),
+        ("Give feedback", True),
+    ]
+
+
+def test_options_of_a_plain_event_are_choices() -> None:
+    question = question_of(InputRequiredEvent(prefix="?", options=["red", "blue", " "], allowed=["U1"], quorum=2))
+
+    assert (values(question), question.approvers, question.quorum) == (["red", "blue"], ("U1",), 2)
+
+
+class Odd(StrEnum):
+    A = "a"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        InputRequiredEvent(),
+        InputRequiredEvent(prefix=None),
+        InputRequiredEvent(prefix=3, options="abc", allowed=5, quorum="x", form=3),
+        InputRequiredEvent(prefix="", options=[None, 3, "\x00", "x" * 200]),
+        InputRequiredEvent(prefix=Odd.A, quorum=True, version="2"),
+    ],
+)
+def test_an_odd_event_is_still_a_question(event: InputRequiredEvent) -> None:
+    question = question_of(event)
+
+    assert question.choices
+    assert question.quorum == 1
+
+
+@given(st.text())
+def test_any_text_is_a_question_that_can_be_answered(prefix: str) -> None:
+    question = plain(prefix)
+
+    assert question.choices
+    assert question.takes_text is not None or len(question.choices) >= 1
+
+
+# --- what is answered -------------------------------------------------------------------
+
+YES_LIKE = [
+    "yes",
+    "Yes.",
+    " YES! ",
+    "approve",
+    "Approved",
+    "ok",
+    "LGTM",
+    ":+1:",
+    ":+1::skin-tone-3:",
+    "👍",
+    "👍🏽",
+    "*yes*",
+]
+NO_LIKE = ["no", "No!", "reject", "rejected", ":-1:", "👎", "_no_", "<@U0BOT> no", "don’t"]
+
+
+@pytest.mark.parametrize("text", YES_LIKE)
+@pytest.mark.parametrize("event", [YES_NO, REVIEW, SHIP])
+def test_words_of_agreement_mean_the_first_choice(event: InputRequiredEvent, text: str) -> None:
+    reply = replied(event, text)
+
+    assert isinstance(reply, Reply)
+    assert reply.choice in ("yes", "approve", "ship")
+    assert reply.comment == ""
+
+
+@pytest.mark.parametrize("text", NO_LIKE)
+@pytest.mark.parametrize("event", [YES_NO, REVIEW, SHIP])
+def test_words_of_refusal_mean_the_refusing_choice(event: InputRequiredEvent, text: str) -> None:
+    reply = replied(event, text)
+
+    assert isinstance(reply, Reply)
+    assert reply.choice in ("no", "reject", "keep back")
+
+
+def test_labels_and_values_name_their_choice() -> None:
+    event = Prompt(prefix="?", choices=[Choice("prod", label="To production"), Choice("later")])
+
+    assert replied(event, "to PRODUCTION") == Reply("prod", "prod")
+    assert replied(event, "Later.") == Reply("later", "later")
+
+
+def test_other_text_is_feedback_where_feedback_is_taken() -> None:
+    assert replied(REVIEW, "Shorter, please") == Reply("feedback", "feedback", "Shorter, please")
+
+
+def test_a_plain_event_gets_the_text_itself() -> None:
+    event = InputRequiredEvent(prefix="Enter 'approve' or feedback: ")
+
+    assert replied(event, "Shorter, please") == Reply("feedback", "Shorter, please", "Shorter, please")
+    assert replied(InputRequiredEvent(prefix="Name?"), "yes") == Reply("answer", "yes", "yes")
+
+
+@pytest.mark.parametrize("text", ["maybe", "yes but later", "approve?", "~yes~", "> yes", "not yes", "", "   "])
+def test_other_text_to_a_yes_or_no_question_is_asked_back(text: str) -> None:
+    assert replied(YES_NO, text) == NotUnderstood("words")
+
+
+@pytest.mark.parametrize("text", ["reject: too expensive", "No: too expensive", "<@U0BOT> Reject:\ntoo expensive"])
+@pytest.mark.parametrize("event", [REVIEW, Prompt(prefix="?", choices=["approve", "reject"])])
+def test_a_refusal_may_say_why(event: Prompt, text: str) -> None:
+    assert replied(event, text) == Reply("reject", "reject", "too expensive")
+
+
+def test_an_approval_with_a_condition_is_no_approval() -> None:
+    assert replied(YES_NO, "yes: but only after lunch") == NotUnderstood("words")
+    assert replied(REVIEW, "approve: but shorter") == Reply("feedback", "feedback", "approve: but shorter")
+
+
+def test_the_word_feedback_alone_is_no_feedback() -> None:
+    assert replied(REVIEW, "feedback") == NotUnderstood("needs_text")
+
+
+def test_what_wants_confirmation_is_not_done_by_a_reply() -> None:
+    event = Prompt(prefix="?", choices=[Choice("approve", confirm="Really?"), Choice("reject")])
+
+    assert replied(event, "yes") == NotUnderstood("confirm")
+    assert replied(event, "approve") == NotUnderstood("confirm")
+    assert replied(event, "no") == Reply("reject", "reject")
+
+
+def test_no_never_means_to_destroy_something() -> None:
+    event = Prompt(prefix="Delete it?", choices=[Choice("keep"), Choice("delete", style="danger")])
+
+    assert replied(event, "no") == NotUnderstood("words")
+
+
+def test_yes_is_not_guessed_among_several() -> None:
+    event = Prompt(prefix="Where to?", choices=["staging", "production"])
+
+    assert replied(event, "yes") == NotUnderstood("words")
+
+
+def test_an_author_may_say_what_yes_means() -> None:
+    event = Prompt(prefix="?", choices=[Choice("later", means="no"), Choice("delete", means="yes")])
+
+    assert replied(event, "ok") == Reply("delete", "delete")
+    assert question_of(event).is_final("later")
+
+
+def test_one_rejection_is_final_and_nothing_else_is() -> None:
+    question = question_of(SHIP)
+
+    assert question.is_final("keep back")
+    assert not question.is_final("ship")
+    assert not question_of(Prompt(prefix="?", choices=["keep", Choice("delete", style="danger")])).is_final("delete")
+
+
+def test_a_button_and_a_reply_answer_alike() -> None:
+    question = question_of(REVIEW)
+
+    assert respond(question, "approve") == read_reply(question, "approve")
+    assert respond(question, "feedback", " shorter ") == read_reply(question, "shorter")
+
+
+def test_a_choice_that_was_never_offered_is_unknown() -> None:
+    assert respond(question_of(YES_NO), "perhaps") == NotUnderstood("unknown")
+
+
+@given(st.text())
+def test_any_reply_is_read_without_an_error(text: str) -> None:
+    for event in (YES_NO, REVIEW, SHIP, InputRequiredEvent(prefix="?")):
+        reply = replied(event, text)
+
+        assert isinstance(reply, NotUnderstood) or question_of(event).choice(reply.choice)
+
+
+# --- tokens -----------------------------------------------------------------------------
+
+IDS = st.from_regex(r"[A-Za-z0-9_.:-]{1,60}", fullmatch=True)
+CHOSEN = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=75)
+
+
+@given(st.builds(AskToken, IDS, IDS, st.integers(0, 10**6), CHOSEN))
+def test_decoding_a_token_undoes_encoding(token: AskToken) -> None:
+    encoded = token.encode()
+
+    assert AskToken.decode(encoded) == token
+    assert encoded.replace("-", "").replace("_", "").isalnum()
+    assert len(encoded) <= 2000
+
+
+@given(st.one_of(st.none(), st.text(), st.integers(), st.binary(), st.lists(st.text())))
+def test_garbage_is_no_token(garbage: object) -> None:
+    assert AskToken.decode(garbage) is None
+
+
+@pytest.mark.parametrize(
+    "garbage", ["", "cjEfYTEfMR9h!", "W" * 2001, "ÿ", "cjE", "AAAA", "cjEfYTEfeB9h", "cjEfYTEfLTEfYQ"]
+)
+def test_a_forged_token_is_none(garbage: str) -> None:
+    assert AskToken.decode(garbage) is None
+
+
+# --- literal text -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("plain - text", "plain - text"),
+        ("*bold* `x` _y_ ~z~", r"\*bold\* \`x\` \_y\_ \~z\~"),
+        ("# a\n- b\n > c", "\\# a\n\\- b\n \\> c"),
+        ("a\\b", "a\\\\b"),
+    ],
+)
+def test_markup_in_literal_text_is_escaped(text: str, escaped: str) -> None:
+    assert literal(text) == escaped

@@ -1,0 +1,188 @@
+"""Settings are right, or people are told at once everything that is wrong and where to find it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.settings import Settings, SettingsError, is_loopback, load
+
+GOOD = {"SLACK_BOT_TOKEN": "xoxb-1-abc", "SLACK_SIGNING_SECRET": "8f742231b10e8888"}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in Settings.model_fields.values():
+        assert field.alias is not None
+        monkeypatch.delenv(field.alias, raising=False)
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def put(**values: str) -> None:
+        for name, value in {**GOOD, **values}.items():
+            monkeypatch.setenv(name, value)
+
+    return put
+
+
+def problems(**given: Any) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(None, **given)
+    return str(caught.value)
+
+
+def test_two_secrets_are_enough(environment: Any) -> None:
+    environment()
+
+    settings = load(None)
+
+    assert settings.bot_token.get_secret_value() == "xoxb-1-abc"
+    assert (settings.host, settings.port, settings.request_path) == ("127.0.0.1", 3000, "/slack/events")
+    assert settings.workflows == Path("workflows")
+    assert settings.api_base_url == "https://slack.com/api/"
+    assert settings.thread_replies
+    assert not settings.socket_mode
+
+
+def test_every_setting_has_a_well_known_name() -> None:
+    assert {field.alias for field in Settings.model_fields.values()} == {
+        *("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN", "SLACK_API_BASE_URL", "SLACK_REQUEST_PATH"),
+        *("REDIS_URL", "SIGNOFF_HOST", "SIGNOFF_PORT", "SIGNOFF_WORKFLOWS", "SIGNOFF_KEY_PREFIX", "SIGNOFF_LANES"),
+        *("SIGNOFF_LEASE_S", "SIGNOFF_SWEEP_S", "SIGNOFF_LOG_LEVEL", "SIGNOFF_LOG_FORMAT", "SIGNOFF_THREAD_REPLIES"),
+    }
+
+
+def test_the_environment_is_read(environment: Any) -> None:
+    environment(SIGNOFF_PORT="8080", SIGNOFF_THREAD_REPLIES="no", SIGNOFF_LOG_LEVEL="debug", SIGNOFF_LOG_FORMAT="JSON")
+
+    settings = load(None)
+
+    assert (settings.port, settings.thread_replies, settings.log_level, settings.log_format) == (
+        8080,
+        False,
+        "DEBUG",
+        "json",
+    )
+
+
+def test_an_env_file_is_read_and_the_environment_wins(environment: Any, tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("SIGNOFF_PORT=1111\nSIGNOFF_HOST=0.0.0.0\nSIGNOFF_UNHEARD_OF=1\n")
+    environment(SIGNOFF_PORT="2222")
+
+    settings = load(file)
+
+    assert (settings.port, settings.host) == (2222, "0.0.0.0")
+
+
+def test_what_the_caller_gives_wins(environment: Any) -> None:
+    environment(SIGNOFF_PORT="2222")
+
+    assert load(None, port=0).port == 0
+
+
+def test_an_app_token_means_socket_mode_and_needs_no_signing_secret() -> None:
+    settings = load(None, bot_token="xoxb-1", app_token="xapp-1-abc")
+
+    assert settings.socket_mode
+
+
+def test_an_empty_value_is_no_value(environment: Any) -> None:
+    environment(SLACK_APP_TOKEN="", REDIS_URL="")
+
+    settings = load(None)
+
+    assert settings.app_token is None
+    assert settings.redis_url.get_secret_value() == "redis://127.0.0.1:6379/0"
+
+
+def test_everything_missing_is_told_at_once_and_where_to_find_it() -> None:
+    assert problems() == (
+        "Signoff cannot start:\n"
+        "  SLACK_BOT_TOKEN is missing\n"
+        "      api.slack.com/apps > your app > OAuth & Permissions > Bot User OAuth Token; it begins with xoxb-\n"
+        "  SLACK_SIGNING_SECRET is missing\n"
+        "      api.slack.com/apps > your app > Basic Information > App Credentials > Signing Secret"
+    )
+
+
+def test_everything_wrong_is_told_at_once(environment: Any) -> None:
+    environment(SLACK_BOT_TOKEN="xoxp-user", SIGNOFF_PORT="abc", SIGNOFF_LANES="0", SIGNOFF_LOG_FORMAT="xml")
+
+    told = problems()
+
+    for name in ("SLACK_BOT_TOKEN is not a bot token", "SIGNOFF_PORT", "SIGNOFF_LANES", "SIGNOFF_LOG_FORMAT"):
+        assert name in told
+    assert "xoxp-user" not in told
+    assert "Traceback" not in told
+
+
+def test_a_wrong_token_does_not_hide_a_missing_secret() -> None:
+    assert "SLACK_SIGNING_SECRET is missing" in problems(bot_token="xoxp-1")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://evil.example/api/", "http://10.0.0.1/", "ftp://slack.com/", "slack.com", "https://", "http://[::1", ""],
+)
+def test_plain_http_is_for_this_machine_only(url: str) -> None:
+    assert "SLACK_API_BASE_URL" in problems(bot_token="xoxb-1", signing_secret="s", api_base_url=url)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8080/api", "http://localhost/api/", "http://[::1]:1/api/", "https://x/"]
+)
+def test_a_fake_slack_on_this_machine_is_fine(url: str) -> None:
+    settings = load(None, bot_token="xoxb-1", signing_secret="s", api_base_url=url)
+
+    assert settings.api_base_url.endswith("/")
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("SLACK_APP_TOKEN", "app_token", "xoxb-1"),
+        ("SLACK_REQUEST_PATH", "request_path", "slack"),
+        ("REDIS_URL", "redis_url", "http://x"),
+        ("SIGNOFF_KEY_PREFIX", "key_prefix", "a{b}"),
+        ("SIGNOFF_LEASE_S", "lease_s", 0),
+        ("SIGNOFF_SWEEP_S", "sweep_s", -1),
+        ("SIGNOFF_PORT", "port", 70_000),
+    ],
+)
+def test_each_setting_is_checked(name: str, field: str, value: object) -> None:
+    assert name in problems(bot_token="xoxb-1", signing_secret="s", **{field: value})
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://h:1/0", "rediss://u:p@h", "unix:///run/redis.sock", "redis+cluster://h", "redis+sentinel://h/x"]
+)
+def test_every_kind_of_redis_is_an_address(url: str) -> None:
+    assert load(None, bot_token="xoxb-1", signing_secret="s", redis_url=url).redis_url.get_secret_value() == url
+
+
+def test_secrets_do_not_show_and_are_known_to_the_log() -> None:
+    settings = load(
+        None, bot_token="xoxb-1-abc", signing_secret="shhhhhh", app_token="xapp-1", redis_url="redis://u:hunter2@h/0"
+    )
+
+    for secret in ("xoxb-1-abc", "shhhhhh", "xapp-1", "hunter2"):
+        assert secret not in repr(settings)
+        assert secret in settings.secrets
+
+
+def test_an_env_file_in_another_encoding_is_told(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(b"SLACK_BOT_TOKEN=\xff\xfe")
+
+    with pytest.raises(SettingsError, match="is not UTF-8 text"):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("169.254.169.254", False), ("localhost.evil", False)],
+)
+def test_loopback_is_this_machine(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected

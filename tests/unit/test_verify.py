@@ -1,0 +1,262 @@
+"""Only what Slack signed gets in, whatever the headers and the body look like."""
+
+import gzip
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from urllib.parse import urlencode
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from bot.verify import FORM, JSON, LIMIT_BYTES, SIGNATURE, TIMESTAMP, Verifier, guard
+
+SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+NOW = 1_700_000_000.0
+BODY = urlencode({"command": "/deploy", "text": "v2"}).encode()
+VERIFIER = Verifier(SecretStr(SECRET))
+
+Headers = list[tuple[str, str]]
+
+
+def signed(body: bytes = BODY, at: str = "1700000000", secret: str = SECRET, kind: str = FORM) -> Headers:
+    signature = hmac.new(secret.encode(), b"v0:" + at.encode("latin-1", "replace") + b":" + body, hashlib.sha256)
+    return [
+        ("Content-Type", kind),
+        ("X-Slack-Request-Timestamp", at),
+        ("X-Slack-Signature", f"v0={signature.hexdigest()}"),
+    ]
+
+
+def without(headers: Headers, name: str) -> Headers:
+    return [(key, value) for key, value in headers if key.lower() != name]
+
+
+def status(headers: Headers, body: bytes = BODY, verifier: Verifier = VERIFIER) -> int | None:
+    rejection = verifier.verify(headers, body, NOW)
+    return None if rejection is None else rejection.status
+
+
+def test_what_slack_signed_gets_in() -> None:
+    assert status(signed()) is None
+
+
+def test_the_example_of_slacks_documentation_gets_in() -> None:
+    body = (
+        b"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name="
+        b"foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2F"
+        b"hooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id="
+        b"398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c"
+    )
+    headers = [
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("x-slack-request-timestamp", "1531420618"),
+        ("x-slack-signature", "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503"),
+    ]
+
+    assert VERIFIER.verify(headers, body, 1531420618.0) is None
+
+
+@pytest.mark.parametrize("kind", [FORM, f"{FORM}; charset=utf-8", "Application/X-WWW-Form-Urlencoded;charset=UTF-8"])
+def test_a_form_may_name_its_charset(kind: str) -> None:
+    assert status(signed(kind=kind)) is None
+
+
+def test_events_are_json() -> None:
+    body = json.dumps({"type": "event_callback", "text": "ü😀"}).encode()
+
+    assert status(signed(body, kind=JSON), body) is None
+
+
+def test_an_interaction_is_json_in_a_form() -> None:
+    body = urlencode({"payload": json.dumps({"type": "block_actions"})}).encode()
+
+    assert status(signed(body), body) is None
+
+
+# --- every malformed header ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "at",
+    ["abc", "", "-1700000000", "1e400", "1700000000.5", " 1700000000", "+1700000000", "١٧٠٠٠٠٠٠٠٠", "9" * 400, "nan"],
+)
+def test_a_malformed_timestamp_is_400(at: str) -> None:
+    headers = [*without(signed(), TIMESTAMP), (TIMESTAMP, at)]
+
+    assert status(headers) == 400
+
+
+@pytest.mark.parametrize(("at", "expected"), [(-301, 401), (-300, None), (300, None), (301, 401), (-(10**9), 401)])
+def test_an_old_or_future_timestamp_is_401(at: int, expected: int | None) -> None:
+    assert status(signed(at=str(1_700_000_000 + at))) == expected
+
+
+@pytest.mark.parametrize("name", [TIMESTAMP, SIGNATURE])
+def test_a_missing_header_is_401(name: str) -> None:
+    assert status(without(signed(), name)) == 401
+
+
+@pytest.mark.parametrize("name", [TIMESTAMP, SIGNATURE, "content-type"])
+def test_a_header_given_twice_is_refused(name: str) -> None:
+    headers = signed()
+    again = next((key, value) for key, value in headers if key.lower() == name)
+
+    assert status([*headers, again]) in (400, 415)
+    assert status([(again[0], "other"), *headers]) in (400, 415)
+
+
+@pytest.mark.parametrize(
+    "signature",
+    ["", "v0=", "v1=" + "0" * 64, "v0=" + "0" * 63, "v0=" + "G" * 64, "v0=" + "é" * 64, "v0=" + "0" * 64 + "\n"],
+)
+def test_a_malformed_signature_is_400(signature: str) -> None:
+    assert status([*without(signed(), SIGNATURE), (SIGNATURE, signature)]) == 400
+
+
+def test_a_wrong_signature_is_401() -> None:
+    assert status(signed(secret="another secret")) == 401
+    assert status([*without(signed(), SIGNATURE), (SIGNATURE, "v0=" + "0" * 64)]) == 401
+
+
+def test_the_signature_covers_every_byte_and_the_time() -> None:
+    assert status(signed(), BODY + b"&") == 401
+    assert status(signed(), BODY.replace(b"%2F", b"/")) == 401
+    assert status([*without(signed(), TIMESTAMP), (TIMESTAMP, "1700000001")]) == 401
+
+
+@pytest.mark.parametrize("secret", ["", "  ", "\n"])
+def test_an_empty_secret_is_refused_at_once(secret: str) -> None:
+    with pytest.raises(ValueError, match="signing secret is empty"):
+        Verifier(SecretStr(secret))
+
+
+def test_the_secret_does_not_show() -> None:
+    assert SECRET not in repr(VERIFIER)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "identity, gzip", "x"])
+def test_a_compressed_body_is_415(encoding: str) -> None:
+    body = gzip.compress(BODY)
+
+    assert status([*signed(body), ("Content-Encoding", encoding)], body) == 415
+
+
+@pytest.mark.parametrize(
+    "kind", ["", "text/plain", "multipart/form-data; boundary=x", "application/xml", f"{FORM}; charset=utf-16", "json"]
+)
+def test_another_content_type_is_415(kind: str) -> None:
+    assert status(signed(kind=kind)) == 415
+
+
+def test_a_body_without_content_type_is_415() -> None:
+    assert status(without(signed(), "content-type")) == 415
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"), [("1048577", 413), ("9" * 30, 400), ("-1", 400), ("abc", 400), ("22", None)]
+)
+def test_the_announced_length_is_checked_before_the_body_is_read(length: str, expected: int | None) -> None:
+    rejection = VERIFIER.check_headers([*signed(), ("Content-Length", length)], NOW)
+
+    assert (rejection.status if rejection else None) == expected
+
+
+def test_a_body_of_a_mebibyte_gets_in_and_one_byte_more_does_not() -> None:
+    body = b"text=" + b"x" * (LIMIT_BYTES - 5)
+
+    assert status(signed(body), body) is None
+    assert status(signed(body + b"x"), body + b"x") == 413
+
+
+# --- a good signature on a bad body ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (JSON, b"{"),
+        (JSON, b""),
+        (JSON, b"[1]"),
+        (JSON, b'"x"'),
+        (JSON, b"[" * 100_000),
+        (JSON, b'{"text": "\xff"}'),
+        (FORM, b"\xff=1"),
+        (FORM, b"text=%ff"),
+        (FORM, b"no form"),
+        (FORM, b"payload=%7B"),
+        (FORM, b"payload=%5B%5D"),
+        (FORM, b"payload="),
+        (FORM, b"&".join(b"a=1" for _ in range(101))),
+    ],
+)
+def test_an_unreadable_body_is_400(kind: str, body: bytes) -> None:
+    assert status(signed(body, kind=kind), body) == 400
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([TIMESTAMP, SIGNATURE, "content-type", "content-length", "content-encoding"]),
+            st.text() | st.sampled_from(["1700000000", FORM, JSON, "v0=" + "a" * 64]),
+        )
+    ),
+    st.binary(),
+)
+def test_whatever_comes_gets_an_answer_and_never_in(headers: Headers, body: bytes) -> None:
+    assert status(headers, body) in (400, 401, 413, 415)
+
+
+@given(st.binary(), st.sampled_from([FORM, JSON]))
+def test_whatever_is_signed_is_judged(body: bytes, kind: str) -> None:
+    assert status(signed(body, kind=kind), body) in (None, 400)
+
+
+# --- in front of an application -------------------------------------------------------------
+
+
+async def answered(
+    headers: dict[str, str], body: bytes | AsyncIterator[bytes], path: str = "/slack/events"
+) -> tuple[int, list[bytes]]:
+    reached: list[bytes] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        reached.append(await request.read())
+        return web.Response(text="ok")
+
+    app = web.Application(middlewares=[guard(VERIFIER, "/slack/events", lambda: NOW)], client_max_size=LIMIT_BYTES)
+    app.add_routes([web.post("/slack/events", handler), web.post("/other", handler)])
+    async with TestClient(TestServer(app)) as client:
+        response = await client.post(path, data=body, headers=headers, skip_auto_headers=["Content-Type"])
+        return response.status, reached
+
+
+async def test_the_guard_lets_slack_through_with_its_body() -> None:
+    assert await answered(dict(signed()), BODY) == (200, [BODY])
+
+
+async def test_the_guard_stops_everybody_else(caplog: pytest.LogCaptureFixture) -> None:
+    code, reached = await answered(dict(signed(secret="wrong")), BODY)
+
+    assert (code, reached) == (401, [])
+    assert "request refused" in caplog.text
+    assert BODY.decode() not in caplog.text
+
+
+async def test_the_guard_stops_what_is_too_large() -> None:
+    async def piecemeal() -> AsyncIterator[bytes]:
+        for _ in range(LIMIT_BYTES // 1024 + 1):
+            yield b"x" * 1024  # without an announced length
+
+    code, reached = await answered(dict(signed()), piecemeal())
+
+    assert (code, reached) == (413, [])
+
+
+async def test_the_guard_leaves_other_paths_alone() -> None:
+    assert await answered({}, BODY, "/other") == (200, [BODY])
