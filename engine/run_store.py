@@ -253,10 +253,12 @@ class RunStore(Protocol):
     async def commit(self, claim: Claim, change: Commit) -> Claim:
         """Apply a transition whole and return the claim at its new version.
 
-        Each opened ask owes effect ``prompt:<ask>``; each ask that closes owes ``lock:<ask>``.
+        Each opened ask owes effect ``prompt:<ask>``; each ask that closes owes ``lock:<ask>``. An ask that
+        is open already is asked anew: its revision grows and ``prompt:<ask>:<revision>`` is owed.
 
         Raises:
             FencedError: fence or version moved on; nothing was written.
+            ValueError: an ask's id was used by one that is closed, or the run is over and opens asks.
         """
 
     async def cancel(self, run_id: str, by: str) -> bool:

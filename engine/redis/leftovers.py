@@ -1,0 +1,56 @@
+"""What a store would keep for ever though no open run needs it. There should be nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from engine.redis.keys import Keys
+from engine.redis.scripts import Server
+
+_OVER = (b"done", b"failed", b"cancelled")
+_INDEXES = ("ready", "timers", "outq", "verify", "open")
+
+
+async def leftovers(server: Server, keys: Keys) -> Sequence[str]:
+    """Return the keys, and index members as ``key: member``, that are of no open run and have no TTL."""
+    names = await _all_keys(server, keys.prefix)
+    lifetimes = await server.read_each([("PTTL", name) for name in names])
+    kept = [name for name, lifetime in zip(names, lifetimes, strict=True) if lifetime == -1]
+    metas = [name for name in names if name.endswith(":meta")]
+    states = await server.read_each([("HGET", name, "s") for name in metas])
+    runs = {_run_in(name): status for name, status in zip(metas, states, strict=True)}
+    found: list[str] = []
+    for name in kept:
+        kind = name.rpartition(":")[2]
+        if ":r:" in name:
+            if runs.get(_run_in(name), b"done") in _OVER:
+                found.append(name)
+        elif kind in _INDEXES:
+            members = await server.read("ZRANGE", name, 0, -1)
+            found += [f"{name}: {member}" for member in map(bytes.decode, members) if _is_left(kind, member, runs)]
+        elif kind != "skew":
+            found.append(name)
+    return found
+
+
+def _run_in(name: str) -> str:
+    return name.partition(":r:")[2].partition(":")[0]
+
+
+def _is_left(kind: str, member: str, runs: Mapping[str, bytes]) -> bool:
+    """Return whether nobody will take *member* out again: what is owed outlives its run for a while."""
+    parts = member.split("|")
+    run_id = parts[0] if kind != "open" else parts[1] if parts[0] == "r" else parts[3]
+    status = runs.get(run_id)
+    return status is None or (status in _OVER and kind not in ("outq", "verify"))
+
+
+async def _all_keys(server: Server, prefix: str) -> list[str]:
+    pattern = "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in prefix)
+    names: set[str] = set()
+    cursor: int | bytes = 0
+    while True:
+        cursor, page = await server.read("SCAN", cursor, "MATCH", f"{pattern}:*", "COUNT", 1_000)
+        names.update(name.decode() for name in page)
+        if not int(cursor):
+            return sorted(names)

@@ -1,0 +1,120 @@
+"""What can be read of runs, asks and indexes: plain commands, nothing changes."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+
+from engine.redis.connections import Call
+from engine.redis.keys import LINK_KEPT_S, Keys, index_name
+from engine.redis.leftovers import leftovers
+from engine.redis.rows import ask_record, doubt_of, journal_entry, pairs, run_record
+from engine.redis.scripts import Server
+from engine.run_store import AskRecord, JournalEntry, RunRecord
+
+
+class Reads:
+    """The verbs of `RedisRunStore` that only look, and links."""
+
+    _keys: Keys
+    _server: Server
+    _lanes_in_use: tuple[int, ...] | None = None
+
+    async def run(self, run_id: str) -> RunRecord | None:
+        return run_record(run_id, pairs(await self._server.read("HGETALL", self._keys.at(run_id, "meta"))))
+
+    async def ask(self, run_id: str, ask_id: str) -> AskRecord | None:
+        row = await self._server.read("HGETALL", self._keys.ask(run_id, ask_id))
+        return ask_record(run_id, ask_id, pairs(row))
+
+    async def open_asks(self, run_id: str) -> Sequence[AskRecord]:
+        ids = await self._open_ids(run_id)
+        return await self._records([(run_id, ask_id) for ask_id in ids])
+
+    async def asks_for(self, tenant: str, actor: str, limit: int = 100) -> Sequence[AskRecord]:
+        """Return open asks of *tenant* that name *actor*, or, for "", that anybody may answer; oldest first.
+
+        Of more than *limit* in a lane it is unspecified which are returned.
+        """
+        first = f"a|{index_name(tenant)}|{index_name(actor)}|"
+        range_ = (f"[{first}", f"({first[:-1]}}}", "LIMIT", 0, limit)
+        lanes = await self._lanes()
+        answers = await self._server.read_each(
+            [("ZRANGEBYLEX", f"{self._keys.lane(lane)}open", *range_) for lane in lanes]
+        )
+        found = [member.decode()[len(first) :].split("|", 1) for members in answers for member in members]
+        return (await self._records([(run_id, ask_id) for run_id, ask_id in found]))[:limit]
+
+    async def state(self, run_id: str) -> Mapping[str, bytes]:
+        row = pairs(await self._server.read("HGETALL", self._keys.at(run_id, "state")))
+        return {name.decode(): value for name, value in row.items()}
+
+    async def journal(self, run_id: str) -> Sequence[JournalEntry]:
+        return [
+            journal_entry(line) for line in await self._server.read("LRANGE", self._keys.at(run_id, "journal"), 0, -1)
+        ]
+
+    async def due(self, limit: int = 100) -> Sequence[str]:
+        return await self._due("ready", limit)
+
+    async def due_effects(self, limit: int = 100) -> Sequence[tuple[str, str]]:
+        found = [member.split("|", 1) for member in await self._due("outq", limit)]
+        return [(run_id, effect_id) for run_id, effect_id in found]
+
+    async def effects_of(self, run_id: str) -> Sequence[str]:
+        flat: list[bytes] = await self._server.run("owed", self._keys.of(run_id), run_id)
+        owed = sorted(zip(flat[::2], flat[1::2], strict=True), key=lambda item: int(item[1]))
+        return [effect.decode() for effect, _ in owed]
+
+    async def doubtful(self, limit: int = 100) -> Sequence[tuple[str, str, str]]:
+        return [doubt_of(member) for member in await self._due("verify", limit)]
+
+    async def link(self, ref: str, run_id: str) -> None:
+        await self._server.read("SET", self._keys.link(ref), run_id, "EX", int(LINK_KEPT_S))
+
+    async def linked(self, ref: str) -> str | None:
+        found: bytes | None = await self._server.read("GET", self._keys.link(ref))
+        return None if found is None else found.decode()
+
+    async def leftovers(self) -> Sequence[str]:
+        """Return what would stay for ever: keys without a TTL that are of no open run, and index members of no run.
+
+        It reads every key of the prefix; for tests and `doctor`.
+        """
+        return await leftovers(self._server, self._keys)
+
+    async def _open_ids(self, run_id: str) -> list[str]:
+        key = self._keys.of(run_id)[13]
+        members = await self._server.read("ZRANGEBYLEX", key, f"[r|{run_id}|", f"(r|{run_id}}}")
+        return [member.decode()[len(run_id) + 3 :] for member in members]
+
+    async def _records(self, ids: Sequence[tuple[str, str]]) -> list[AskRecord]:
+        """Return the open ones of these asks, oldest first."""
+        rows = await self._server.read_each([("HGETALL", self._keys.ask(run_id, ask_id)) for run_id, ask_id in ids])
+        records = [ask_record(run_id, ask_id, pairs(row)) for (run_id, ask_id), row in zip(ids, rows, strict=True)]
+        found = [record for record in records if record is not None and record.status == "open"]
+        return sorted(found, key=lambda record: record.opened_at)
+
+    async def _due(self, index: str, limit: int) -> list[str]:
+        """Return the members of an index over all lanes that are due, oldest first."""
+        calls = []
+        for lane in await self._lanes():
+            name = self._keys.lane(lane)
+            calls.append(([f"{name}skew", f"{name}{index}"], [limit]))
+        lanes = await self._server.run_each("due", calls)
+        lists = [list(zip(flat[::2], map(float, flat[1::2]), strict=True)) for flat in lanes]
+        oldest = heapq.merge(*lists, key=lambda item: item[1])
+        return [member.decode() for member, _ in list(oldest)[:limit]]
+
+    async def _lanes(self) -> tuple[int, ...]:
+        """Return every lane in use: ours, and those of stores that had more."""
+        if self._lanes_in_use is None:
+            name = self._keys.used_lanes()
+            calls: list[Call] = [
+                ("SADD", name, *range(self._keys.lanes)),
+                ("EXPIRE", name, int(LINK_KEPT_S)),
+                ("SMEMBERS", name),
+            ]
+            members = (await self._server.read_each(calls))[-1]
+            self._lanes_in_use = tuple(sorted(int(lane) for lane in members))
+        return self._lanes_in_use

@@ -1,0 +1,152 @@
+"""Between the store's bytes and the engine's records. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, TypeAlias, cast
+
+from engine.run_store import AskRecord, AskStatus, Entry, JournalEntry, NewAsk, RunRecord, RunStatus
+from engine.verdicts import Accepted, Already, Cancelled, Expired, Recorded, Stale, Unknown, Verdict
+
+Argument: TypeAlias = bytes | str | int | float
+Row: TypeAlias = Mapping[bytes, bytes]
+EntryKind: TypeAlias = Literal["sent", "answered", "expired", "cancelled"]
+
+
+def pack(items: Iterable[str]) -> bytes:
+    """Return *items* as netstrings, the store's form of several values in one field."""
+    parts: list[bytes] = []
+    for item in items:
+        raw = item.encode()
+        parts += (b"%d:" % len(raw), raw)
+    return b"".join(parts)
+
+
+def unpack(text: bytes) -> list[bytes]:
+    """Undo `pack`."""
+    items: list[bytes] = []
+    start, end = 0, len(text)
+    while start < end:
+        colon = text.index(b":", start)
+        stop = colon + 1 + int(text[start:colon])
+        items.append(text[colon + 1 : stop])
+        start = stop
+    return items
+
+
+def words(text: bytes) -> tuple[str, ...]:
+    """Return the values in a field as text."""
+    return tuple(item.decode() for item in unpack(text))
+
+
+def pairs(flat: Sequence[bytes] | Row) -> Row:
+    """Return a hash as the server hands it over: name, value, name, value, or a map over RESP 3."""
+    if isinstance(flat, Mapping):
+        return flat
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def named(flat: Sequence[bytes]) -> dict[str, bytes]:
+    """Return a hash as a script hands it over, its names as text."""
+    return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
+
+
+def entry_of(text: bytes) -> Entry:
+    """Return an entry of an inbox."""
+    kind, at, ask_id, actor, body = unpack(text)
+    return Entry(cast("EntryKind", kind.decode()), float(at), body, ask_id.decode(), actor.decode())
+
+
+def verdict_of(text: bytes) -> Verdict:
+    """Return what a script told of an answer."""
+    match words(text):
+        case ("accepted", by, at, response):
+            return Accepted(by, float(at), response)
+        case ("recorded", count, quorum):
+            return Recorded(int(count), int(quorum))
+        case ("already", by, at, response):
+            return Already(by, float(at), response)
+        case ("expired", at):
+            return Expired(float(at))
+        case ("cancelled", by, at):
+            return Cancelled(by, float(at))
+        case ("stale",):
+            return Stale()
+        case ("unknown",):
+            return Unknown()
+        case told:
+            raise ValueError(f"the store told {told!r}, which is no verdict")
+
+
+def ask_arguments(ask: NewAsk) -> list[Argument]:
+    """Return an ask as `commit.lua` reads it."""
+    timers = sorted(ask.timers, key=lambda timer: timer.at)
+    times = [timer.at for timer in timers[:1]] + ([] if ask.deadline is None else [ask.deadline])
+    return [
+        ask.ask_id,
+        ask.event,
+        ask.digest,
+        pack(ask.allowed),
+        "" if ask.quorum == 1 else ask.quorum,
+        "" if ask.self_approval else "1",
+        "" if ask.deadline is None else ask.deadline,
+        pack(text for timer in timers for text in (timer.kind, str(timer.n), repr(timer.at))),
+        min(times) if times else "",
+    ]
+
+
+def ask_record(run_id: str, ask_id: str, row: Row) -> AskRecord | None:
+    """Return an ask as stored, or None of an empty *row*."""
+    if not row:
+        return None
+    votes = words(row.get(b"y", b""))
+    return AskRecord(
+        run_id=run_id,
+        ask_id=ask_id,
+        status=cast("AskStatus", row.get(b"s", b"open").decode()),
+        revision=int(row.get(b"v", b"1")),
+        event=row.get(b"e", b""),
+        digest=row.get(b"h", b"").decode(),
+        allowed=words(row.get(b"w", b"")),
+        quorum=int(row.get(b"q", b"1")),
+        self_approval=b"p" not in row,
+        opened_at=float(row[b"o"]),
+        deadline=float(row[b"d"]) if b"d" in row else None,
+        by=row.get(b"b", b"").decode(),
+        at=float(row.get(b"t", b"0")),
+        response=row.get(b"r", b"").decode(),
+        answer=row.get(b"a", b""),
+        votes=tuple(zip(votes[::2], votes[1::2], strict=True)),
+        messages=words(row.get(b"m", b"")),
+    )
+
+
+def run_record(run_id: str, row: Row) -> RunRecord | None:
+    """Return a run as stored, or None of an empty *row*."""
+    if not row:
+        return None
+    return RunRecord(
+        run_id=run_id,
+        workflow=row[b"w"].decode(),
+        revision=row[b"g"].decode(),
+        status=cast("RunStatus", row[b"s"].decode()),
+        version=int(row[b"v"]),
+        tenant=row.get(b"t", b"").decode(),
+        requester=row.get(b"u", b"").decode(),
+        address=row.get(b"a", b"").decode(),
+        created_at=float(row[b"c"]),
+        thread=row.get(b"h", b"").decode(),
+    )
+
+
+def journal_entry(line: bytes) -> JournalEntry:
+    """Return a line of an audit trail."""
+    at, what, by, *details = words(line)
+    return JournalEntry(float(at), what, by, dict(zip(details[::2], details[1::2], strict=True)))
+
+
+def doubt_of(member: str) -> tuple[str, str, str]:
+    """Return run, effect and reference of a member of `verify`."""
+    run_id, size, rest = member.split("|", 2)
+    raw = rest.encode()
+    return run_id, raw[: int(size)].decode(), raw[int(size) + 1 :].decode()

@@ -1,0 +1,159 @@
+-- Apply one transition of a run.
+--   KEYS      see common.lua; from KEYS[15] the asks to open, then to withdraw, then those the run holds if
+--             this ends it, then those to forget
+--   ARGV[2]   fence       ARGV[5]  entries consumed   ARGV[8]  note
+--   ARGV[3]   version     ARGV[6]  wake at, or ""     ARGV[9]  TTL of a run that is over, in seconds
+--   ARGV[4]   status      ARGV[7]  "1" to release
+--   then lists, each after its length: state written (name, value), state removed, memo forgotten,
+--   asks opened (id, event, digest, allowed, quorum, "1" if not the requester, deadline, rungs, first timer),
+--   asks withdrawn, effects (id, body, ask), asks held, asks to forget. What is "" is left out of the hash.
+--   returns   {now, version, until, inbox, memo, closed asks, open asks}; "fenced"; "closed" and an ask
+local status, consumed, wake, release = ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7] == '1'
+local over = OVER[status]
+local cursor = 10
+
+local function list(width)
+  local first, size = cursor + 1, tonumber(ARGV[cursor]) * width
+  cursor = first + size
+  return first, first + size - 1
+end
+
+local w1, wn = list(2)
+local r1, rn = list(1)
+local m1, mn = list(1)
+local a1, an = list(9)
+local d1, dn = list(1)
+local e1, en = list(3)
+local h1, hn = list(1)
+local f1, fn = list(1)
+
+local meta = redis.call('HMGET', META, 's', 'f', 'l', 'v', 't')
+if not holds(meta, ARGV[2]) or meta[4] ~= ARGV[3] then return 'fenced' end
+for i = a1, an, 9 do
+  if redis.call('HEXISTS', KEYS[FIRST_ASK + (i - a1) / 9], 's') == 1 then return { 'closed', ARGV[i] } end
+end
+
+-- Lua passes some 8,000 values to a call at most.
+local function in_parts(command, key, first, last)
+  for from = first, last, 1000 do
+    redis.call(command, key, unpack(ARGV, from, math.min(from + 999, last)))
+  end
+end
+
+local version = redis.call('HINCRBY', META, 'v', 1)
+redis.call('HDEL', META, 'n', 'k')
+in_parts('HSET', STATE, w1, wn)
+in_parts('HDEL', STATE, r1, rn)
+in_parts('HDEL', MEMO, m1, mn)
+if consumed > 0 then redis.call('LTRIM', INBOX, consumed, -1) end
+
+local ask_key = FIRST_ASK + (an - a1 + 1) / 9
+for i = d1, dn do
+  if is_open(KEYS[ask_key]) then
+    close_ask(KEYS[ask_key], ARGV[i], 'cancelled', '', STAMP, '', '')
+    journal('withdrawn', '', 'ask', ARGV[i])
+  end
+  ask_key = ask_key + 1
+end
+
+local names = { 'e', 'h', 'w', 'q', 'p', 'd', 'l' }
+local opened = {}
+for i = a1, an, 9 do
+  local key, ask = KEYS[FIRST_ASK + (i - a1) / 9], ARGV[i]
+  local before = redis.call('HMGET', key, 'o', 'v', 'w', 'm')
+  local revision
+  if before[1] then -- asked again while open: the question changes, and answers to the old one are stale
+    revision = (before[2] or 1) + 1
+    redis.call('DEL', key)
+    for _, member in ipairs(index_of(ask, meta[5], before[3])) do redis.call('ZREM', OPEN, member) end
+    redis.call('HSET', key, 'v', revision)
+    if before[4] then redis.call('HSET', key, 'm', before[4]) end
+  end
+  -- A microsecond apart: asks of one commit keep their order.
+  local fields = { 'o', string.format('%.6f', NOW + #opened / 1000000) }
+  for j = 1, #names do
+    if ARGV[i + j] ~= '' then
+      fields[#fields + 1] = names[j]
+      fields[#fields + 1] = ARGV[i + j]
+    end
+  end
+  redis.call('HSET', key, unpack(fields))
+  if ARGV[i + 8] ~= '' then
+    redis.call('ZADD', TIMERS, ARGV[i + 8], RUN .. '|' .. ask)
+  elseif before[1] then
+    redis.call('ZREM', TIMERS, RUN .. '|' .. ask)
+  end
+  local allowed = ARGV[i + 3] ~= '' and ARGV[i + 3]
+  for _, member in ipairs(index_of(ask, meta[5], allowed)) do redis.call('ZADD', OPEN, 0, member) end
+  local after = revision and prompt_of(ask, revision - 1) or ''
+  owe(prompt_of(ask, revision), ask, after, '')
+  opened[#opened + 1] = ask
+end
+
+for i = e1, en, 3 do
+  local after = ARGV[i + 2] ~= '' and 'prompt:' .. ARGV[i + 2] or ''
+  owe(ARGV[i], ARGV[i + 2], after ~= ARGV[i] and after or '', ARGV[i + 1])
+end
+
+for i = h1, hn do
+  if is_open(KEYS[ask_key]) then close_ask(KEYS[ask_key], ARGV[i], 'cancelled', '', STAMP, '', '') end
+  ask_key = ask_key + 1
+end
+
+-- An ask is forgotten once it is closed and nothing is owed that shows it.
+if fn >= f1 then
+  local forgotten = {}
+  for i = f1, fn do
+    local ask, key = ARGV[i], KEYS[ask_key]
+    local owed = redis.call('HMGET', OUTBOX, 'lock:' .. ask, prompt_of(ask, redis.call('HGET', key, 'v')))
+    local pending = string.sub(owed[1] or '', 1, 1) == 'p' or string.sub(owed[2] or '', 1, 1) == 'p'
+    if not pending and not is_open(key) then
+      redis.call('DEL', key)
+      forgotten[ask] = true
+    end
+    ask_key = ask_key + 1
+  end
+  local kept = {}
+  for _, ask in ipairs(unpack_items(redis.call('HGET', META, 'x') or '')) do
+    if not forgotten[ask] then kept[#kept + 1] = pack(ask) end
+  end
+  if #kept > 0 then redis.call('HSET', META, 'x', table.concat(kept)) else redis.call('HDEL', META, 'x') end
+end
+
+local left = over and 0 or redis.call('LLEN', INBOX)
+if left > 0 and status == 'waiting' then status = 'ready' end
+if over then
+  redis.call('DEL', INBOX, MEMO)
+  redis.call('ZREM', READY, RUN)
+  redis.call('HDEL', META, 'l', 'o')
+elseif release then
+  redis.call('HDEL', META, 'l', 'o')
+  if wake == '' and ARGV[4] == 'ready' then wake = STAMP end
+  if left > 0 and status ~= 'parked' then
+    redis.call('ZADD', READY, STAMP, RUN)
+  elseif wake ~= '' then
+    redis.call('ZADD', READY, wake, RUN)
+  else
+    redis.call('ZREM', READY, RUN)
+  end
+end
+redis.call('HSET', META, 's', status)
+if wake ~= '' and not over then redis.call('HSET', META, 'k', wake) end
+
+local details = { 'version', version, 'status', status }
+local optional = { asks = table.concat(opened, ' '), note = ARGV[8] }
+for name, value in pairs(optional) do
+  if value ~= '' then
+    details[#details + 1] = name
+    details[#details + 1] = value
+  end
+end
+journal('committed', '', unpack(details))
+
+if over then
+  for i = 2, 9 do redis.call('EXPIRE', KEYS[i], ARGV[9]) end
+  for i = FIRST_ASK, #KEYS do redis.call('EXPIRE', KEYS[i], ARGV[9]) end
+end
+local till = redis.call('HGET', META, 'l') or STAMP
+return { STAMP, version, till, redis.call('LRANGE', INBOX, 0, -1), redis.call('HGETALL', MEMO),
+  redis.call('HGET', META, 'x') or '', open_asks() }

@@ -1,0 +1,131 @@
+-- Put before every script on one run: its keys, and what several transitions share.
+--   KEYS[1]  skew                     KEYS[8]  r:<run>:outbox     KEYS[13]  verify
+--   KEYS[2]  r:<run>:meta             KEYS[9]  r:<run>:journal    KEYS[14]  open
+--   KEYS[3]  r:<run>:state            KEYS[10] ready              KEYS[15+] r:<run>:ask:<ask>, the asks
+--   KEYS[4]  r:<run>:inbox            KEYS[11] timers                       this script may touch
+--   KEYS[5]  r:<run>:seen             KEYS[12] outq
+--   KEYS[6]  r:<run>:seen0
+--   KEYS[7]  r:<run>:memo
+--   ARGV[1]  run id
+local META, STATE, INBOX, SEEN, SEEN_BEFORE = KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local MEMO, OUTBOX, JOURNAL = KEYS[7], KEYS[8], KEYS[9]
+local READY, TIMERS, OUTQ, VERIFY, OPEN = KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14]
+local FIRST_ASK = 15
+local RUN = ARGV[1]
+local OVER = { done = true, failed = true, cancelled = true }
+
+-- Values as netstrings, so that no byte in them can be mistaken for a separator.
+local function pack(...)
+  local parts = { ... }
+  for i = 1, #parts do
+    local item = tostring(parts[i])
+    parts[i] = #item .. ':' .. item
+  end
+  return table.concat(parts)
+end
+
+local function unpack_items(text)
+  local items, from = {}, 1
+  while from <= #text do
+    local colon = string.find(text, ':', from, true)
+    local last = colon + tonumber(string.sub(text, from, colon - 1))
+    items[#items + 1] = string.sub(text, colon + 1, last)
+    from = last + 1
+  end
+  return items
+end
+
+-- RPUSHX: a run that was forgotten meanwhile must not leave a line behind that lives for ever.
+local function journal(what, by, ...)
+  if redis.call('RPUSHX', JOURNAL, pack(STAMP, what, by, ...)) > $JOURNAL_KEPT + 500 then
+    redis.call('LTRIM', JOURNAL, -$JOURNAL_KEPT, -1)
+  end
+end
+
+local function told_before(delivery)
+  return redis.call('HGET', SEEN, delivery) or redis.call('HGET', SEEN_BEFORE, delivery)
+end
+
+local function see(delivery, told)
+  redis.call('HSET', SEEN, delivery, told)
+  if redis.call('HLEN', SEEN) >= $SEEN_KEPT then redis.call('RENAME', SEEN, SEEN_BEFORE) end
+end
+
+-- Something new for the run to look at. A run in work stays at the end of its lease: its commit sees the inbox.
+local function push(status, lease, kind, ask, actor, body)
+  redis.call('RPUSH', INBOX, pack(kind, STAMP, ask, actor, body))
+  if status ~= 'ready' then redis.call('HSET', META, 's', 'ready') end
+  if not (lease and tonumber(lease) > NOW) then redis.call('ZADD', READY, 'LT', STAMP, RUN) end
+end
+
+local function prompt_of(ask, revision)
+  if tonumber(revision or 1) > 1 then return 'prompt:' .. ask .. ':' .. revision end
+  return 'prompt:' .. ask
+end
+
+local function owe(effect, ask, after, body)
+  if redis.call('HEXISTS', OUTBOX, effect) == 1 then return end
+  local number = redis.call('HINCRBY', META, 'e', 1)
+  redis.call('HSET', OUTBOX, effect, 'p' .. pack(number, 0, ask, after, body))
+  redis.call('ZADD', OUTQ, STAMP, RUN .. '|' .. effect)
+end
+
+-- The members of `open` that stand for one ask. A | in a name would look like the end of it.
+local function index_of(ask, tenant, allowed)
+  local members = { 'r|' .. RUN .. '|' .. ask }
+  local actors = allowed and unpack_items(allowed) or { '' }
+  for i = 1, #actors do
+    local name = string.gsub((tenant or ''), '|', '\1') .. '|' .. string.gsub(actors[i], '|', '\1')
+    members[i + 1] = 'a|' .. name .. '|' .. RUN .. '|' .. ask
+  end
+  return members
+end
+
+local function in_doubt(effect, ref) return RUN .. '|' .. #effect .. '|' .. effect .. '|' .. ref end
+
+local function close_ask(key, ask, status, by, at, response, answer)
+  local fields = redis.call('HMGET', key, 'v', 'w')
+  redis.call('HSET', key, 's', status, 't', at)
+  if by ~= '' then redis.call('HSET', key, 'b', by) end
+  if response ~= '' then redis.call('HSET', key, 'r', response) end
+  if answer ~= '' then redis.call('HSET', key, 'a', answer) end
+  redis.call('HDEL', key, 'l')
+  local meta = redis.call('HMGET', META, 't', 'x')
+  redis.call('HSET', META, 'x', (meta[2] or '') .. pack(ask))
+  redis.call('ZREM', TIMERS, RUN .. '|' .. ask)
+  local members = index_of(ask, meta[1], fields[2])
+  for i = 1, #members do redis.call('ZREM', OPEN, members[i]) end
+  owe('lock:' .. ask, ask, prompt_of(ask, fields[1]), '')
+end
+
+local function is_open(key)
+  local ask = redis.call('HMGET', key, 'o', 's')
+  return ask[1] and not ask[2]
+end
+
+local function open_asks()
+  return redis.call('ZRANGEBYLEX', OPEN, '[r|' .. RUN .. '|', '(r|' .. RUN .. '}')
+end
+
+local function ask_of(member) return string.sub(member, #RUN + 4) end
+
+-- Whether the run would be given to a worker now; `meta` is s, l, k. A lease that ran out means
+-- that its holder left something unfinished.
+local function has_work(meta)
+  return meta[2] or (meta[3] and tonumber(meta[3]) <= NOW) or redis.call('LLEN', INBOX) > 0
+end
+
+local function take(worker, lease_s)
+  local fence = redis.call('HINCRBY', META, 'f', 1)
+  local attempts = redis.call('HINCRBY', META, 'n', 1)
+  local till = string.format('%.6f', NOW + lease_s)
+  redis.call('HSET', META, 'l', till, 'o', worker)
+  redis.call('ZADD', READY, till, RUN)
+  return { fence, attempts, STAMP, till, redis.call('HMGET', META, 'v', 'w', 'g', 'u', 't', 'x'),
+    redis.call('LRANGE', INBOX, 0, -1), redis.call('HGETALL', STATE), redis.call('HGETALL', MEMO), open_asks() }
+end
+
+-- Whether a worker still holds the run with this fence; `meta` is s, f, l.
+local function holds(meta, fence)
+  return meta[1] and not OVER[meta[1]] and meta[2] == fence and meta[3]
+end

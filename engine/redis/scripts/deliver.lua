@@ -1,0 +1,58 @@
+-- Judge and record an answer.
+--   KEYS     see common.lua; KEYS[15] the ask
+--   ARGV[2]  ask id        ARGV[4]  actor      ARGV[6]  answer                ARGV[8]  "1" if it decides
+--   ARGV[3]  delivery id   ARGV[5]  response   ARGV[7]  revision, "" for any           at once
+--   returns  the verdict: its name and fields
+local ask, delivery, actor, response = ARGV[2], 'd' .. ARGV[3], ARGV[4], ARGV[5]
+local key = KEYS[FIRST_ASK]
+
+local told = told_before(delivery)
+if told then return told end
+local is = redis.call('HMGET', key, 'o', 's', 'v', 'q', 'd', 'b', 't', 'r', 'y')
+local meta = redis.call('HMGET', META, 's', 'l')
+if not is[1] or not meta[1] then return pack('unknown') end
+-- A run that is over has no open ask: the script that ended it closed them. What closed asks tell never
+-- changes, so it need not be kept for redeliveries.
+if is[2] == 'answered' then return pack('already', is[6] or '', is[7], is[8] or '') end
+if is[2] == 'expired' then return pack('expired', is[7]) end
+if is[2] then return pack('cancelled', is[6] or '', is[7]) end
+
+local function tell(...)
+  see(delivery, pack(...))
+  return pack(...)
+end
+
+-- Past its deadline an ask takes no answer, but closing it is left to the timer.
+if is[5] and tonumber(is[5]) <= NOW then return tell('expired', is[5]) end
+if ARGV[7] ~= '' and ARGV[7] ~= (is[3] or '1') then return tell('stale') end
+
+local quorum, count = tonumber(is[4] or 1), 1
+local votes, changed = {}, true
+if quorum > 1 then
+  local before = unpack_items(is[9] or '')
+  for i = 1, #before, 2 do
+    if before[i] ~= actor then
+      votes[#votes + 1] = before[i]
+      votes[#votes + 1] = before[i + 1]
+      if before[i + 1] == response then count = count + 1 end
+    elseif before[i + 1] == response then
+      changed = false
+    end
+  end
+  votes[#votes + 1] = actor
+  votes[#votes + 1] = response
+end
+
+if count < quorum and ARGV[8] ~= '1' then
+  if changed then
+    redis.call('HSET', key, 'y', pack(unpack(votes)))
+    journal('voted', actor, 'ask', ask, 'response', response, 'count', count, 'quorum', quorum)
+  end
+  return tell('recorded', count, quorum)
+end
+
+if quorum > 1 then redis.call('HSET', key, 'y', pack(unpack(votes))) end
+push(meta[1], meta[2], 'answered', ask, actor, ARGV[6])
+close_ask(key, ask, 'answered', actor, STAMP, response, ARGV[6])
+journal('answered', actor, 'ask', ask, 'response', response)
+return tell('accepted', actor, STAMP, response)

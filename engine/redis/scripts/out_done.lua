@@ -1,0 +1,74 @@
+-- An attempt at an effect is over: it was done, is to be tried later, or is given up.
+--   KEYS     see common.lua; KEYS[15], if given, its ask
+--   ARGV[2]  effect   ARGV[4]  "done", "delay" or "drop"                   ARGV[6]  seconds until a done effect
+--   ARGV[3]  attempt  ARGV[5]  the reference, when to try again, or why             in doubt is looked at
+--   returns  the reference that counts; "" if none does
+local effect, attempt, how, what = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local key = KEYS[FIRST_ASK]
+local member = RUN .. '|' .. effect
+local entry = redis.call('HGET', OUTBOX, effect)
+if not entry then
+  redis.call('ZREM', OUTQ, member)
+  return ''
+end
+local item = unpack_items(string.sub(entry, 2))
+local look_at = NOW + tonumber(ARGV[6])
+
+if string.sub(entry, 1, 1) == 'd' then
+  -- Two senders did it: the second copy must be gone when somebody looks.
+  if how == 'done' and item[2] ~= what and item[2] ~= '' then
+    redis.call('ZADD', VERIFY, 'NX', look_at, in_doubt(effect, item[2]))
+  end
+  return item[2]
+end
+if how ~= 'done' and item[2] ~= attempt then return '' end -- somebody else is at it now
+if how == 'delay' then
+  redis.call('ZADD', OUTQ, what, member)
+  return ''
+end
+
+local ref = how == 'done' and what or ''
+redis.call('HSET', OUTBOX, effect, 'd' .. pack(STAMP, ref))
+redis.call('ZREM', OUTQ, member)
+local is_prompt = string.sub(effect, 1, 7) == 'prompt:'
+if how == 'done' then
+  if tonumber(item[2]) > 1 then redis.call('ZADD', VERIFY, look_at, in_doubt(effect, ref)) end
+  if is_prompt then
+    redis.call('HSETNX', META, 'h', ref)
+    if key and redis.call('HEXISTS', key, 'o') == 1 then
+      local messages = redis.call('HGET', key, 'm') or ''
+      local known = false
+      for _, message in ipairs(unpack_items(messages)) do known = known or message == ref end
+      if not known then redis.call('HSET', key, 'm', messages .. pack(ref)) end
+    end
+  end
+  journal('shown', '', 'effect', effect, 'ref', ref)
+else
+  journal('dropped', '', 'effect', effect, 'reason', what)
+end
+
+-- What waited for this prompt may go.
+if is_prompt and key then
+  local ask = item[3]
+  local next_prompt = prompt_of(ask, redis.call('HGET', key, 'v'))
+  for _, waiting in ipairs({ 'lock:' .. ask, next_prompt }) do
+    if string.sub(redis.call('HGET', OUTBOX, waiting) or '', 1, 1) == 'p' then
+      redis.call('ZADD', OUTQ, 'LT', STAMP, RUN .. '|' .. waiting)
+    end
+  end
+end
+
+-- Keep enough done effects to tell a late sender whose copy counts, and no more.
+if redis.call('HLEN', OUTBOX) > $DONE_KEPT then
+  local outbox, done = redis.call('HGETALL', OUTBOX), {}
+  for i = 1, #outbox, 2 do
+    if string.sub(outbox[i + 1], 1, 1) == 'd' then
+      done[#done + 1] = { unpack_items(string.sub(outbox[i + 1], 2))[1], outbox[i] }
+    end
+  end
+  if #done > $DONE_KEPT then
+    table.sort(done, function(a, b) return tonumber(a[1]) < tonumber(b[1]) end)
+    for i = 1, #done - $DONE_KEPT / 2 do redis.call('HDEL', OUTBOX, done[i][2]) end
+  end
+end
+return ref

@@ -1,0 +1,275 @@
+"""`RedisRunStore`: each verb that changes a run, one script and one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from engine.errors import FencedError
+from engine.redis.keys import ASKS_KEPT, Keys, check_run_id, new_run_id
+from engine.redis.outbox import Outbox
+from engine.redis.reads import Reads
+from engine.redis.rows import Argument, ask_arguments, entry_of, named, verdict_of, words
+from engine.redis.scripts import Server
+from engine.run_store import Answer, Claim, Commit, Entry, NewRun
+from engine.verdicts import Verdict
+
+_OVER = ("done", "failed", "cancelled")
+_DAY_S = 86_400.0
+
+
+class RedisRunStore(Reads, Outbox):
+    """A `RunStore` on Redis or Valkey; see `engine.redis` for what it writes.
+
+    *lanes* is how many parts the work is spread over: at least the number of shards. It may change while
+    runs are open. *ttl_s* is how long a run is kept once it is over. *client* brings the connections: a plain
+    one or one of Sentinel, whose pool must allow as many as *connections*; calls beyond them queue.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        *,
+        prefix: str = "signoff",
+        lanes: int = 8,
+        ttl_s: float = 30 * _DAY_S,
+        connections: int = 32,
+    ) -> None:
+        self.prefix = prefix
+        self.server = self._server = Server(client, connections)
+        self._keys = Keys(prefix, lanes)
+        self._ttl_s = max(1, int(ttl_s))
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        prefix: str = "signoff",
+        lanes: int = 8,
+        ttl_s: float = 30 * _DAY_S,
+        connections: int = 32,
+        timeout_s: float = 5.0,
+    ) -> RedisRunStore:
+        """Connect to ``redis://``, ``rediss://`` or ``unix://``; calls beyond *connections* queue.
+
+        *timeout_s* limits each call, and waiting for a connection to 4 times as long. A call is never sent
+        twice: only the caller knows what a lost reply means for it.
+        """
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=connections,
+            timeout=4 * timeout_s,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+        return cls(Redis.from_pool(pool), prefix=prefix, lanes=lanes, ttl_s=ttl_s, connections=connections)
+
+    async def close(self) -> None:
+        await self._server.close()
+
+    def new_run_id(self, key: str | None = None) -> str:
+        return new_run_id(key, self._keys.lanes)
+
+    async def start(self, run: NewRun, *, worker: str = "", lease_s: float = 0.0) -> tuple[bool, Claim | None]:
+        check_run_id(run.run_id)
+        told = await self._server.run(
+            "start",
+            self._keys.of(run.run_id),
+            run.run_id,
+            run.workflow,
+            run.revision,
+            run.event,
+            run.tenant,
+            run.requester,
+            run.address,
+            worker,
+            lease_s,
+        )
+        created = told[0] == 1
+        if len(told) == 1:
+            return created, None
+        return created, _first_claim(run, told[1]) if created else _claim(run.run_id, told[1])
+
+    async def send(self, run_id: str, delivery_id: str, event: bytes) -> bool:
+        told: int = await self._server.run("send", self._keys.of(run_id), run_id, delivery_id, event)
+        return told == 1
+
+    async def deliver(self, answer: Answer) -> Verdict:
+        told: bytes = await self._server.run(
+            "deliver",
+            self._keys.of(answer.run_id, [answer.ask_id]),
+            answer.run_id,
+            answer.ask_id,
+            answer.delivery_id,
+            answer.actor,
+            answer.response,
+            answer.body,
+            "" if answer.revision is None else answer.revision,
+            "1" if answer.final else "",
+        )
+        return verdict_of(told)
+
+    async def claim(self, run_id: str, worker: str, lease_s: float, workflows: Sequence[str] = ()) -> Claim | None:
+        told = await self._server.run("claim", self._keys.of(run_id), run_id, worker, lease_s, *workflows)
+        return None if told is None else _claim(run_id, told)
+
+    async def renew(self, claim: Claim, lease_s: float) -> None:
+        told = await self._server.run("renew", self._keys.of(claim.run_id), claim.run_id, claim.fence, lease_s)
+        if told != 1:
+            raise _fenced(claim)
+
+    async def remember(self, claim: Claim, key: str, value: bytes) -> bytes:
+        told: bytes | None = await self._server.run(
+            "remember", self._keys.of(claim.run_id), claim.run_id, claim.fence, key, value
+        )
+        if told is None:
+            raise _fenced(claim)
+        return told
+
+    async def commit(self, claim: Claim, change: Commit) -> Claim:
+        held = claim.asks if change.status in _OVER else ()
+        forgotten = claim.asks[: -(ASKS_KEPT // 2)] if len(claim.asks) > ASKS_KEPT and not held else ()
+        opened = [ask.ask_id for ask in change.asks]
+        _check(change, opened)
+        told = await self._server.run(
+            "commit",
+            self._keys.of(claim.run_id, [*opened, *change.withdrawn, *held, *forgotten]),
+            claim.run_id,
+            claim.fence,
+            claim.version,
+            change.status,
+            change.consumed,
+            "" if change.wake_at is None else change.wake_at,
+            "1" if change.release else "",
+            change.note,
+            self._ttl_s,
+            *_counted(2, (item for pair in change.written.items() for item in pair)),
+            *_counted(1, change.removed),
+            *_counted(1, change.forgotten),
+            *_counted(9, (item for ask in change.asks for item in ask_arguments(ask))),
+            *_counted(1, change.withdrawn),
+            *_counted(3, (item for made in change.effects for item in (made.effect_id, made.body, made.ask_id))),
+            *_counted(1, held),
+            *_counted(1, forgotten),
+        )
+        if told == b"fenced":
+            raise _fenced(claim)
+        if told[0] == b"closed":
+            raise ValueError(
+                f"ask {told[1].decode()!r} of run {claim.run_id} is closed; give the new question a new id"
+            )
+        return _next_claim(claim, change, told)
+
+    async def cancel(self, run_id: str, by: str) -> bool:
+        told = -1
+        while told == -1:  # a commit may open another ask between our two calls
+            asks = await self._open_ids(run_id)
+            told = await self._server.run("cancel", self._keys.of(run_id, asks), run_id, by, *asks)
+        return told == 1
+
+    async def fire_timers(self, limit: int = 100) -> Sequence[str]:
+        due = [member.split("|", 1) for member in await self._due("timers", limit)]
+        calls = [(self._keys.of(run_id, [ask_id]), [run_id, ask_id]) for run_id, ask_id in due]
+        told = await self._server.run_each("fire", calls)
+        return list(dict.fromkeys(run_id for (run_id, _), ready in zip(due, told, strict=True) if ready == 1))
+
+
+def _check(change: Commit, opened: Sequence[str]) -> None:
+    if len(set(opened)) < len(opened):
+        raise ValueError(f"a commit opens an ask twice: {opened}")
+    if opened and change.status in _OVER:
+        raise ValueError(f"a run that is {change.status} opens no asks, but this commit opens {opened}")
+
+
+def _counted(width: int, items: Iterable[Argument]) -> list[Argument]:
+    """Return a list as scripts read it, after the number of its rows of *width* values."""
+    found = list(items)
+    return [len(found) // width, *found]
+
+
+def _fenced(claim: Claim) -> FencedError:
+    return FencedError(
+        f"run {claim.run_id} moved on from fence {claim.fence}, version {claim.version}: another worker has it, "
+        "or this one gave it back; drop the work"
+    )
+
+
+def _entries(inbox: Iterable[bytes]) -> tuple[Entry, ...]:
+    return tuple(entry_of(text) for text in inbox)
+
+
+def _asks(run_id: str, closed: bytes, members: Iterable[bytes]) -> tuple[str, ...]:
+    """Return the ids of a run's asks, those closed first, from its meta and the index `open`."""
+    return words(closed) + tuple(member.decode()[len(run_id) + 3 :] for member in members)
+
+
+def _claim(run_id: str, told: Sequence[Any]) -> Claim:
+    fence, attempts, now, until, meta, inbox, state, memo, asks = told
+    version, workflow, revision, requester, tenant, closed = (value or b"" for value in meta)
+    return Claim(
+        run_id=run_id,
+        workflow=workflow.decode(),
+        revision=revision.decode(),
+        fence=int(fence),
+        version=int(version),
+        now=float(now),
+        until=float(until),
+        attempts=int(attempts),
+        state=named(state),
+        inbox=_entries(inbox),
+        memo=named(memo),
+        requester=requester.decode(),
+        tenant=tenant.decode(),
+        asks=_asks(run_id, closed, asks),
+    )
+
+
+def _first_claim(run: NewRun, told: Sequence[Any]) -> Claim:
+    """Return the claim on a run just created: what is in it we know."""
+    now = float(told[2])
+    return Claim(
+        run_id=run.run_id,
+        workflow=run.workflow,
+        revision=run.revision,
+        fence=1,
+        version=0,
+        now=now,
+        until=float(told[3]),
+        attempts=1,
+        state={},
+        inbox=(Entry("sent", now, run.event),),
+        memo={},
+        requester=run.requester,
+        tenant=run.tenant,
+    )
+
+
+def _next_claim(claim: Claim, change: Commit, told: Sequence[Any]) -> Claim:
+    now, version, until, inbox, memo, closed, asks = told
+    state: Mapping[str, bytes] = claim.state
+    if change.written or change.removed:
+        gone = set(change.removed)
+        state = {name: value for name, value in {**state, **change.written}.items() if name not in gone}
+    return Claim(
+        run_id=claim.run_id,
+        workflow=claim.workflow,
+        revision=claim.revision,
+        fence=claim.fence,
+        version=int(version),
+        now=float(now),
+        until=float(until),
+        attempts=0,
+        state=state,
+        inbox=_entries(inbox),
+        memo=named(memo),
+        requester=claim.requester,
+        tenant=claim.tenant,
+        asks=_asks(claim.run_id, closed, asks),
+    )
