@@ -76,6 +76,8 @@ class Codec:
                 return {TAG: "enum", "t": self._name(type(value), where), "v": value.name}
             case type():
                 return {TAG: "type", "t": self._name(value, where)}
+            case UnreconstructedException():
+                return {TAG: "error", "t": value.exception_type, "v": value.exception_message}
             case Exception():
                 return {TAG: "error", "t": type(value).__name__, "v": str(value)}
         write = _WRITERS.get(type(value))
@@ -115,7 +117,8 @@ class Codec:
             return self._names[cls]
         except KeyError:
             raise CodecError(
-                f"{where}: class {_called(cls)} is not registered; name it in a step's annotations or in the workflow's `types`"
+                f"{where}: class {_called(cls)} is not registered; "
+                "name it in a step's annotations or in the workflow's `types`"
             ) from None
 
     # --- reading ---------------------------------------------------------------------
@@ -184,7 +187,7 @@ class Codec:
         return cls
 
 
-class UnreconstructedException(Exception):  # noqa: N818 - LlamaIndex's public name
+class UnreconstructedException(Exception):
     """Stands for an exception of a run that was stored: its class name and message."""
 
     def __init__(self, exception_type: str, exception_message: str) -> None:

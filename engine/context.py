@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
+import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast, overload
 
 from pydantic import BaseModel
 
@@ -66,6 +66,8 @@ class LiveRun(Protocol):
     def state(self) -> RunState: ...
     @property
     def clock(self) -> Callable[[], float]: ...
+    @property
+    def working(self) -> bool: ...
     @property
     def default_wait_s(self) -> float | None: ...
     def feed(self, tick: Tick) -> None:
@@ -209,7 +211,7 @@ class Context(Generic[S]):
         waiter_event: Event | None = None,
         waiter_id: str | None = None,
         requirements: Mapping[str, Any] | None = None,
-        timeout: float | None = UNSET,  # noqa: ASYNC109 - LlamaIndex's name; the wait outlives this coroutine
+        timeout: float | None = UNSET,
         *,
         prompt: str | None = None,
         accept_event_subclasses: bool = False,
@@ -225,7 +227,11 @@ class Context(Generic[S]):
         """Tell how often this call has failed before."""
         raise _only_in_steps("retry_info")
 
-    async def once(self, key: str, fn: Callable[..., Awaitable[R] | R], *args: Any) -> R:
+    @overload
+    async def once(self, key: str, fn: Callable[..., Awaitable[R]], *args: Any) -> R: ...
+    @overload
+    async def once(self, key: str, fn: Callable[..., R], *args: Any) -> R: ...
+    async def once(self, key: str, fn: Callable[..., Any], *args: Any) -> Any:
         """Run ``fn(*args)`` and remember its result for this call; a repeat returns what is remembered."""
         raise _only_in_steps("once")
 
@@ -278,12 +284,12 @@ class StepContext(Context[S]):
             WorkflowRuntimeError: *step* does not exist or does not accept it.
         """
         check_target(self._program.definition, message, step)
-        self._live.feed(Emitted(self._live.clock(), self._call.id, self._next(), message, step))
+        self._live.submit(Emitted(self._live.clock(), self._call.id, self._next(), message, step))
 
     def write_event_to_stream(self, ev: Event | None) -> None:
         """Show *ev* to whoever streams the run. Best effort: a durable run does not keep it."""
         if ev is not None:
-            self._live.feed(Streamed(self._live.clock(), self._call.id, self._next(), ev))
+            self._live.submit(Streamed(self._live.clock(), self._call.id, self._next(), ev))
 
     async def wait_for_event(
         self,
@@ -291,7 +297,7 @@ class StepContext(Context[S]):
         waiter_event: Event | None = None,
         waiter_id: str | None = None,
         requirements: Mapping[str, Any] | None = None,
-        timeout: float | None = UNSET,  # noqa: ASYNC109 - LlamaIndex's name; the wait outlives this coroutine
+        timeout: float | None = UNSET,
         *,
         prompt: str | None = None,
         accept_event_subclasses: bool = False,
@@ -311,6 +317,7 @@ class StepContext(Context[S]):
         wait = self._call.waits.get(name)
         if wait is None:
             seconds = self._live.default_wait_s if timeout is UNSET else timeout
+            seconds = None if seconds == math.inf else seconds
             wait = Wait(
                 id=name,
                 accepts=event_type.__name__,
@@ -325,7 +332,7 @@ class StepContext(Context[S]):
         if wait.answer is not None:
             return cast(E, wait.answer)
         if wait.expired:
-            raise asyncio.TimeoutError(f"Timed out waiting for {event_type.__name__}")
+            raise TimeoutError(f"Timed out waiting for {event_type.__name__}")
         raise Pause(wait, None)
 
     def retry_info(self) -> RetryInfo:
@@ -338,7 +345,7 @@ class StepContext(Context[S]):
             last_failed_at=call.failed_at,
         )
 
-    async def once(self, key: str, fn: Callable[..., Awaitable[R] | R], *args: Any) -> R:
+    async def once(self, key: str, fn: Callable[..., Any], *args: Any) -> Any:
         """Run ``fn(*args)`` and remember its result for this call.
 
         A repeat of the call, after a wait, a retry or a crash, gets the remembered result. A
@@ -348,10 +355,10 @@ class StepContext(Context[S]):
             CodecError: in a durable run, the result has no stored form.
         """
         if key in self._call.memo:
-            return cast(R, self._call.memo[key])
+            return self._call.memo[key]
         made = fn(*args)
         result = await made if inspect.isawaitable(made) else made
-        return cast(R, await self._live.remember(self._call, key, result))
+        return await self._live.remember(self._call, key, result)
 
     @property
     def idempotency_key(self) -> str:

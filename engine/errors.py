@@ -36,15 +36,15 @@ class WorkflowTimeoutError(Exception):
     """The run, or a question in it, had no end in time."""
 
 
-class WorkflowCancelledByUser(Exception):  # noqa: N818 - LlamaIndex's public name
+class WorkflowCancelledByUser(Exception):
     """Somebody cancelled the run."""
 
 
-class WorkflowDone(Exception):  # noqa: N818 - LlamaIndex's public name
+class WorkflowDone(Exception):
     """The run is over; nothing more will happen in it."""
 
 
-class RunFailed(WorkflowRuntimeError):  # noqa: N818 - reads as what happened
+class RunFailed(WorkflowRuntimeError):
     """A durable run ended without a result; the message says which step and why."""
 
 
@@ -63,7 +63,7 @@ class RunNotFound(LookupError):
     """No run has this id: it finished long ago or never existed."""
 
 
-class StoreUnavailable(Exception):  # noqa: N818 - reads as what happened
+class StoreUnavailable(Exception):
     """The run store did not take the call; nothing is known to have been written."""
 
 

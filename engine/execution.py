@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from heapq import heappop, heappush
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from contextvars import Context as Variables
+from contextvars import copy_context
+from heapq import heapify, heappop, heappush
+from typing import Any, Generic, Protocol, TypeVar
 
 from engine.context import LOCAL_WAIT_S, Context, Pause, Program, StepContext
 from engine.errors import WorkflowRuntimeError
@@ -38,8 +40,14 @@ from engine.model import (
     WakeAt,
     Woke,
 )
-from engine.reducer import reduce, todo
+from engine.reducer import reduce, timers, todo
 from engine.state_store import EditLock
+
+
+R = TypeVar("R")
+
+LONE_STEPS = 8
+"""How many steps may follow each other in the run's own task before others get their turn."""
 
 
 class StepProgram(Program, Protocol):
@@ -82,6 +90,7 @@ class Execution:
         outlet: Outlet,
         clock: Callable[[], float],
         persistence: Persistence | None = None,
+        lock: EditLock | None = None,
     ) -> None:
         self.program = program
         self.definition: Definition = program.definition
@@ -90,10 +99,11 @@ class Execution:
         self.clock = clock
         self.persistence = persistence
         self.default_wait_s = LOCAL_WAIT_S if persistence is None else None
-        self.lock = EditLock()
+        self.lock = lock or EditLock()
         self._ready: deque[int] = deque()
         self._active: dict[int, asyncio.Task[None]] = {}
         self._timers: list[Timer] = []
+        self._many_timers = 100
         self._alarm: asyncio.TimerHandle | None = None
         self._inline = False
         self._interrupted = False
@@ -104,6 +114,17 @@ class Execution:
         self._thread = threading.get_ident()
         self._main: asyncio.Task[Any] | None = None
         self._group: asyncio.TaskGroup | None = None
+        self._variables: Variables = copy_context()
+
+    @property
+    def begun(self) -> bool:
+        """Tell whether work on the run has begun; one that has no slot yet has not."""
+        return self._main is not None
+
+    @property
+    def working(self) -> bool:
+        """Tell whether the run will go on by itself. It will not once its event loop has died under it."""
+        return not self._loop.is_closed() and (self._main is None or not self._main.done())
 
     # --- ticks in ------------------------------------------------------------------------
 
@@ -166,6 +187,8 @@ class Execution:
     async def run(self) -> None:
         """Work until the run is over; a durable one, until it waits for the world."""
         self._main = asyncio.current_task()
+        self._ready.clear()  # what was sent before is in `todo` as well
+        self._timers.clear()
         reduce(self.definition, self.state, Resumed(self.clock()))
         for command in todo(self.state):
             self._take(command)
@@ -179,6 +202,7 @@ class Execution:
 
     async def _work(self) -> None:
         durable = self.persistence
+        lone = 0
         while not self.state.finished:
             if durable is not None:
                 if not self._ready and not self._active:
@@ -191,6 +215,9 @@ class Execution:
                 await self._wait_for_news()
             elif durable is None and len(self._ready) == 1 and not self._active:
                 await self._perform_inline(self._ready.popleft())
+                lone += 1
+                if lone % LONE_STEPS == 0:
+                    await asyncio.sleep(0)
             else:
                 self._spawn_ready()
 
@@ -207,57 +234,69 @@ class Execution:
         assert self._group is not None
         while self._ready:
             call_id = self._ready.popleft()
-            self._active[call_id] = self._group.create_task(self._perform(call_id))
+            self._active[call_id] = self._group.create_task(self._perform(call_id), context=self._variables.copy())
+
+    async def _perform(self, call_id: int) -> None:
+        try:
+            tick = await self._outcome(call_id)
+        finally:
+            self._active.pop(call_id, None)
+        self._settle(tick)
 
     async def _perform_inline(self, call_id: int) -> None:
         """Run a lone step without a task of its own: most of a workflow is lone steps."""
         self._inline = True
         try:
-            await self._perform(call_id)
+            tick = await _Within(self._variables.copy(), self._outcome(call_id))
         except asyncio.CancelledError:
             if not self._interrupted:
                 raise
-            self._interrupted = False
-            assert self._main is not None
-            self._main.uncancel()
+            return
         finally:
             self._inline = False
+            if self._interrupted:
+                self._interrupted = False
+                assert self._main is not None
+                self._main.uncancel()
+        self._settle(tick)
 
-    async def _perform(self, call_id: int) -> None:
+    def _settle(self, tick: Tick | None) -> None:
+        if tick is not None:
+            self._unsaved = True
+            self.feed(tick)
+        self._tell()
+
+    async def _outcome(self, call_id: int) -> Tick | None:
+        """Run the author's code of one call; what became of it is a tick."""
         call = self.state.calls.get(call_id)
         if call is None:
-            self._active.pop(call_id, None)
-            return
+            return None
         ctx: StepContext[Any] = StepContext(self.program, self, call, self.lock)
-        token = Context._current.set(ctx)
-        tick: Tick
+        Context._current.set(ctx)  # for this call alone: it runs with variables of its own
         try:
             event = await self.program.call(call.step, ctx, call.event)
             if event is not None and not isinstance(event, Event):
                 raise WorkflowRuntimeError(
                     f"Step function {call.step} returned {type(event).__name__} instead of an Event instance."
                 )
-            tick = Returned(self.clock(), call_id, event)
+            return Returned(self.clock(), call_id, event)
         except Pause as pause:
-            tick = Paused(self.clock(), call_id, pause.wait, pause.question)
+            return Paused(self.clock(), call_id, pause.wait, pause.question)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            tick = self._failed(call, WorkflowRuntimeError(f"Step {call.step} awaited something that was cancelled"))
+            return self._failed(call, WorkflowRuntimeError(f"Step {call.step} awaited something that was cancelled"))
         except Exception as error:
-            tick = self._failed(call, error)
+            return self._failed(call, error)
         except BaseExceptionGroup as group:
-            pause_found = _first_pause(group)
-            if pause_found is None:
+            pauses, rest = group.split(Pause)
+            if pauses is None or not (rest is None or isinstance(rest, Exception)):
                 raise
-            tick = Paused(self.clock(), call_id, pause_found.wait, pause_found.question)
-        finally:
-            Context._current.reset(token)
-            self._active.pop(call_id, None)
-        self._unsaved = True
-        self.feed(tick)
-        self._tell()
+            if rest is not None:
+                return self._failed(call, rest)
+            first = _first(pauses)
+            return Paused(self.clock(), call_id, first.wait, first.question)
 
     def _failed(self, call: Call, error: Exception) -> Tick:
         """Ask the step's policy whether the call is tried again. A policy that raises ends the run."""
@@ -267,9 +306,9 @@ class Execution:
             return Raised(now, call.id, error)
         try:
             delay = policy.next(now - call.first_at, call.attempt, error)
+            return Raised(now, call.id, error, None if delay is None else float(delay))
         except Exception as broken:
             return Raised(now, call.id, broken)
-        return Raised(now, call.id, error, delay)
 
     def _stop(self) -> None:
         """Cancel every step call still at work."""
@@ -293,10 +332,18 @@ class Execution:
         if self.persistence is not None and timer.kind == "ask":
             return  # the run store closes a question that is late, in the same breath as it refuses answers
         heappush(self._timers, timer)
-        if self._timers[0] is timer:
+        if len(self._timers) > self._many_timers:
+            self._forget_old_timers()
+        if self._timers[0] == timer:
             if self._alarm is not None:
                 self._alarm.cancel()
             self._alarm = self._loop.call_later(max(0.0, timer.at - self.clock()), self._ring)
+
+    def _forget_old_timers(self) -> None:
+        """Keep the timers that still matter: an answered wait leaves its own behind."""
+        self._timers = [timer for timer in timers(self.state) if self.persistence is None or timer.kind != "ask"]
+        heapify(self._timers)
+        self._many_timers = 100 + 2 * len(self._timers)
 
     def _ring(self) -> None:
         now = self.clock()
@@ -306,13 +353,34 @@ class Execution:
             self._alarm = self._loop.call_later(max(0.0, self._timers[0].at - now), self._ring)
 
 
-def _first_pause(group: BaseExceptionGroup[BaseException]) -> Pause | None:
-    """Return the pause in a group that holds nothing else of weight, or None."""
-    pauses, rest = group.split(Pause)
-    if pauses is None or rest is not None:
-        return None
+def _first(pauses: BaseExceptionGroup[Pause]) -> Pause:
     found: BaseException = pauses
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]
     assert isinstance(found, Pause)
     return found
+
+
+class _Within(Generic[R]):
+    """Awaits a coroutine with context variables of its own, as in a task of its own."""
+
+    __slots__ = ("_code", "_variables")
+
+    def __init__(self, variables: Variables, code: Coroutine[Any, Any, R]) -> None:
+        self._variables = variables
+        self._code = code
+
+    def __await__(self) -> Generator[Any, Any, R]:
+        resume: Callable[[Any], Any] = self._code.send
+        value: Any = None
+        while True:
+            try:
+                awaited = self._variables.run(resume, value)
+            except StopIteration as end:
+                returned: R = end.value
+                return returned
+            try:
+                value = yield awaited
+                resume = self._code.send
+            except BaseException as error:  # noqa: BLE001 - it is the coroutine's
+                resume, value = self._code.throw, error

@@ -17,8 +17,13 @@ from engine.model import Ask, CancelRequested, RunState
 
 logger = logging.getLogger(__name__)
 
-_alive: set[asyncio.Task[None]] = set()
-"""Holds runs that nobody awaits: the event loop alone would let them be collected."""
+_alive: dict[asyncio.Task[None], str] = {}
+"""Holds runs that nobody awaits, with their ids: the event loop alone would let them be collected."""
+
+
+def is_alive(run_id: str) -> bool:
+    """Tell whether a run of this id is going on in this process."""
+    return run_id in _alive.values()
 
 
 class WorkflowHandler:
@@ -33,12 +38,12 @@ class WorkflowHandler:
         self._consumed = False
         self._ended = asyncio.Event()
         self._error: BaseException | None = None
-        self._execution = Execution(program, state, self, time.time)
+        self._execution = Execution(program, state, self, time.time, lock=ctx._lock)
         ctx._live = self._execution
         # The one task without a parent: run() is not a coroutine, so there is none to give it.
-        task = asyncio.get_running_loop().create_task(self._drive(slots))  # noqa: TID251
-        _alive.add(task)
-        task.add_done_callback(_alive.discard)
+        task = asyncio.get_running_loop().create_task(self._drive(slots))
+        _alive[task] = state.run_id
+        task.add_done_callback(_alive.pop)
 
     async def _drive(self, slots: asyncio.Semaphore | None) -> None:
         try:
@@ -98,9 +103,12 @@ class WorkflowHandler:
         """Give the run an event; see `Context.send_event`."""
         self._ctx.send_event(ev, step)
 
-    async def cancel_run(self, *, timeout: float | None = 5.0) -> None:  # noqa: ASYNC109 - LlamaIndex's name
-        """Cancel the run and wait up to *timeout* seconds for its steps to unwind."""
+    async def cancel_run(self, *, timeout: float | None = 5.0) -> None:
+        """Cancel the run and wait up to *timeout* seconds for its steps to unwind; a step of it unwinds here."""
         self._execution.submit(CancelRequested(time.time()))
+        caller = Context._current.get(None)
+        if caller is not None and caller._live is self._execution:
+            raise asyncio.CancelledError  # it cannot wait for itself
         async with asyncio.timeout(timeout):
             await self._ended.wait()
 
@@ -153,6 +161,8 @@ class WorkflowHandler:
     def announce(self, state: RunState) -> bool:
         if state.final is not None:
             self.publish(state.final)
+        if not self._execution.begun:
+            self._ended.set()
         return True
 
     def _tell(self) -> None:

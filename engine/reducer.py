@@ -88,9 +88,7 @@ def todo(state: RunState) -> list[Command]:
 def timers(state: RunState) -> list[Timer]:
     """Return every time that matters to an unfinished run."""
     found = [] if state.deadline is None else [Timer(state.deadline, "run")]
-    for ask in state.asks.values():
-        if ask.deadline is not None:
-            found.append(Timer(ask.deadline, "ask", ask.id))
+    found += [Timer(ask.deadline, "ask", ask.id) for ask in state.asks.values() if ask.deadline is not None]
     for call in state.calls.values():
         if call.status == "delayed" and call.not_before is not None:
             found.append(Timer(call.not_before, "call", str(call.id)))

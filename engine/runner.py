@@ -304,7 +304,8 @@ class Runner:
             )
             note = str(error)
             parked = Commit("parked", effects=[NewEffect(PARKED, note.encode())], note=note)
-            return await self.store.commit(claim, parked)
+            await self.store.commit(claim, parked)
+            return None
         async with held.kept():
             await held.execution.run()
         return await held.save(release=True)

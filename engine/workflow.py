@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import hashlib
 import inspect
+import math
 import secrets
 import sys
 import time
@@ -21,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 from engine.context import Context, StepContext
 from engine.errors import ContextStateError, WorkflowRuntimeError, WorkflowValidationError
 from engine.events import BUILTIN_EVENTS, Event, StartEvent, StopEvent
-from engine.handler import WorkflowHandler
+from engine.handler import WorkflowHandler, is_alive
 from engine.model import Definition, DictState
 from engine.reducer import begin
 from engine.retry import RetryPolicy
@@ -119,7 +120,7 @@ class Workflow:
             raise WorkflowValidationError("num_concurrent_runs must be an integer greater than 0 or None")
         self._skips = frozenset(skip_graph_checks or ())
         check_skips(self._skips)
-        self._timeout = timeout
+        self._timeout = None if timeout is None or timeout == math.inf else float(timeout)
         self._disable_validation = disable_validation
         self._verbose = verbose
         self._name = workflow_name or f"{type(self).__module__}.{type(self).__qualname__}"
@@ -189,6 +190,7 @@ class Workflow:
 
         Raises:
             WorkflowRuntimeError: the keywords do not fit the start event.
+            RuntimeError: a run of this *run_id* is going on.
             ContextStateError: the context's run is going on already.
             WorkflowValidationError: the graph does not make sense.
         """
@@ -196,16 +198,18 @@ class Workflow:
         if not self._disable_validation and self._validated is not definition:
             self.validate()
             self._validated = definition
-        run_id = kwargs.pop("run_id", None) or secrets.token_hex(5)
+        run_id = kwargs.pop("run_id", None)
         ctx = Context(self) if ctx is None else ctx
-        if ctx._live is not None and not ctx._live.state.finished:
+        if ctx._live is not None and ctx._live.working and not ctx._live.state.finished:
             raise ContextStateError(
                 "Cannot start a new run while context is already running. Wait for completion or use a new Context."
             )
         state = ctx._run_state()
-        if ctx._live is not None or state is None or state.finished:
-            store = ctx._root()
-            state = begin(definition, run_id, self._start_event(start_event, kwargs), time.time(), store)
+        if state is None or state.finished:
+            if run_id is not None and is_alive(run_id):
+                raise RuntimeError(f"Workflow run with run_id '{run_id}' already exists.")
+            start, store = self._start_event(start_event, kwargs), ctx._root()
+            state = begin(definition, run_id or secrets.token_hex(5), start, time.time(), store)
         return WorkflowHandler(self, ctx, state, self._slots)
 
     def _start_event(self, given: StartEvent | None, kwargs: dict[str, Any]) -> StartEvent:

@@ -1,0 +1,47 @@
+"""The two run stores, each with a clock that a test can move."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from engine.memory_store import MemoryRunStore
+from engine.redis import RedisRunStore
+from engine.run_store import RunStore
+
+LANES = 3
+
+
+@dataclass(frozen=True)
+class StoreWithClock:
+    """A store, and what lets its clock run by some seconds."""
+
+    store: RunStore
+    pass_time: Callable[[float], Awaitable[None]]
+
+
+def in_memory() -> StoreWithClock:
+    now = [1_700_000_000.0]
+
+    async def pass_time(seconds: float) -> None:
+        now[0] += seconds
+
+    return StoreWithClock(MemoryRunStore(lambda: now[0]), pass_time)
+
+
+@asynccontextmanager
+async def in_redis(url: str, prefix: str) -> AsyncIterator[StoreWithClock]:
+    """A store on a real server; leaving it checks that nothing is kept for ever that no open run needs."""
+    store = RedisRunStore.from_url(url, prefix=prefix, lanes=LANES)
+    names = [f"{prefix}:{{{lane}}}:skew" for lane in range(LANES)]
+
+    async def pass_time(seconds: float) -> None:
+        for name in names:
+            await store.server.read("INCRBYFLOAT", name, seconds)
+
+    try:
+        yield StoreWithClock(store, pass_time)
+        assert await store.leftovers() == []
+    finally:
+        await store.close()

@@ -1,0 +1,431 @@
+"""Durable runs on both stores: started, paused, answered and gone on with, by any runner."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from engine import (
+    AskExpired,
+    Context,
+    Event,
+    HumanResponseEvent,
+    InputRequiredEvent,
+    StartEvent,
+    StopEvent,
+    Workflow,
+    WorkflowTimeoutError,
+    retry_policy,
+    step,
+)
+from engine.errors import CodecError, RunNotFound
+from engine.retry import stop_after_attempt, wait_fixed
+from engine.run_store import RunStore
+from engine.runner import Runner
+from engine.verdicts import Accepted, Already, Expired, Invalid, NotAllowed, Recorded, Unknown
+from tests.integration.stores import StoreWithClock, in_memory, in_redis
+
+
+class Draft(Event):
+    text: str
+    version: int
+
+
+class Review(Workflow):
+    """The main job in small: ask until somebody approves."""
+
+    @step
+    async def write(self, ctx: Context, ev: StartEvent | Draft) -> InputRequiredEvent:
+        draft = ev if isinstance(ev, Draft) else Draft(text=f"on {ev.topic}", version=1)
+        await ctx.store.set("draft", draft)
+        return InputRequiredEvent(prefix=f"v{draft.version}: {draft.text}?")
+
+    @step
+    async def decide(self, ctx: Context, ev: HumanResponseEvent) -> Draft | StopEvent:
+        draft: Draft = await ctx.store.get("draft")
+        if ev.response == "approve":
+            return StopEvent(result={"text": draft.text, "by": ev.user_id, "version": draft.version})
+        return Draft(text=f"{draft.text}, {ev.response}", version=draft.version + 1)
+
+
+class Inline(Workflow):
+    """Two questions in one step, an expensive call before them, and a counter that must count once."""
+
+    calls: list[str] = []  # noqa: RUF012 - shared by all instances on purpose: the outside world
+
+    @step
+    async def ask(self, ctx: Context, ev: StartEvent) -> StopEvent:
+        count = await ctx.store.get("count", 0)
+        await ctx.store.set("count", count + 1)
+        text = await ctx.once("text", self.pay, ev.topic)
+        first = await ctx.wait_for_event(HumanResponseEvent, prompt=f"{text}: first?")
+        second = await ctx.wait_for_event(HumanResponseEvent, prompt="second?")
+        return StopEvent(result=[text, first.response, second.response, await ctx.store.get("count")])
+
+    async def pay(self, topic: str) -> str:
+        self.calls.append(topic)
+        return f"paid for {topic}"
+
+
+class Guarded(Workflow):
+    """A question with every guard the engine knows."""
+
+    @step
+    async def ask(self, ev: StartEvent) -> InputRequiredEvent:
+        return InputRequiredEvent(prefix="Ship?", **ev.to_dict())
+
+    @step
+    async def decide(self, ev: HumanResponseEvent | AskExpired) -> StopEvent:
+        return StopEvent(result=ev.response if isinstance(ev, HumanResponseEvent) else "expired")
+
+
+class Flaky(Workflow):
+    """Fails a while, then goes through."""
+
+    failures = 0
+
+    @step(retry_policy=retry_policy(wait=wait_fixed(60), stop=stop_after_attempt(3)))
+    async def work(self, ctx: Context, ev: StartEvent) -> StopEvent:
+        attempt = ctx.retry_info().retry_number
+        if attempt < ev.until:
+            raise ConnectionError(f"attempt {attempt}")
+        return StopEvent(result=attempt)
+
+
+class Holding(Workflow):
+    """Puts something into its state that cannot be stored."""
+
+    @step
+    async def ask(self, ctx: Context, ev: StartEvent) -> InputRequiredEvent:
+        await ctx.store.set("fine", 1)
+        await ctx.store.set("connection", object())
+        return InputRequiredEvent(prefix="?")
+
+    @step
+    async def end(self, ev: HumanResponseEvent) -> StopEvent:
+        return StopEvent()
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[StoreWithClock]:
+    if request.param == "memory":
+        yield in_memory()
+        return
+    async with in_redis(request.getfixturevalue("redis_url"), request.getfixturevalue("prefix")) as world:
+        yield world
+
+
+def fresh(store: RunStore, *workflows: Workflow) -> Runner:
+    """A runner as another process would make it: nothing is shared but the store."""
+    return Runner(store, workflows or (Review(), Inline(), Guarded(), Flaky(), Holding()))
+
+
+async def test_each_round_may_be_run_by_another_process(world: StoreWithClock) -> None:
+    run_id = await fresh(world.store).start(Review(), topic="tea")
+    responses = ["warmer", "shorter", "approve"]
+
+    for response in responses:
+        (ask,) = (await fresh(world.store).drain(run_id)).asks
+        await fresh(world.store).answer(run_id, ask.id, response, user_id="U2")
+    view = await fresh(world.store).drain(run_id)
+
+    assert view.status == "done"
+    assert view.result == {"text": "on tea, warmer, shorter", "by": "U2", "version": 3}
+
+
+async def test_a_second_click_changes_nothing_and_is_told_who_was_first(world: StoreWithClock) -> None:
+    runner = fresh(world.store)
+    run_id = await runner.start(Review(), topic="tea")
+    (ask,) = (await runner.drain(run_id)).asks
+    first = await runner.answer(run_id, ask.id, "approve", user_id="U2", delivery_id="d1")
+
+    late = await runner.answer(run_id, ask.id, "warmer", user_id="U3", delivery_id="d2")
+    again = await runner.answer(run_id, ask.id, "approve", user_id="U2", delivery_id="d1")
+
+    assert isinstance(first, Accepted)
+    assert late == Already("U2", first.at, "approve")
+    assert again == first
+    assert (await runner.drain(run_id)).result == {"text": "on tea", "by": "U2", "version": 1}
+
+
+async def test_the_same_key_starts_one_run(world: StoreWithClock) -> None:
+    runner = fresh(world.store)
+
+    ids = {await runner.start(Review(), key="delivery-1", topic="tea") for _ in range(3)}
+
+    assert len(ids) == 1
+    assert (await runner.drain(ids.pop())).status == "waiting"
+
+
+async def test_waits_in_one_step_get_each_their_own_answer_and_effects_count_once(world: StoreWithClock) -> None:
+    Inline.calls.clear()
+    run_id = await fresh(world.store).start(Inline(), topic="tea")
+
+    for response in ("one", "two"):
+        (ask,) = (await fresh(world.store).drain(run_id)).asks
+        await fresh(world.store).answer(run_id, ask.id, response, user_id="U2")
+    view = await fresh(world.store).drain(run_id)
+
+    assert view.result == ["paid for tea", "one", "two", 1]
+    assert Inline.calls == ["tea"]
+
+
+async def test_only_those_named_may_answer(world: StoreWithClock) -> None:
+    runner = fresh(world.store)
+    run_id = await runner.start(Guarded(), requester="U1", allowed=["U1", "U2"], self_approval=False)
+    (ask,) = (await runner.drain(run_id)).asks
+
+    verdicts = [await runner.answer(run_id, ask.id, "yes", user_id=user) for user in ("U9", "U1", "U2")]
+
+    assert verdicts[:2] == [NotAllowed(("U1", "U2")), NotAllowed(("U2",))]
+    assert isinstance(verdicts[2], Accepted)
+
+
+async def test_an_answer_that_is_no_option_never_consumes_the_question(world: StoreWithClock) -> None:
+    runner = fresh(world.store)
+    run_id = await runner.start(Guarded(), options=["ship", "wait"])
+    (ask,) = (await runner.drain(run_id)).asks
+
+    verdict = await runner.answer(run_id, ask.id, "perhaps", user_id="U2")
+
+    assert isinstance(verdict, Invalid)
+    assert "ship, wait" in verdict.problems[0][1]
+    assert (await runner.drain(run_id)).asks[0].id == ask.id
+
+
+async def test_a_quorum_counts_people(world: StoreWithClock) -> None:
+    runner = fresh(world.store)
+    run_id = await runner.start(Guarded(), quorum=2)
+    (ask,) = (await runner.drain(run_id)).asks
+
+    told = [await runner.answer(run_id, ask.id, "ship", user_id=user) for user in ("U1", "U1", "U2")]
+
+    assert told[:2] == [Recorded(1, 2), Recorded(1, 2)]
+    assert isinstance(told[2], Accepted)
+    assert (await runner.drain(run_id)).result == "ship"
+
+
+async def test_a_question_expires_once_and_the_step_decides_what_then(world: StoreWithClock) -> None:
+    runner = fresh(world.store)
+    run_id = await runner.start(Guarded(), timeout=60.0)
+    (ask,) = (await runner.drain(run_id)).asks
+    await world.pass_time(61)
+
+    view = await runner.drain(run_id)
+
+    assert view.result == "expired"
+    assert isinstance(await runner.answer(run_id, ask.id, "ship", user_id="U2"), Expired)
+
+
+async def test_silence_may_stand_for_an_answer(world: StoreWithClock) -> None:
+    runner = fresh(world.store)
+    run_id = await runner.start(Guarded(), timeout=60.0, on_timeout="wait")
+    await runner.drain(run_id)
+    await world.pass_time(61)
+
+    assert (await runner.drain(run_id)).result == "wait"
+
+
+async def test_silence_may_end_the_run(world: StoreWithClock) -> None:
+    runner = fresh(world.store)
+    run_id = await runner.start(Guarded(), timeout=60.0, on_timeout="fail")
+    await runner.drain(run_id)
+    await world.pass_time(61)
+
+    view = await runner.drain(run_id)
+
+    assert view.status == "failed"
+    assert "Nobody answered" in str(view.error)
+
+
+async def test_a_retry_waits_in_the_store_and_in_no_process(world: StoreWithClock) -> None:
+    run_id = await fresh(world.store).start(Flaky(), until=2)
+    statuses = [(await fresh(world.store).drain(run_id)).status]
+
+    for _ in range(2):
+        await world.pass_time(61)
+        statuses.append((await fresh(world.store).drain(run_id)).status)
+
+    assert statuses == ["waiting", "waiting", "done"]
+    assert (await fresh(world.store).view(run_id)).result == 2
+
+
+async def test_a_run_whose_retries_are_used_up_fails_with_the_step_s_error(world: StoreWithClock) -> None:
+    run_id = await fresh(world.store).start(Flaky(), until=99)
+
+    for _ in range(3):
+        await fresh(world.store).drain(run_id)
+        await world.pass_time(61)
+    view = await fresh(world.store).view(run_id)
+
+    assert view.status == "failed"
+    assert "ConnectionError: attempt 2" in str(view.error)
+
+
+async def test_time_spent_waiting_for_a_person_is_not_charged_to_the_run(world: StoreWithClock) -> None:
+    """Behaviour 51."""
+    runner = fresh(world.store)
+    run_id = await runner.start(Review(timeout=45), topic="tea")
+    (ask,) = (await runner.drain(run_id)).asks
+    await world.pass_time(90 * 86_400)
+
+    await runner.answer(run_id, ask.id, "approve", user_id="U2")
+
+    assert (await runner.drain(run_id)).status == "done"
+
+
+async def test_what_cannot_be_stored_ends_the_run_and_is_named(world: StoreWithClock) -> None:
+    runner = fresh(world.store)
+    run_id = await runner.start(Holding())
+
+    view = await runner.drain(run_id)
+
+    assert view.status == "failed"
+    assert "state.connection" in str(view.error)
+
+
+async def test_a_start_event_that_cannot_be_stored_is_refused_at_once(world: StoreWithClock) -> None:
+    with pytest.raises(CodecError, match="start event"):
+        await fresh(world.store).start(Review(), topic=object())
+
+
+async def test_a_cancelled_run_closes_its_question(world: StoreWithClock) -> None:
+    runner = fresh(world.store)
+    run_id = await runner.start(Review(), topic="tea")
+    (ask,) = (await runner.drain(run_id)).asks
+
+    cancelled = await runner.cancel(run_id, by="U1")
+    view = await runner.drain(run_id)
+
+    assert cancelled
+    assert (view.status, view.asks) == ("cancelled", ())
+    assert not isinstance(await runner.answer(run_id, ask.id, "approve", user_id="U2"), Accepted)
+    assert not await runner.cancel(run_id, by="U1")
+
+
+async def test_a_forged_question_is_unknown(world: StoreWithClock) -> None:
+    runner = fresh(world.store)
+    run_id = await runner.start(Review(), topic="tea")
+    await runner.drain(run_id)
+
+    verdicts = [
+        await runner.answer(run_id, "a99", "approve", user_id="U2"),
+        await runner.answer("k0-nosuchrun", "a1", "approve", user_id="U2"),
+    ]
+
+    assert verdicts == [Unknown(), Unknown()]
+
+
+async def test_an_event_can_be_sent_to_a_run_and_to_no_other(world: StoreWithClock) -> None:
+    runner = fresh(world.store)
+    run_id = await runner.start(Review(), topic="tea")
+    await runner.drain(run_id)
+
+    await runner.send(run_id, HumanResponseEvent(response="approve", user_id="U5"))
+
+    assert (await runner.drain(run_id)).result["by"] == "U5"
+    with pytest.raises(RunNotFound):
+        await runner.send("k0-nosuchrun", Event())
+
+
+async def test_a_worker_leaves_workflows_it_does_not_know_to_others(world: StoreWithClock) -> None:
+    run_id = await fresh(world.store).start(Review(), topic="tea")
+
+    worked = await fresh(world.store, Flaky()).work(run_id)
+
+    assert not worked
+    assert (await fresh(world.store).drain(run_id)).status == "waiting"
+
+
+async def test_a_run_that_this_code_cannot_read_is_parked_with_the_reason(world: StoreWithClock) -> None:
+    run_id = await fresh(world.store).start(Review(), topic="tea")
+    (ask,) = (await fresh(world.store).drain(run_id)).asks
+    renamed = type("Review", (Inline,), {"__module__": "elsewhere"})
+    await fresh(world.store).answer(run_id, ask.id, "warmer", user_id="U2")
+
+    await fresh(world.store, renamed()).work(run_id)
+
+    run = await world.store.run(run_id)
+    assert run is not None
+    assert run.status == "parked"
+    assert any("Draft" in str(entry.details) for entry in await world.store.journal(run_id))
+
+
+async def test_two_runners_never_work_on_one_run_at_once(world: StoreWithClock) -> None:
+    running, most = 0, 0
+
+    class Counting(Workflow):
+        @step
+        async def work(self, ev: StartEvent) -> StopEvent:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            await asyncio.sleep(0)
+            running -= 1
+            return StopEvent()
+
+    runners = [fresh(world.store, Counting()) for _ in range(5)]
+    run_id = await runners[0].start(Counting())
+
+    async with asyncio.TaskGroup() as tasks:
+        for runner in runners:
+            tasks.create_task(runner.work(run_id))
+
+    assert most == 1
+    assert (await runners[0].view(run_id)).status == "done"
+
+
+async def test_a_paused_run_leaves_no_task_behind(world: StoreWithClock) -> None:
+    runner = fresh(world.store)
+    before = asyncio.all_tasks()
+
+    for n in range(5):
+        await runner.drain(await runner.start(Review(), topic=str(n)))
+
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_parallel_step_that_ends_the_run_stops_the_others(world: StoreWithClock) -> None:
+    stopped: list[Any] = []
+    begun = asyncio.Event()
+
+    class Racing(Workflow):
+        @step
+        async def quick(self, ev: StartEvent) -> StopEvent:
+            await begun.wait()
+            return StopEvent(result="quick")
+
+        @step
+        async def slow(self, ev: StartEvent) -> StopEvent:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                stopped.append("slow")
+            return StopEvent(result="slow")
+
+    runner = fresh(world.store, Racing())
+
+    view = await runner.drain(await runner.start(Racing()))
+
+    assert view.result == "quick"
+    assert stopped == ["slow"]
+
+
+async def test_a_step_over_its_budget_of_time_fails_the_run(world: StoreWithClock) -> None:
+    class Stuck(Workflow):
+        @step
+        async def hang(self, ev: StartEvent) -> StopEvent:
+            await asyncio.Event().wait()
+            return StopEvent()
+
+    runner = fresh(world.store, Stuck(timeout=0.02))
+
+    view = await runner.drain(await runner.start(Stuck(timeout=0.02)))
+
+    assert view.status == "failed"
+    assert "timed out after 0.02 seconds. Currently active steps: hang" in str(view.error)
+    assert not isinstance(view.error, WorkflowTimeoutError), "read back, an error is a description of itself"

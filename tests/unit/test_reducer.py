@@ -1,0 +1,267 @@
+"""The law of the core: whatever happens, and wherever a crash falls, what is outstanding is what is owed."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
+from engine.model import (
+    Announce,
+    Announced,
+    Answered,
+    CancelRequested,
+    Command,
+    Definition,
+    Emitted,
+    Expired,
+    Paused,
+    Publish,
+    Raised,
+    Remembered,
+    Resumed,
+    Returned,
+    RunState,
+    RunStep,
+    Sent,
+    Show,
+    Shown,
+    Streamed,
+    Tick,
+    Wait,
+    WakeAt,
+    Woke,
+    Wrote,
+)
+from engine.reducer import begin, reduce, todo
+from engine.snapshot import dump, load
+
+DAY = 86_400.0
+
+
+class Part(Event):
+    n: int
+
+
+class Question(InputRequiredEvent):
+    n: int
+
+
+class Busy(Workflow):
+    """A bit of everything: fan-out, one worker, questions, waits."""
+
+    @step
+    async def split(self, ctx: Context, ev: StartEvent) -> Part | None:
+        return None
+
+    @step(num_workers=1)
+    async def alone(self, ev: Part) -> Part | Question | StopEvent | None:
+        return None
+
+    @step(num_workers=2)
+    async def beside(self, ev: Part) -> Part | None:
+        return None
+
+    @step
+    async def decide(self, ev: HumanResponseEvent) -> Part | StopEvent:
+        return StopEvent()
+
+
+DEFINITION = Busy(timeout=1_000.0).definition
+
+
+@dataclass
+class World:
+    """A run, what it has called for and nobody has done yet, and everything that happened to it."""
+
+    definition: Definition
+    now: float = 1_000.0
+    outstanding: list[Command] = field(default_factory=list)
+    ticks: list[Tick] = field(default_factory=list)
+    state: RunState = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.state = begin(self.definition, "r", StartEvent(), self.now)
+        self.outstanding = todo(self.state)
+        self.happen(Resumed(self.now))
+
+    def happen(self, tick: Tick, done: Command | None = None) -> None:
+        self.ticks.append(copy.deepcopy(tick))
+        if done is not None:
+            self.outstanding.remove(done)
+        self.outstanding += [c for c in reduce(self.definition, self.state, tick) if not isinstance(c, Publish)]
+
+    def crash(self) -> None:
+        """Lose all that is not state, and read the state back from what was stored."""
+        stored = json.loads(json.dumps(dump(self.definition, self.state, self.now)))
+        was_cancelled = self.state.status == "cancelled"
+        if not was_cancelled:  # a cancelled run comes back to life when loaded, by design
+            self.state = load(self.definition, stored)
+        self.outstanding = todo(self.state)
+        self.happen(Resumed(self.now))
+
+    def still_owed(self) -> list[Command]:
+        """Drop what is outstanding but has lost its point, such as showing a question that is closed."""
+        owed = set(todo(self.state))
+        return [command for command in self.outstanding if command in owed]
+
+
+def events(draw: Any) -> Any:
+    made: list[Event | None] = [None, Part(n=1), Question(n=1), Question(n=2, timeout=60), StopEvent(result=1)]
+    return copy.deepcopy(draw(st.sampled_from(made)))
+
+
+def ticks_of(world: World, command: Command, draw: Any) -> list[tuple[Tick, Command | None]]:
+    """Return what may come of a command that is outstanding."""
+    now = world.now
+    match command:
+        case RunStep(call_id):
+            call = world.state.calls[call_id]
+            name = draw(st.sampled_from(["w1", "w2"]))
+            wait = Wait(name, "HumanResponseEvent", deadline=draw(st.sampled_from([None, now + 50])))
+            question = draw(st.sampled_from([None, Question(n=3), Question(n=4, timeout=30.0)]))
+            done: list[tuple[Tick, Command | None]] = [
+                (Returned(now, call_id, events(draw)), command),
+                (Raised(now, call_id, ValueError("no"), draw(st.sampled_from([None, 0.0, 20.0]))), command),
+                (Emitted(now, call_id, len(call.applied), Part(n=2)), None),
+                (Streamed(now, call_id, 0, Event()), None),
+                (Wrote(now, "key", now, call_id, len(call.applied)), None),
+                (Remembered(call_id, "once", 1), None),
+            ]
+            if name not in call.waits or call.waits[name].open:
+                done.append((Paused(now, call_id, wait, copy.deepcopy(question)), command))
+            return done
+        case Show(ask_id):
+            return [(Shown(ask_id), command)]
+        case WakeAt(timer):
+            world.now = max(now, timer.at)
+            return [(Woke(world.now, timer), command)]
+        case Announce():
+            return [(Announced(), command)]
+        case Publish():
+            raise AssertionError("never owed")
+
+
+def outside(world: World, draw: Any) -> list[tuple[Tick, Command | None]]:
+    """Return what may happen to a run without its asking."""
+    found: list[tuple[Tick, Command | None]] = [
+        (Sent(world.now, HumanResponseEvent(response="x")), None),
+        (Sent(world.now, Part(n=9)), None),
+        (Sent(world.now, Part(n=9), "beside"), None),
+        (Wrote(world.now, "seen", 1), None),
+    ]
+    for ask_id in [*world.state.asks, "a999"]:
+        found.append((Answered(world.now, ask_id, HumanResponseEvent(response="y", ask_id=ask_id)), None))
+        found.append((Expired(world.now, ask_id), None))
+    if draw(st.integers(0, 30)) == 0:
+        found.append((CancelRequested(world.now), None))
+    return found
+
+
+@st.composite
+def histories(draw: Any) -> World:
+    """Let random things happen to a run, with a crash now and then; check the law after each."""
+    world = World(DEFINITION)
+    for _ in range(draw(st.integers(0, 40))):
+        if draw(st.integers(0, 5)) == 0:
+            world.crash()
+        owed = world.still_owed()
+        asked: bool = draw(st.booleans())
+        if owed and asked:
+            choices = ticks_of(world, draw(st.sampled_from(owed)), draw)
+        else:
+            choices = outside(world, draw)
+        world.happen(*draw(st.sampled_from(choices)))
+        world.now += draw(st.sampled_from([0.0, 1.0, 25.0]))
+        assert Counter(world.still_owed()) == Counter(todo(world.state))
+    return world
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories())
+def test_what_is_outstanding_is_what_the_state_owes(world: World) -> None:
+    """The check is in `histories`, after each tick; here: a crash at the very end loses nothing either."""
+    before = Counter(todo(world.state))
+
+    world.crash()
+
+    assert Counter(world.still_owed()) - before <= Counter(todo(world.state))
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories())
+def test_the_same_ticks_give_the_same_state(world: World) -> None:
+    first, second = (begin(DEFINITION, "r", StartEvent(), 1_000.0) for _ in range(2))
+
+    for tick in world.ticks:
+        reduce(DEFINITION, first, copy.deepcopy(tick))
+        reduce(DEFINITION, second, copy.deepcopy(tick))
+
+    assert plain(first) == plain(second)
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories())
+def test_whatever_happens_the_state_keeps_its_own_rules(world: World) -> None:
+    state, stored = world.state, json.loads(json.dumps(plain(world.state)))
+    ready = Counter(call.step for call in state.calls.values() if call.status == "ready")
+    queued = {call.step for call in state.calls.values() if call.status == "queued"}
+
+    assert state.status == "cancelled" or plain(load(DEFINITION, stored)) == stored
+    assert all(ready[name] == state.running.get(name, 0) <= spec.num_workers for name, spec in DEFINITION.steps.items())
+    assert all(state.running[name] == DEFINITION.steps[name].num_workers for name in queued)
+    assert set(state.waiting) == {call.id for call in state.calls.values() if call.status == "waiting"}
+    assert all(
+        state.calls[ask.call_id].waits[ask.wait_id].open for ask in state.asks.values() if ask.call_id and ask.wait_id
+    )
+
+
+def test_a_finished_run_owes_its_end_and_nothing_else() -> None:
+    state = begin(DEFINITION, "r", StartEvent(), 0.0)
+    call_id = next(iter(state.calls))
+
+    commands = reduce(DEFINITION, state, Returned(0.0, call_id, StopEvent(result=7)))
+
+    assert commands == todo(state) == [Announce()]
+    assert reduce(DEFINITION, state, Announced()) == todo(state) == []
+
+
+def test_an_answer_to_a_closed_question_changes_nothing() -> None:
+    state = begin(DEFINITION, "r", StartEvent(), 0.0)
+    call_id = next(iter(state.calls))
+    reduce(DEFINITION, state, Returned(0.0, call_id, Part(n=1)))
+    alone = next(call.id for call in state.calls.values() if call.step == "alone")
+    reduce(DEFINITION, state, Returned(0.0, alone, Question(n=1)))
+    (ask_id,) = state.asks
+    reduce(DEFINITION, state, Answered(1.0, ask_id, HumanResponseEvent(response="yes")))
+    before = plain(state)
+
+    (told,) = reduce(DEFINITION, state, Answered(2.0, ask_id, HumanResponseEvent(response="no")))
+
+    assert plain(state) == before
+    assert isinstance(told, Publish)
+
+
+def test_the_cost_of_a_tick_does_not_grow_with_what_happened_before() -> None:
+    """Counted in what the state holds, which is what a tick, a snapshot and a commit can touch."""
+    state = begin(DEFINITION, "r", StartEvent(), 0.0)
+    reduce(DEFINITION, state, Returned(0.0, 1, None))
+    sizes = []
+
+    for _ in range(500):
+        reduce(DEFINITION, state, Sent(0.0, HumanResponseEvent(response="again")))
+        call_id = next(iter(state.calls))
+        reduce(DEFINITION, state, Returned(0.0, call_id, None))
+        sizes.append(len(json.dumps(plain(state))))
+
+    assert max(sizes) - min(sizes) <= 3, "only the number of the next call may get longer"
+
+
+def plain(state: RunState) -> dict[str, Any]:
+    return dump(DEFINITION, state, 0.0)
