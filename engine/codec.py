@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 import math
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from enum import Enum
-from typing import Any
+from enum import Enum, Flag
+from typing import Any, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from engine.errors import CodecError
 from engine.events import DictLikeModel, InputRequiredEvent, StopEvent
 
 TAG = "$"
+
+T = TypeVar("T", datetime, time)
 
 
 class Codec:
@@ -39,7 +43,7 @@ class Codec:
         Raises:
             CodecError: something in it has no exact stored form; the message says where it stands.
         """
-        return to_json(self.encode(value, where))
+        return write_json(self.encode(value, where))
 
     def loads(self, data: bytes, where: str = "value") -> Any:
         """Return the value that `dumps` wrote.
@@ -47,67 +51,78 @@ class Codec:
         Raises:
             CodecError: it is not JSON, or names an unknown class, or no longer fits its class.
         """
-        try:
-            plain = from_json(data)
-        except ValueError as error:
-            raise CodecError(f"{where}: not JSON: {error}") from error
-        return self.decode(plain, where)
+        return self.decode(read_json(data, where), where)
 
     # --- writing ---------------------------------------------------------------------
 
     def encode(self, value: Any, where: str = "value") -> Any:
-        """Return *value* in terms of JSON's own types."""
+        """Return *value* in terms of JSON's own types.
+
+        Raises:
+            CodecError: something in it has no exact stored form; the message says where it stands.
+        """
+        try:
+            return self._encode(value, where)
+        except RecursionError:
+            raise CodecError(f"{where}: nested too deep to be stored, or holds itself") from None
+
+    def _encode(self, value: Any, where: str) -> Any:
         match value:
             case None | True | False:
                 return value
             case str() if type(value) is str:
                 return value if _is_text(value) else {TAG: "str", "v": _surrogates_to_text(value)}
             case int() if type(value) is int:
-                return value
+                return value if -_MANY_DIGITS < value < _MANY_DIGITS else {TAG: "int", "v": hex(value)}
             case float() if type(value) is float:
                 return value if math.isfinite(value) else {TAG: "float", "v": repr(value)}
             case list() if type(value) is list:
-                return [self.encode(item, f"{where}[{n}]") for n, item in enumerate(value)]
+                return [self._encode(item, f"{where}[{n}]") for n, item in enumerate(value)]
             case dict() if type(value) is dict:
                 return self._encode_dict(value, where)
             case BaseModel():
                 return self._encode_model(value, where)
+            case Flag():
+                return {TAG: "flag", "t": self._name(type(value), where), "v": value.value}
             case Enum():
                 return {TAG: "enum", "t": self._name(type(value), where), "v": value.name}
             case type():
                 return {TAG: "type", "t": self._name(value, where)}
             case UnreconstructedException():
-                return {TAG: "error", "t": value.exception_type, "v": value.exception_message}
+                return {TAG: "error", "t": value.exception_type, "v": self._encode(value.exception_message, where)}
             case Exception():
-                return {TAG: "error", "t": type(value).__name__, "v": str(value)}
+                return {TAG: "error", "t": type(value).__name__, "v": self._encode(str(value), where)}
         write = _WRITERS.get(type(value))
         if write is not None:
-            return {TAG: type(value).__name__, "v": write(value)}
+            try:
+                return {TAG: type(value).__name__, "v": write(value)}
+            except ValueError as error:
+                raise CodecError(f"{where}: {error}") from None
         if type(value) in (tuple, set, frozenset):
-            items = [self.encode(item, f"{where}[{n}]") for n, item in enumerate(value)]
-            return {TAG: type(value).__name__, "v": items if type(value) is tuple else sorted(items, key=to_json)}
+            items = [self._encode(item, f"{where}[{n}]") for n, item in enumerate(value)]
+            return {TAG: type(value).__name__, "v": items if type(value) is tuple else sorted(items, key=write_json)}
         if dataclasses.is_dataclass(value):
             fields = {
-                f.name: self.encode(getattr(value, f.name), f"{where}.{f.name}") for f in dataclasses.fields(value)
+                f.name: self._encode(getattr(value, f.name), f"{where}.{f.name}") for f in dataclasses.fields(value)
             }
             return {TAG: "data", "t": self._name(type(value), where), "v": fields}
         raise CodecError(f"{where}: a {_called(type(value))} cannot be stored; {_STORABLE}")
 
     def _encode_dict(self, value: dict[Any, Any], where: str) -> Any:
         if TAG not in value and all(type(key) is str and _is_text(key) for key in value):
-            return {key: self.encode(item, f"{where}.{key}") for key, item in value.items()}
-        pairs = [[self.encode(k, f"{where} key"), self.encode(v, f"{where}[{k!r}]")] for k, v in value.items()]
+            return {key: self._encode(item, f"{where}.{key}") for key, item in value.items()}
+        pairs = [[self._encode(k, f"{where} key"), self._encode(v, f"{where}[{k!r}]")] for k, v in value.items()]
         return {TAG: "dict", "v": pairs}
 
     def _encode_model(self, value: BaseModel, where: str) -> Any:
-        fields = {name: self.encode(getattr(value, name), f"{where}.{name}") for name in type(value).model_fields}
+        fields = {name: self._encode(getattr(value, name), f"{where}.{name}") for name in type(value).model_fields}
         written: dict[str, Any] = {TAG: "model", "t": self._name(type(value), where), "v": fields}
         if isinstance(value, DictLikeModel) and value._data:
             written["d"] = self._encode_dict(value._data, where)
         elif value.model_extra:
             written["d"] = self._encode_dict(value.model_extra, where)
         if isinstance(value, StopEvent) and value._result is not None:
-            written["r"] = self.encode(value._result, f"{where}.result")
+            written["r"] = self._encode(value._result, f"{where}.result")
         if isinstance(value, InputRequiredEvent) and value._ask_id is not None:
             written["a"] = value._ask_id
         return written
@@ -124,13 +139,23 @@ class Codec:
     # --- reading ---------------------------------------------------------------------
 
     def decode(self, plain: Any, where: str = "value") -> Any:
-        """Return the value that `encode` wrote as *plain*."""
+        """Return the value that `encode` wrote as *plain*.
+
+        Raises:
+            CodecError: it names an unknown class, or does not fit its class; the message says where it stands.
+        """
+        try:
+            return self._decode(plain, where)
+        except RecursionError:
+            raise CodecError(f"{where}: nested too deep to be read") from None
+
+    def _decode(self, plain: Any, where: str) -> Any:
         if isinstance(plain, list):
-            return [self.decode(item, f"{where}[{n}]") for n, item in enumerate(plain)]
+            return [self._decode(item, f"{where}[{n}]") for n, item in enumerate(plain)]
         if not isinstance(plain, dict):
             return plain
         if TAG not in plain:
-            return {key: self.decode(item, f"{where}.{key}") for key, item in plain.items()}
+            return {key: self._decode(item, f"{where}.{key}") for key, item in plain.items()}
         try:
             return self._decode_tagged(plain, where)
         except CodecError:
@@ -141,7 +166,7 @@ class Codec:
             raise CodecError(
                 f"{where}: stored {plain.get('t')} does not fit its class: {field}: {first['msg']}"
             ) from error
-        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError) as error:
             raise CodecError(f"{where}: stored {plain.get(TAG)} cannot be read: {error}") from error
 
     def _decode_tagged(self, plain: dict[str, Any], where: str) -> Any:
@@ -150,35 +175,45 @@ class Codec:
             case "model":
                 return self._decode_model(plain, where)
             case "dict":
-                return {self.decode(k, where): self.decode(v, where) for k, v in plain["v"]}
+                return {self._decode(k, where): self._decode(v, f"{where}[{k!r}]") for k, v in plain["v"]}
             case "tuple" | "set" | "frozenset":
-                return _COLLECTIONS[tag](self.decode(item, f"{where}[{n}]") for n, item in enumerate(plain["v"]))
+                return _COLLECTIONS[tag](self._decode(item, f"{where}[{n}]") for n, item in enumerate(plain["v"]))
             case "enum":
                 return self._class(plain, where, Enum)[plain["v"]]
+            case "flag":
+                return self._class(plain, where, Flag)(plain["v"])
             case "type":
                 return self._class(plain, where, object)
             case "data":
-                cls = self._class(plain, where, object)
-                return cls(**{name: self.decode(item, f"{where}.{name}") for name, item in plain["v"].items()})
+                return self._decode_dataclass(plain, where)
             case "error":
-                return UnreconstructedException(str(plain["t"]), str(plain["v"]))
+                return UnreconstructedException(str(plain["t"]), str(self._decode(value, where)))
             case _ if isinstance(tag, str) and tag in _READERS:
                 return _READERS[tag](value)
         raise CodecError(f"{where}: unknown mark {tag!r} in stored data; it was written by a newer version")
 
     def _decode_model(self, plain: dict[str, Any], where: str) -> BaseModel:
         cls: type[BaseModel] = self._class(plain, where, BaseModel)
-        fields = {name: self.decode(item, f"{where}.{name}") for name, item in plain["v"].items()}
-        extra = {key: self.decode(item, f"{where}.{key}") for key, item in plain.get("d", {}).items()}
+        fields = {name: self._decode(item, f"{where}.{name}") for name, item in plain["v"].items()}
+        extra: dict[str, Any] = dict(self._decode(plain.get("d", {}), where))
         if not issubclass(cls, DictLikeModel):
             return cls.model_validate({**fields, **extra}, by_alias=False, by_name=True)
-        model = cls.model_validate(fields, by_alias=False, by_name=True)
+        model = cls(**{_keyword(cls, name): value for name, value in fields.items()})
         model._data.update(extra)
         if isinstance(model, StopEvent):
-            model._result = self.decode(plain.get("r"), f"{where}.result")
+            model._result = self._decode(plain.get("r"), f"{where}.result")
         if isinstance(model, InputRequiredEvent):
             model._ask_id = plain.get("a")
         return model
+
+    def _decode_dataclass(self, plain: dict[str, Any], where: str) -> Any:
+        cls = self._class(plain, where, object)
+        values = {name: self._decode(item, f"{where}.{name}") for name, item in plain["v"].items()}
+        later = {field.name for field in dataclasses.fields(cls) if not field.init}
+        made = cls(**{name: value for name, value in values.items() if name not in later})
+        for name in later & values.keys():
+            object.__setattr__(made, name, values[name])  # it may be frozen
+        return made
 
     def _class(self, plain: dict[str, Any], where: str, base: type) -> Any:
         cls = self._types.get(plain["t"])
@@ -196,15 +231,42 @@ class UnreconstructedException(Exception):
         self.exception_message = exception_message
 
 
+def write_json(plain: Any) -> bytes:
+    """Return JSON's own types as bytes."""
+    try:
+        return to_json(plain)
+    except PydanticSerializationError:  # nested deeper than it goes
+        return json.dumps(plain).encode()
+
+
+def read_json(data: bytes, where: str) -> Any:
+    """Return what `write_json` wrote.
+
+    Raises:
+        CodecError: it is not JSON.
+    """
+    try:
+        return from_json(data)
+    except ValueError:
+        pass
+    try:
+        return json.loads(data)  # the other reads no more than 200 levels of nesting
+    except (ValueError, RecursionError) as error:
+        raise CodecError(f"{where}: not JSON: {error}") from error
+
+
+_MANY_DIGITS = 10**4000
+"""JSON readers refuse integers of more digits than about this."""
+
 _STORABLE = "use JSON values, dates, UUID, Decimal, Enum, bytes, sets, tuples, dataclasses or pydantic models"
 
 _COLLECTIONS: dict[str, Callable[[Any], Any]] = {"tuple": tuple, "set": set, "frozenset": frozenset}
 
 _WRITERS: dict[type, Callable[[Any], Any]] = {
     bytes: lambda v: base64.b64encode(v).decode("ascii"),
-    datetime: lambda v: [v.isoformat(), v.fold],
+    datetime: lambda v: _written_time(v),
     date: date.isoformat,
-    time: lambda v: [v.isoformat(), v.fold],
+    time: lambda v: _written_time(v),
     timedelta: lambda v: [v.days, v.seconds, v.microseconds],
     Decimal: str,
     UUID: str,
@@ -215,14 +277,35 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "str": lambda v: base64.b64decode(v, validate=True).decode("utf-8", "surrogatepass"),
     "float": float,
     "bytes": lambda v: base64.b64decode(v, validate=True),
-    "datetime": lambda v: datetime.fromisoformat(v[0]).replace(fold=v[1]),
+    "int": lambda v: int(v, 16),
+    "datetime": lambda v: _read_time(datetime.fromisoformat(v[0]), *v[1:]),
     "date": date.fromisoformat,
-    "time": lambda v: time.fromisoformat(v[0]).replace(fold=v[1]),
+    "time": lambda v: _read_time(time.fromisoformat(v[0]), *v[1:]),
     "timedelta": lambda v: timedelta(v[0], v[1], v[2]),
     "Decimal": Decimal,
     "UUID": UUID,
     "complex": lambda v: complex(float(v[0]), float(v[1])),
 }
+
+
+def _written_time(value: datetime | time) -> list[Any]:
+    """A zone with a name is kept by name; any other as what it is ahead of UTC then."""
+    zone = value.tzinfo
+    if isinstance(zone, ZoneInfo) and zone.key is not None:
+        return [value.replace(tzinfo=None).isoformat(), value.fold, zone.key]
+    if zone is not None and value.utcoffset() is None:
+        raise ValueError(f"the zone of {value!r} cannot be stored; use zoneinfo.ZoneInfo or datetime.timezone")
+    return [value.isoformat(), value.fold]
+
+
+def _read_time(value: T, fold: int, zone: str | None = None) -> T:
+    return value.replace(fold=fold) if zone is None else value.replace(fold=fold, tzinfo=ZoneInfo(zone))
+
+
+def _keyword(cls: type[BaseModel], name: str) -> str:
+    """Return what the constructor calls the field *name*."""
+    field = cls.model_fields.get(name)
+    return field.validation_alias if field is not None and isinstance(field.validation_alias, str) else name
 
 
 def _is_text(value: str) -> bool:

@@ -29,7 +29,7 @@ class DictLikeModel(BaseModel):
 
     _data: dict[str, Any] = PrivateAttr(default_factory=dict)
 
-    def __init__(self, **params: Any) -> None:
+    def __init__(self, /, **params: Any) -> None:
         cls = type(self)
         declared = cls.model_fields
         if params.keys() <= declared.keys():
@@ -133,7 +133,7 @@ class StopEvent(Event):
 
     _result: Any = PrivateAttr(default=None)
 
-    def __init__(self, result: Any = None, **params: Any) -> None:
+    def __init__(self, /, result: Any = None, **params: Any) -> None:
         super().__init__(**params)
         self._result = result
 
@@ -214,7 +214,8 @@ class WorkflowFailedEvent(StopEvent):
 
     @field_serializer("exception")
     def _dump_exception(self, error: Exception) -> dict[str, str]:
-        return {"exception_type": type(error).__name__, "exception_message": str(error)}
+        cls = type(error)
+        return {"exception_type": f"{cls.__module__}.{cls.__qualname__}", "exception_message": str(error)}
 
 
 class StepFailedEvent(Event):

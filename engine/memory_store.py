@@ -259,7 +259,7 @@ class MemoryRunStore:
             after = f"prompt:{effect.ask_id}" if effect.ask_id else ""
             self._owe(run, effect.effect_id, effect.ask_id, "" if after == effect.effect_id else after, effect.body)
         if change.status in _OVER:
-            for ask in run.asks.values():
+            for _, ask in sorted(run.asks.items()):
                 if ask.record.status == "open":
                     self._close(run, ask, "cancelled", now)
         elif len(claim.asks) > _ASKS_KEPT:
@@ -290,7 +290,7 @@ class MemoryRunStore:
         if not run.cancelling:
             run.cancelling = True
             self._push(run, Entry("cancelled", now, actor=by))
-            for ask in run.asks.values():
+            for _, ask in sorted(run.asks.items()):
                 if ask.record.status == "open":
                     self._close(run, ask, "cancelled", now, by=by)
             self._note(run, "cancelled", by)
@@ -301,7 +301,7 @@ class MemoryRunStore:
         due = [
             (ask.due_at, run, ask)
             for run in self._runs.values()
-            for ask in run.asks.values()
+            for _, ask in sorted(run.asks.items())
             if ask.due_at is not None and ask.due_at <= now
         ]
         due.sort(key=lambda item: item[0])

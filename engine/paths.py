@@ -69,7 +69,9 @@ def _put(place: Any, part: str, value: Any) -> None:
         place[part] = value
     elif isinstance(place, list):
         place[_index(part)] = value
-    elif isinstance(place, BaseModel) and not isinstance(place, DictLikeModel):
+    elif isinstance(place, DictLikeModel) and part not in type(place).model_fields:
+        place[part] = value
+    elif isinstance(place, BaseModel):
         _validated_put(place, part, value)
     else:
         setattr(place, part, value)
@@ -83,7 +85,8 @@ def _index(part: str) -> int:
 
 
 def _validated_put(model: BaseModel, name: str, value: Any) -> None:
-    """Set one field of a typed state after validating it; the error names the field."""
+    """Set one field of a typed state to what its type makes of *value*; the error names the field."""
     if name in type(model).model_fields:
-        type(model).__pydantic_validator__.validate_assignment(model.model_copy(), name, value)
+        tried = type(model).__pydantic_validator__.validate_assignment(model.model_copy(), name, value)
+        value = getattr(tried, name)
     setattr(model, name, value)

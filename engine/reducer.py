@@ -8,8 +8,10 @@ world: after a crash it is the whole recovery code. Tests hold the two to each o
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from typing import assert_never
+from datetime import timedelta
+from typing import Any, assert_never
 
 from pydantic import BaseModel
 
@@ -118,7 +120,10 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
                 out.append(Publish(tick.event))
         case Emitted():
             if _first_time(state, tick.call_id, tick.position, f"send {type(tick.event).__name__}"):
-                _emit(definition, state, tick.event, tick.at, out, tick.step)
+                if isinstance(tick.event, StopEvent):
+                    out.append(_unhandled(state, tick.event, tick.step))  # only what a step returns ends a run
+                else:
+                    _emit(definition, state, tick.event, tick.at, out, tick.step)
         case Wrote():
             if tick.call_id is None or _first_time(state, tick.call_id, tick.position, f"set {tick.path}"):
                 _write(state, tick)
@@ -145,6 +150,8 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
                 state.deadline = tick.at + state.budget
                 out.append(WakeAt(Timer(state.deadline, "run")))
         case CancelRequested():
+            if state.deadline is not None:
+                state.budget = max(0.0, state.deadline - tick.at)  # it may go on one day
             _end(state, "cancelled", WorkflowCancelledEvent(), out)
         case Announced():
             pass
@@ -256,7 +263,7 @@ def _first_time(state: RunState, call_id: int, position: int, what: str) -> bool
     if call is None:
         return True
     applied = call.applied
-    if position == len(applied):
+    if position >= len(applied):
         applied.append(what)
         return True
     if applied[position] == what:
@@ -266,10 +273,16 @@ def _first_time(state: RunState, call_id: int, position: int, what: str) -> bool
 
 
 def _write(state: RunState, tick: Wrote) -> None:
-    if tick.path:
-        write_path(state.store, tick.path, tick.value)
-    else:
+    if not tick.path:
         state.store = tick.value
+        return
+    try:
+        write_path(state.store, tick.path, tick.value)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        call = None if tick.call_id is None else state.calls.get(tick.call_id)
+        if call is not None:
+            call.applied[tick.position] = f"refused {tick.path}"  # a repeat is refused again, not skipped
+        raise
 
 
 # --- Events and answers -------------------------------------------------------------------
@@ -294,9 +307,12 @@ def _sent(definition: Definition, state: RunState, tick: Sent, out: list[Command
     if isinstance(event, StopEvent):
         out.append(_unhandled(state, event, tick.step))  # only a step ends a run
         return
-    ask_id = event.get("ask_id") if isinstance(event, HumanResponseEvent) else None
+    ask_id = getattr(event, "ask_id", None) if isinstance(event, HumanResponseEvent) else None
     if isinstance(ask_id, str) and isinstance(event, HumanResponseEvent):
-        _answered(definition, state, Answered(tick.at, ask_id, event), out)
+        if _fits(definition, state, ask_id, event):
+            _answered(definition, state, Answered(tick.at, ask_id, event), out)
+        else:
+            out.append(_unhandled(state, event, tick.step))
         return
     woken = _deliver(definition, state, event, tick.at, out, tick.step)
     if isinstance(event, HumanResponseEvent) and not woken:
@@ -317,15 +333,26 @@ def _answered(definition: Definition, state: RunState, tick: Answered, out: list
         out.append(_unhandled(state, tick.event, None))
 
 
+def _fits(definition: Definition, state: RunState, ask_id: str, event: HumanResponseEvent) -> bool:
+    """Tell whether the question is open and *event* is of the kind that its asker waits for."""
+    ask = state.asks.get(ask_id)
+    if ask is None:
+        return False
+    if ask.call_id is not None and ask.wait_id is not None:
+        return _matches(state.calls[ask.call_id].waits[ask.wait_id], event, _lineage(event))
+    return bool(definition.accepting(type(event)))
+
+
 def _deliver(
     definition: Definition, state: RunState, event: Event, at: float, out: list[Command], step: str | None
 ) -> bool:
     """Wake what waits for *event* and call the other steps that accept it; tell whether any was woken."""
     woken: set[str] = set()
-    if step is None:
+    if step is None and state.waiting:
+        names = _lineage(event)
         for call_id in tuple(state.waiting):
             call = state.calls[call_id]
-            matching = [wait for wait in call.waits.values() if wait.open and _matches(wait, event)]
+            matching = [wait for wait in call.waits.values() if wait.open and _matches(wait, event, names)]
             if not matching:
                 continue
             for wait in matching:
@@ -357,9 +384,18 @@ def _route(
     return bool(targets)
 
 
-def _matches(wait: Wait, event: Event) -> bool:
-    names = [cls.__name__ for cls in type(event).__mro__] if wait.takes_subclasses else [type(event).__name__]
-    return wait.accepts in names and all(getattr(event, key, None) == value for key, value in wait.requirements.items())
+def _lineage(event: Event) -> list[str]:
+    """Return the names of the event's class and of those it descends from, its own first."""
+    return [cls.__name__ for cls in type(event).__mro__]
+
+
+def _matches(wait: Wait, event: Event, lineage: list[str]) -> bool:
+    if wait.accepts != lineage[0] and not (wait.takes_subclasses and wait.accepts in lineage):
+        return False
+    for key, value in wait.requirements.items():
+        if getattr(event, key, None) != value:
+            return False
+    return True
 
 
 def _unhandled(state: RunState, event: Event, step: str | None) -> Publish:
@@ -387,13 +423,16 @@ def _open(
     wait: Wait | None = None,
 ) -> None:
     """Open a question and owe its showing."""
-    timeout = getattr(event, "timeout", None)
+    if event._ask_id is not None:
+        event = event.model_copy()  # an author may ask with the same object again
+    timeout = _seconds(getattr(event, "timeout", None))
+    on_timeout = getattr(event, "on_timeout", None)
     ask = Ask(
         id=f"a{state.next_id}",
         event=event,
         opened_at=at,
-        deadline=None if timeout is None else at + float(timeout),
-        on_timeout=getattr(event, "on_timeout", None) or "expire",
+        deadline=None if timeout is None else at + timeout,
+        on_timeout=on_timeout if on_timeout and isinstance(on_timeout, str) else "expire",
         call_id=None if call is None else call.id,
         wait_id=None if wait is None else wait.id,
     )
@@ -405,6 +444,13 @@ def _open(
     out.append(Show(ask.id))
     if ask.deadline is not None:
         out.append(WakeAt(Timer(ask.deadline, "ask", ask.id)))
+
+
+def _seconds(value: Any) -> float | None:
+    """Read a question's `timeout`; what an author of LlamaIndex may keep there besides is none."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    return float(value) if type(value) in (int, float) and math.isfinite(value) else None
 
 
 def _woke(definition: Definition, state: RunState, tick: Woke, out: list[Command]) -> None:

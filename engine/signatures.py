@@ -6,7 +6,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Union
 
@@ -72,7 +72,8 @@ def read_step(code: Callable[..., Any], options: dict[str, Any], local_names: di
             f"Async-iterator fan-out ({code.__qualname__}) is not supported. Return an Event or call ctx.send_event."
         )
     hints = resolve_hints(code, local_names)
-    names = list(inspect.signature(code).parameters)
+    parameters = inspect.signature(code).parameters
+    names = list(parameters)
     bound = bool(names) and names[0] not in hints and names[0] != "ctx"
     context = [name for name in names if _is_context(name, hints.get(name))]
     events = {name: event_types(hints[name]) for name in names if name in hints and event_types(hints[name])}
@@ -88,14 +89,15 @@ def read_step(code: Callable[..., Any], options: dict[str, Any], local_names: di
             f"Return types of workflows step functions must be annotated with their type. ({where})"
         )
     (event,) = events
-    rest = set(names[bound:]) - {event} - set(context)
-    if rest:
+    rest = [name for name in names[bound:] if name not in {event, *context} and _needed(parameters[name])]
+    if rest or len(context) > 1:
+        rest = rest or context[1:]
         raise WorkflowValidationError(f"{where}: cannot fill parameter {', '.join(sorted(rest))}")
     spec = StepSpec(name=code.__name__, accepts=events[event], returns=event_types(hints["return"]), **options)
     return Step(
         spec=spec,
         code=code,
-        invoke=_invoker(code, bound, context[0] if context else None, names[bound:].index(event), len(names) - bound),
+        invoke=_invoker(code, bound, context[0] if context else None, event, parameters),
         is_async=inspect.iscoroutinefunction(code),
         state_type=_state_type(hints.get(context[0])) if context else None,
         bound=bound,
@@ -125,16 +127,30 @@ def _state_type(hint: Any) -> type[BaseModel] | None:
     return None
 
 
+def _needed(parameter: inspect.Parameter) -> bool:
+    """Tell whether a call must fill *parameter*: it has no default and is no ``*args``."""
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return parameter.default is inspect.Parameter.empty and parameter.kind not in variable
+
+
 def _invoker(
-    code: Callable[..., Any], bound: bool, context: str | None, event_index: int, count: int
+    code: Callable[..., Any], bound: bool, context: str | None, event: str, parameters: Mapping[str, inspect.Parameter]
 ) -> Callable[[Any, Any, Event], Any]:
-    """Return a call of *code* with its parameters in their order."""
-    if context is None:
+    """Return a call of *code* with its parameters in their order, or else by name."""
+    order = [name for name, parameter in parameters.items() if parameter.kind is not inspect.Parameter.KEYWORD_ONLY]
+    order = order[bound:]
+    if order == [event] and context is None:
         return (lambda self, ctx, ev: code(self, ev)) if bound else (lambda self, ctx, ev: code(ev))
-    if event_index == 0:
+    if order[:2] == [context, event]:
+        return (lambda self, ctx, ev: code(self, ctx, ev)) if bound else (lambda self, ctx, ev: code(ctx, ev))
+    if order[:2] == [event, context]:
         return (lambda self, ctx, ev: code(self, ev, ctx)) if bound else (lambda self, ctx, ev: code(ev, ctx))
-    assert count == 2
-    return (lambda self, ctx, ev: code(self, ctx, ev)) if bound else (lambda self, ctx, ev: code(ctx, ev))
+
+    def by_name(self: Any, ctx: Any, ev: Event) -> Any:
+        filled = {event: ev} if context is None else {event: ev, context: ctx}
+        return code(self, **filled) if bound else code(**filled)
+
+    return by_name
 
 
 StepCode = Callable[..., Awaitable[Any] | Any]

@@ -109,7 +109,7 @@ class StateStore(Generic[S]):
             RuntimeError: a writer is called inside the block.
         """
         async with self._lock.hold():
-            edited = copy.deepcopy(self._root())
+            edited = _isolated(self._root())
             yield edited
             self._write("", edited)
 
@@ -125,6 +125,24 @@ class StateStore(Generic[S]):
         except ValueError as error:
             raise ValueError(f"State must have defaults for all fields to be cleared: {error}") from error
         await self.set_state(fresh)
+
+
+def _isolated(state: S) -> S:
+    """Copy *state* deeply; of what has no copy, like a lock or an open connection, share the original."""
+    copied = state.model_copy()
+    memo: dict[int, Any] = {}
+    for name, value in state.__dict__.items():
+        copied.__dict__[name] = _copied(value, memo)
+    if isinstance(state, DictLikeModel) and isinstance(copied, DictLikeModel):
+        copied._data = {key: _copied(value, memo) for key, value in state._data.items()}
+    return copied
+
+
+def _copied(value: Any, memo: dict[int, Any]) -> Any:
+    try:
+        return copy.deepcopy(value, memo)
+    except Exception:  # noqa: BLE001 - whatever an author's object answers to being copied
+        return value
 
 
 def _merged(current: S, state: BaseModel) -> S:

@@ -212,8 +212,7 @@ async def _compare(url: str, sequence: list[tuple[Any, ...]]) -> None:
     passed = [0.0]
     redis = RedisRunStore.from_url(url, prefix=f"t{secrets.token_hex(5)}", lanes=LANES, connections=1)
     pass_time = skewing(redis, LANES)
-    seconds, micros = await redis.server.read("TIME")
-    began = seconds + micros / 1e6 if isinstance(seconds, int) else float(seconds)
+    began = float((await redis.server.read("TIME"))[0])
     real = Player(redis, lambda: began + passed[0])
     model = Player(MemoryRunStore(lambda: T0 + passed[0]), lambda: T0 + passed[0])
     try:
