@@ -66,7 +66,9 @@ class Fleet:
 
     async def serve(self, *, worker: bool = True) -> None:
         """Bring wakes, and as a *worker* work on them, until cancelled. Goes on by itself when Redis comes back."""
-        while True:
+        me = asyncio.current_task()
+        # pydocket's worker swallows the cancellation: it ends its tasks and returns as if nothing had been.
+        while me is None or not me.cancelling():
             try:
                 async with Docket(name=self._name, url=self._url) as docket:
                     docket.register(self._wake_task)

@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     lanes: int = Field(default=16, ge=1, le=1024, alias="SIGNOFF_LANES")
     """Slots that runs are spread over; never changed while runs are open."""
     lease_s: float = Field(default=30.0, ge=1, le=3600, alias="SIGNOFF_LEASE_S")
-    sweep_s: float = Field(default=5.0, gt=0, le=3600, alias="SIGNOFF_SWEEP_S")
+    sweep_s: float = Field(default=1.0, gt=0, le=3600, alias="SIGNOFF_SWEEP_S")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", alias="SIGNOFF_LOG_LEVEL")
     log_format: Literal["text", "json"] = Field(default="text", alias="SIGNOFF_LOG_FORMAT")
     thread_replies: bool = Field(default=True, alias="SIGNOFF_THREAD_REPLIES")

@@ -55,5 +55,6 @@ const PLAIN = {
 export function explain(answer) {
   const code = String(answer?.error ?? "unknown");
   if (PLAIN[code]) return PLAIN[code];
+  if (code.startsWith("no element ")) return "This has changed since it was shown here.";
   return /\s/.test(code) ? code[0].toUpperCase() + code.slice(1) : `That did not work (${code}).`;
 }

@@ -59,6 +59,7 @@ async function refresh() {
 }
 
 function accept(found) {
+  const first = !state;
   const moved = state && state.me !== found.me;
   state = found;
   online = true;
@@ -66,6 +67,13 @@ function accept(found) {
   settleRoute();
   draw();
   if (moved) announce(`You are now ${userName(state.me)}`);
+  if (first) startTyping();
+}
+
+/** As in Slack, one can type at once; on a phone that would raise the keyboard. */
+function startTyping() {
+  if (!composer.node.isConnected || modal.box || document.activeElement !== document.body) return;
+  if (matchMedia("(pointer: fine)").matches) composer.focus();
 }
 
 function setOnline(on) {

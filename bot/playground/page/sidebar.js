@@ -69,8 +69,8 @@ function peopleNode() {
 
 function drawPeople(node, state, go) {
   const [words, faces] = node.children;
-  const say = `You are ${userName(state.me)} – switch person`;
-  if (words.textContent !== say) words.replaceChildren("You are ", h("strong", null, userName(state.me)), " – switch person");
+  const say = `You are ${userName(state.me)} – switch:`;
+  if (words.textContent !== say) words.replaceChildren("You are ", h("strong", null, userName(state.me)), " – switch:");
   const everybody = state.users.filter((one) => !one.is_bot);
   patch(faces, everybody.map((one) => ({ key: one.id, sig: JSON.stringify([one, state.me === one.id]), make: () => face(one, state.me, everybody, go) })));
 }
