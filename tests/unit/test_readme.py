@@ -1,0 +1,67 @@
+"""What the README says, tried."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.__main__ import main
+from bot.plugins import discover, load
+from bot.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+PLUGIN, LOCAL = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_workflow_in_the_readme_is_a_slash_command(tmp_path: Path) -> None:
+    (tmp_path / "deploy.py").write_text(PLUGIN, "utf-8")
+
+    assert list(discover(tmp_path)) == ["/deploy"]
+
+
+async def test_the_same_class_runs_without_slack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "deploy.py").write_text(f"{PLUGIN}\n\n{LOCAL}", "utf-8")
+    module: Any = load(tmp_path / "deploy.py")
+
+    await module.main()
+
+    assert capsys.readouterr().out == "Shipped 2.0\n"
+
+
+def test_every_setting_named_is_one_and_every_one_with_a_default_shows_it() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)`.*", README, re.MULTILINE)
+    known = {field.alias for field in Settings.model_fields.values()}
+
+    assert rows
+    assert set(re.findall(r"\b(?:SLACK|SIGNOFF|REDIS)_[A-Z_]+", README)) <= known
+    assert f"`{Settings.model_fields['port'].default}`" in README
+    assert f"`{Settings.model_fields['lease_s'].default:g}`, `{Settings.model_fields['sweep_s'].default:g}`" in README
+
+
+def test_every_make_target_named_is_one() -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+
+    assert set(re.findall(r"make ([a-z]+)", README)) <= set(targets)
+
+
+def test_the_shipped_manifest_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["manifest", "--workflows", str(ROOT / "workflows")])
+
+    assert code == 0
+    assert capsys.readouterr().out == (ROOT / "manifest.yml").read_text("utf-8")
+
+
+def test_a_workflow_file_that_does_not_load_is_named_on_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.py").write_text("import nothing_of_this_name\n", "utf-8")
+
+    code = main(["manifest", "--workflows", str(tmp_path)])
+
+    told = capsys.readouterr().err
+    assert code == 2
+    assert re.fullmatch(r"signoff: .*broken\.py:1: ModuleNotFoundError: .*nothing_of_this_name.*\n", told)
