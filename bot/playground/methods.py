@@ -70,7 +70,7 @@ class WebApi:
             values = await read_arguments(request)
             response = await self._go_wrong(fault, request, method, values) if fault else None
             if response is None:
-                response = _reply(self._call(request, method, values))
+                response = _reply(self._call(request, method, values), headers=self._granted())
         except Failure as failure:
             response = _reply(failure.to_json())
         seen = {name: value for name, value in values.items() if name != "token"}
@@ -87,6 +87,11 @@ class WebApi:
         check_scopes(self._slack, method, values)
         check_required(method, values)
         return handler(self._slack, Arguments({name: value for name, value in values.items() if name != "token"}))
+
+    def _granted(self) -> dict[str, str]:
+        """The header by which Slack tells every caller what its token may do."""
+        scopes = self._slack.app.scopes
+        return {} if scopes is None else {"x-oauth-scopes": ",".join(sorted(scopes))}
 
     def _check_token(self, method: str, token: str) -> None:
         if method in OPEN:
