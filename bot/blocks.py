@@ -1,9 +1,7 @@
 """Our types as Slack's Block Kit JSON, within every limit Slack has.
 
-Markdown of authors and models becomes Slack's own markup; nothing in it can mention
-anybody. Text with characters from `bot.literal` is shown as ``rich_text``, the only
-block in which stars and backticks can stand for themselves. What does not fit into one
-message is returned whole as `Message.overflow`, to be uploaded beside the first part.
+What does not fit into one message is returned whole as `Message.overflow`, to be uploaded
+beside the first part.
 """
 
 from __future__ import annotations
@@ -12,10 +10,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar, assert_never
+from typing import Any, TypeAlias, assert_never
 
 from pydantic import BaseModel
 
+from bot.markdown import SECTION_CHARS, Block, bare, mrkdwn, section, sections, split
 from bot.prompts import AskToken, Choice, Question, literal
 from bot.wording import (
     ENGLISH,
@@ -34,15 +33,12 @@ from bot.wording import (
 )
 from engine.verdicts import Cancelled, Expired
 
-Block: TypeAlias = dict[str, Any]
-
 # docs.slack.dev/reference/block-kit; the total is undocumented: slackapi/bolt-js issues 2509 and 2867
 # measured about 13,400 characters of text, of which each block takes some 125.
 MESSAGE_BLOCKS = 50
 MESSAGE_CHARS = 13_000
 BLOCK_CHARS = 125
 READ_CHARS = 3 * MESSAGE_CHARS  # no Markdown of this length fits, so the rest need not be looked at
-SECTION_CHARS = 3000
 CONTEXT_CHARS = 2000
 TEXT_CHARS = 4000
 BUTTON_CHARS = 75
@@ -131,19 +127,19 @@ def locked_message(question: Question, outcome: Outcome, *, requester: str = "",
             done = capitalised(deed(response, question.labels, words))
             template = words.locked if by else words.locked_nobody
             headline = template.format(deed=done, by=mention(by), at=when(at))
-            foot = [_section(headline), *_quote(comment)]
+            foot = [section(headline), *_quote(comment)]
             if len(votes) > 1:
                 foot += _context(words.locked_votes.format(votes=_votes(question, votes, words)))
             notice = done
         case Expired(at=at):
             foot, notice = (
-                [_section(words.locked_expired.format(at=when(at)))],
+                [section(words.locked_expired.format(at=when(at)))],
                 words.locked_expired.format(at=when(at)),
             )
         case Cancelled(by=by, at=at):
             template = words.locked_cancelled_by if by else words.locked_cancelled
             notice = template.format(by=mention(by), at=when(at))
-            foot = [_section(notice)]
+            foot = [section(notice)]
         case _:
             assert_never(outcome)
     if requester:
@@ -155,26 +151,26 @@ def result_message(result: object, *, words: Catalogue = ENGLISH) -> Message:
     """Return what a run came to: a mapping key by key, anything else as text. It is data, so no markup in it counts."""
     body = result_text(result)
     if not body.strip():
-        return Message(words.result_none, [_section(words.result_none)])
+        return Message(words.result_none, [section(words.result_none)])
     return _message(_line(body, 1000, words), body, [], words)
 
 
 def failure_message(reason: str = "", *, requester: str = "", words: Catalogue = ENGLISH) -> Message:
     """Return that a run ended without a result. *reason* is for people, without a traceback."""
     text = " ".join(filter(None, [mention(requester) if requester else "", words.failed]))
-    return Message(text, [_section(text), *_quote(reason)])
+    return Message(text, [section(text), *_quote(reason)])
 
 
 def cancelled_message(by: str = "", *, words: Catalogue = ENGLISH) -> Message:
     """Return that a run was closed before it finished."""
     text = words.stopped_by.format(by=mention(by)) if by else words.stopped
-    return Message(text, [_section(text)])
+    return Message(text, [section(text)])
 
 
 def private_message(text: str) -> Message:
     """Return a note for one person; *text* is mrkdwn, as `bot.wording` returns it."""
     text = _cut(text, SECTION_CHARS)
-    return Message(text, [_section(text)])
+    return Message(text, [section(text)])
 
 
 def metadata(run_id: str, ask_id: str, effect_id: str) -> dict[str, Any]:
@@ -223,12 +219,12 @@ def feedback_modal(
 
 def loading_modal(words: Catalogue = ENGLISH) -> dict[str, Any]:
     """Return a modal to open at once and fill with `views.update` when we know what it shall ask."""
-    return {**_modal(words.notice_title, words), "blocks": [_section(words.loading)]}
+    return {**_modal(words.notice_title, words), "blocks": [section(words.loading)]}
 
 
 def notice_modal(text: str, words: Catalogue = ENGLISH) -> dict[str, Any]:
     """Return a modal that tells one thing; *text* is mrkdwn, as `bot.wording` returns it."""
-    return {**_modal(words.notice_title, words), "blocks": [_section(_cut(text, SECTION_CHARS))]}
+    return {**_modal(words.notice_title, words), "blocks": [section(_cut(text, SECTION_CHARS))]}
 
 
 def field_errors(problems: Mapping[str, str]) -> dict[str, Any]:
@@ -251,24 +247,14 @@ def _plain(text: str) -> Block:
     return {"type": "plain_text", "text": text, "emoji": True}
 
 
-def _mrkdwn(text: str) -> Block:
-    # verbatim: Slack then makes no links and mentions of its own out of what people wrote
-    return {"type": "mrkdwn", "text": text, "verbatim": True}
-
-
-def _section(text: str) -> Block:
-    # expand: or Slack folds long text behind "See more"
-    return {"type": "section", "text": _mrkdwn(text), "expand": True}
-
-
 def _folded(details: str) -> list[Block]:
     """Return text that Slack shows folded when it is long."""
     text = details[: 2 * SECTION_CHARS]
-    return [{key: value for key, value in part.items() if key != "expand"} for part in _sections(text)[:1]]
+    return [{key: value for key, value in part.items() if key != "expand"} for part in sections(text)[:1]]
 
 
 def _context(text: str) -> list[Block]:
-    return [{"type": "context", "elements": [_mrkdwn(_cut(text, CONTEXT_CHARS))]}] if text.strip() else []
+    return [{"type": "context", "elements": [mrkdwn(_cut(text, CONTEXT_CHARS))]}] if text.strip() else []
 
 
 def _quote(text: str) -> list[Block]:
@@ -320,13 +306,13 @@ def _progress(question: Question, votes: Sequence[tuple[str, str]], words: Catal
 
 def _cut(text: str, chars: int) -> str:
     """Return mrkdwn that fits, not cut inside an entity."""
-    return text if width(text) <= chars else next(_split(text, chars - 1)) + "…"
+    return text if width(text) <= chars else next(split(text, chars - 1)) + "…"
 
 
 def _line(text: str, chars: int, words: Catalogue) -> str:
     """Return the beginning of a Markdown text on one line without its markup, for notifications and hints."""
-    bare = _UNESCAPE.sub(r"\1", _MARKUP.sub("", visible(text.strip()[: 4 * chars])))
-    return escape(shorten(" ".join(bare.split()), chars)) or words.no_text
+    plain = bare(visible(text.strip()[: 4 * chars]))
+    return escape(shorten(" ".join(plain.split()), chars)) or words.no_text
 
 
 # --- A body within the limits of a message -------------------------------------------------
@@ -334,7 +320,7 @@ def _line(text: str, chars: int, words: Catalogue) -> str:
 
 def _message(text: str, body: str, foot: list[Block], words: Catalogue) -> Message:
     """Return *body* above *foot*; whatever is too long goes into a file, and a line says so."""
-    parts = _sections(body[:READ_CHARS]) or [_section(words.no_text)]
+    parts = sections(body[:READ_CHARS]) or [section(words.no_text)]
     notice = _context(words.goes_on_in_file)
     text = _cut(text, TEXT_CHARS)
     if len(body) <= READ_CHARS and _fits([*parts, *foot]):
@@ -362,172 +348,6 @@ def _texts(value: object) -> Iterator[str]:
                 yield item
             else:
                 yield from _texts(item)
-
-
-# --- Markdown ------------------------------------------------------------------------------
-
-_UNESCAPE = re.compile(r"\\([\\*_~`#+>-])")
-_MARKUP = re.compile(r"(?<!\\)\*\*|^[ \t]*#{1,6}[ \t]+|^[ \t]*```\w*$", re.MULTILINE)
-_CODE = re.compile(r"(`[^`\n]+`)")
-_BOLD = re.compile(r"\*\*(?=\S)(.{1,1200}?)(?<=\S)\*\*")
-_STRUCK = re.compile(r"~~(?=\S)(.{1,1200}?)(?<=\S)~~")
-_HEADING = re.compile(r"#{1,6}[ \t]+(.*?)[ \t]*#*$")
-_ITEM = re.compile(r"([ \t]*)[-*+][ \t]+(?=\S)")
-# A backslash and what follows count as one, so that an escaped star closes nothing.
-_STYLED = re.compile(
-    r"\\(?P<literal>[\\*_~`#+>-])|`(?P<code>[^`\n]+)`"
-    r"|\*\*(?=\S)(?P<bold>(?:\\.|[^\\]){1,1200}?)(?<=\S)\*\*"
-    r"|(?<![\w*])\*(?=[^\s*])(?P<strong>(?:\\.|[^\\*])+?)(?<=\S)\*(?![\w*])"
-    r"|(?<!\w)_(?=[^\s_])(?P<italic>(?:\\.|[^\\_])+?)(?<=\S)_(?!\w)"
-    r"|~~(?=\S)(?P<strike>(?:\\.|[^\\]){1,1200}?)(?<=\S)~~"
-)
-# Named on a fence to colour code, and left out here. Any other words there are text that must be seen.
-LANGUAGES = set("bash c cpp css diff go html java javascript js json md python py rust sh sql text ts yaml yml".split())
-_STYLES = {"bold": "bold", "strong": "bold", "italic": "italic", "strike": "strike", "code": "code"}
-
-
-def _sections(text: str) -> list[Block]:
-    """Return Markdown as blocks of at most 3,000 characters each, cut between paragraphs or words."""
-    text = re.sub(r"\n{4,}", "\n\n\n", visible(text)).strip("\n")
-    pieces = list(_fenced(text))
-    if any(_UNESCAPE.search(piece) for code, piece in pieces if not code):
-        parts = [part for code, piece in pieces for part in _rich_parts(code, piece)]
-        return [{"type": "rich_text", "elements": packed} for packed in _packed(parts)]
-    chunks = [chunk for code, piece in pieces for chunk in _mrkdwn_parts(code, piece)]
-    return [_section("\n".join(packed)) for packed in _packed(chunks)]
-
-
-def _fenced(text: str) -> Iterator[tuple[bool, str]]:
-    """Yield (is code, text) in order; a fence left open runs to the end. What stands on a fence's line stays."""
-    lines: list[str] = []
-    code = False
-    for line in text.split("\n"):
-        start = line.lstrip()
-        if not start.startswith("```") or (not code and "`" in start[3:]):
-            lines.append(line)
-            continue
-        yield code, "\n".join(lines)
-        code = not code
-        rest = start.lstrip("`").strip()
-        lines = [rest] if rest and not (code and rest.lower() in LANGUAGES) else []
-    yield code, "\n".join(lines)
-
-
-def _mrkdwn_parts(code: bool, text: str) -> list[tuple[int, str]]:
-    if code:
-        chunks = [f"```\n{chunk}\n```" for chunk in _split(escape(text), SECTION_CHARS - 8)]
-    else:
-        chunks = list(_split("\n".join(_mrkdwn_line(line) for line in text.split("\n")), SECTION_CHARS))
-    return [(width(chunk), chunk) for chunk in chunks]
-
-
-def _mrkdwn_line(line: str) -> str:
-    if (heading := _HEADING.fullmatch(line)) and heading[1]:
-        title = heading[1].replace("**", "")
-        return f"*{escape(title)}*" if not set("*`") & set(title) else _mrkdwn_inline(heading[1])
-    if item := _ITEM.match(line):
-        return f"{item[1]}• {_mrkdwn_inline(line[item.end() :])}"
-    return _mrkdwn_inline(line)
-
-
-def _mrkdwn_inline(text: str) -> str:
-    spans = _CODE.split(text)
-    for place in range(0, len(spans), 2):
-        spans[place] = _STRUCK.sub(r"~\1~", _BOLD.sub(r"*\1*", spans[place]))
-    return escape("".join(spans))
-
-
-def _rich_parts(code: bool, text: str) -> list[tuple[int, Block]]:
-    parts = []
-    for chunk in _split(text, SECTION_CHARS):
-        if code:
-            element = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": chunk}]}
-        else:
-            element = {"type": "rich_text_section", "elements": _rich_lines(chunk)}
-        parts.append((width(chunk), element))
-    return parts
-
-
-def _rich_lines(text: str) -> list[Block]:
-    found: list[tuple[str, str]] = []
-    for n, line in enumerate(text.split("\n")):
-        style = ""
-        if (heading := _HEADING.fullmatch(line)) and heading[1]:
-            line, style = heading[1].replace("**", ""), "bold"
-        elif item := _ITEM.match(line):
-            line = f"{item[1]}• {line[item.end() :]}"
-        found += [("\n" if n else "", ""), *_rich_inline(line, style)]
-    return [_rich_text(text, style) for text, style in _merged(found)]
-
-
-def _rich_inline(line: str, style: str) -> Iterator[tuple[str, str]]:
-    at = 0
-    for match in _STYLED.finditer(line):
-        kind = match.lastgroup or "literal"
-        yield line[at : match.start()], style
-        inner = match[kind]
-        yield inner if kind in ("code", "literal") else _UNESCAPE.sub(r"\1", inner), _STYLES.get(kind, style)
-        at = match.end()
-    yield line[at:], style
-
-
-def _merged(spans: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    text, style = "", ""
-    for more, next_style in spans:
-        if not more:
-            continue
-        if next_style != style and text:
-            yield text, style
-            text = ""
-        text, style = text + more, next_style
-    if text:
-        yield text, style
-
-
-def _rich_text(text: str, style: str) -> Block:
-    return {"type": "text", "text": text, "style": {style: True}} if style else {"type": "text", "text": text}
-
-
-def _split(text: str, chars: int) -> Iterator[str]:
-    """Yield *text* in pieces that fit, cut at a paragraph, a line, a word, or where nothing breaks."""
-    while width(text) > chars:
-        cut = fitting(text, chars)
-        for separator in ("\n\n", "\n", " "):
-            if (at := text.rfind(separator, cut // 2, cut)) > 0:
-                cut, skip = at, len(separator)
-                break
-        else:
-            cut, skip = _unbroken(text, cut), 0
-        if text[:cut].strip():
-            yield text[:cut].strip("\n")
-        text = text[cut + skip :]
-    if text.strip():
-        yield text.strip("\n")
-
-
-def _unbroken(text: str, cut: int) -> int:
-    """Return where to cut at or before *cut* so that no entity and no escape is cut in two."""
-    if entity := re.search(r"&[a-z]{0,3}$", text[max(0, cut - 5) : cut]):
-        return cut - len(entity[0])
-    slashes = len(text[:cut]) - len(text[:cut].rstrip("\\"))
-    return cut - slashes % 2
-
-
-_Part = TypeVar("_Part", str, Block)
-
-
-def _packed(parts: list[tuple[int, _Part]]) -> Iterator[list[_Part]]:
-    """Yield parts in groups, each of which fits into one block."""
-    group: list[_Part] = []
-    room = SECTION_CHARS
-    for chars, part in parts:
-        if group and chars > room:
-            yield group
-            group, room = [], SECTION_CHARS
-        group.append(part)
-        room -= chars + 1
-    if group:
-        yield group
 
 
 # --- Results -------------------------------------------------------------------------------

@@ -86,6 +86,7 @@ class Fleet:
             docket,
             concurrency=self._concurrency,
             redelivery_timeout=REDELIVERY,
+            reconnection_delay=timedelta(seconds=RECONNECT_S),
             minimum_check_interval=timedelta(milliseconds=100),
             scheduling_resolution=min(self._sweep_every, timedelta(milliseconds=250)),
         ) as worker:

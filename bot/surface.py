@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 EFFECT_LEASE_S = 30.0
 CALL_TIMEOUT_S = 10
 """Less than the lease: a call that may still land is never repeated while it may."""
+OPEN_LIMIT_S = 2.0
+"""For a modal: the click that wants it must be acknowledged within 3 seconds."""
 RETRY_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 """How long to wait after the first, second, ... attempt whose outcome is unclear."""
 
@@ -257,9 +259,13 @@ class SlackSurface:
     async def open_modal(self, trigger_id: str, view: dict[str, Any]) -> bool:
         """Open a modal; False if Slack would not, most often because the click is older than 3 seconds."""
         try:
-            await self._client.views_open(trigger_id=trigger_id, view=view)
+            async with asyncio.timeout(OPEN_LIMIT_S):
+                await self._client.views_open(trigger_id=trigger_id, view=view)
         except SlackApiError as error:
             logger.info("modal not opened", extra={"reason": _code(error)})
+            return False
+        except _UNCLEAR as error:
+            logger.warning("modal not opened", extra={"reason": repr(error)})
             return False
         return True
 
