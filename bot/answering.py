@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from bot import wording
 from bot.payloads import thread_link
-from bot.prompts import AskToken, NotUnderstood, Question, Reply, question_of, read_reply, respond
+from bot.prompts import AskToken, Question, question_of
+from bot.replies import NotUnderstood, Reply, read_reply, respond
 from engine.run_store import AskRecord
 from engine.runner import Asked, Runner
 from engine.verdicts import Accepted, Already, Recorded, Unknown, Verdict

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import assert_never
 
-from bot.prompts import NotUnderstood, Question
+from bot.prompts import Question
+from bot.replies import NotUnderstood
 from bot.triggers import BadText, EmptyText, SlashCommand, TextTooLong
 from engine.verdicts import (
     Accepted,

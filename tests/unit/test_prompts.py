@@ -12,15 +12,12 @@ from bot.prompts import (
     AskToken,
     Choice,
     Escalation,
-    NotUnderstood,
     Prompt,
     Question,
-    Reply,
     literal,
     question_of,
-    read_reply,
-    respond,
 )
+from bot.replies import NotUnderstood, Reply, read_reply, respond
 from engine.codec import Codec
 from engine.events import InputRequiredEvent
 

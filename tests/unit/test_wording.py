@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.prompts import Choice, NotUnderstood, Prompt, question_of
+from bot.prompts import Choice, Prompt, question_of
+from bot.replies import NotUnderstood
 from bot.triggers import EmptyText, SlashCommand, TextTooLong
 from bot.wording import (
     CATALOGUES,
