@@ -49,6 +49,7 @@ def configure(level: str = "INFO", log_format: Literal["text", "json"] = "text",
     handler = logging.StreamHandler()
     handler.addFilter(_of_our_concern)
     handler.addFilter(_with_run)
+    handler.addFilter(_brief)
     handler.setFormatter(JsonLines(secrets) if log_format == "json" else TextLines(secrets))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _QUIET:
@@ -147,6 +148,14 @@ def _one_line(text: str) -> str:
 def _with_run(record: logging.LogRecord) -> bool:
     if not getattr(record, "run_id", ""):
         record.run_id = _run_id.get()
+    return True
+
+
+def _brief(record: logging.LogRecord) -> bool:
+    """Turn the traceback of what a library gets over by itself, as an outage of Redis, into its last line."""
+    if record.levelno < logging.ERROR and record.exc_info and record.name.startswith(_QUIET):
+        record.reason = str(record.exc_info[1])
+        record.exc_info = None
     return True
 
 

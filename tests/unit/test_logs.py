@@ -172,6 +172,18 @@ def run(code: CodeType, logger: logging.Logger) -> None:
     say(logger)
 
 
+def test_what_a_library_gets_over_by_itself_is_one_line(written: Written) -> None:
+    configure("INFO", "text")
+
+    try:
+        raise ConnectionError("Connection closed by server.")
+    except ConnectionError:
+        logging.getLogger("docket.worker").warning("Redis is unavailable, retrying", exc_info=True)
+
+    assert "Traceback" not in (told := written())
+    assert "reason=Connection closed by server." in told
+
+
 def test_configuring_twice_writes_once(written: Written) -> None:
     configure("INFO", "text")
     configure("INFO", "text")
