@@ -153,9 +153,11 @@ def _with_run(record: logging.LogRecord) -> bool:
 
 def _brief(record: logging.LogRecord) -> bool:
     """Turn the traceback of what a library gets over by itself, as an outage of Redis, into its last line."""
-    if record.levelno < logging.ERROR and record.exc_info and record.name.startswith(_QUIET):
-        record.reason = str(record.exc_info[1])
-        record.exc_info = None
+    if record.exc_info and record.exc_info[1] is not None and record.name.startswith(_QUIET):
+        error = record.exc_info[1]
+        if record.levelno < logging.ERROR or type(error).__module__.startswith("redis."):
+            record.reason = f"{type(error).__name__}: {error}"
+            record.exc_info = None
     return True
 
 

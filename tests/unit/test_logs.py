@@ -181,7 +181,7 @@ def test_what_a_library_gets_over_by_itself_is_one_line(written: Written) -> Non
         logging.getLogger("docket.worker").warning("Redis is unavailable, retrying", exc_info=True)
 
     assert "Traceback" not in (told := written())
-    assert "reason=Connection closed by server." in told
+    assert "reason=ConnectionError: Connection closed by server." in told
 
 
 def test_configuring_twice_writes_once(written: Written) -> None:
