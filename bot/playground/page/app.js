@@ -22,6 +22,7 @@ let state = null;
 let route = readRoute();
 let online = true;
 let scenesOpen = sessionStorage.getItem("signoff-scenes") === "yes";
+const homeAsked = new Set();
 const unread = new Unread();
 const modal = new Modal();
 const stick = stickToEnd($("scroller"));
@@ -117,7 +118,13 @@ function move(change) {
   draw();
 }
 
-const openHome = () => post("home", { user: route.user });
+/** Tell the bot that its Home was opened. When it has heard and shown nothing, it has nothing to show. */
+async function openHome() {
+  const { user } = route;
+  await post("home", { user });
+  homeAsked.add(user);
+  draw();
+}
 
 function openThread(ts) {
   move({ thread: ts });
@@ -281,8 +288,9 @@ function drawHome() {
     return node;
   };
   const warning = state.home?.warning;
+  const waiting = homeAsked.has(state.me) ? `${botName()} has nothing to show here yet.` : `${botName()} is preparing this page…`;
   patch(scroller, [blocks ? { key: `home ${state.me}`, sig: {}, make, update }
-    : { key: "no home", sig: state.me, make: () => h("div", { class: "start" }, h("p", { class: "hint" }, `${botName()} is preparing this page…`)) },
+    : { key: "no home", sig: waiting, make: () => h("div", { class: "home" }, h("p", { class: "hint" }, waiting)) },
   ...(warning ? [{ key: "warning", sig: warning, make: () => h("p", { class: "warning home-warning", role: "alert" }, icon("warn"), warning) }] : [])]);
 }
 

@@ -190,7 +190,7 @@ export class Composer {
     this.size();
     this.say(text.startsWith("/") ? "Sending…" : "");
     this.waiting(1);
-    const answer = await this.send(withMentions(text));
+    const answer = await this.send(text.startsWith("/") ? text : withMentions(text));  // commands travel as they are typed
     this.waiting(-1);
     if (answer.ok) {
       if (this.note.textContent === "Sending…") this.say("");

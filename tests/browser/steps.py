@@ -1,0 +1,56 @@
+"""What people do in the playground and what they look for, in the page's own terms."""
+
+from playwright.sync_api import Locator, Page, expect
+
+ANA, BEN, CHLOE = "U1", "U2", "U3"
+
+
+def ask(page: Page, line: str) -> Locator:
+    """Type a command, send it with Enter, and return the question it leads to."""
+    composer = page.get_by_test_id("composer")
+    composer.press_sequentially(line)
+    composer.press("Enter")
+    asked = message(page, line.partition(" ")[2])
+    expect(button(asked, "Approve")).to_be_visible()
+    return asked
+
+
+def open_thread(asked: Locator) -> Locator:
+    asked.hover()
+    button(asked, "Reply in thread").click()
+    return asked.page.get_by_test_id("thread-pane")
+
+
+def say_in_thread(page: Page, text: str) -> None:
+    composer = page.get_by_test_id("thread-composer")
+    composer.press_sequentially(text)
+    composer.press("Enter")
+
+
+def be(page: Page, person: str) -> None:
+    page.get_by_test_id(f"person-{person}").click()
+    expect(page.get_by_test_id(f"person-{person}")).to_be_checked()
+
+
+def lose_calls(page: Page, count: int) -> None:
+    """Have Slack refuse that many of the bot's next calls, in the drawer behind the scenes."""
+    if page.get_by_test_id("faults").is_hidden():
+        page.get_by_test_id("behind-toggle").click()
+    field = page.get_by_test_id("faults").get_by_label("Too many requests")
+    field.fill(str(count))
+    field.press("Enter")
+
+
+def message(where: Page | Locator, text: str) -> Locator:
+    """The message in the channel, or in a thread, that has *text*."""
+    inside = where.get_by_role("list", name="Messages") if isinstance(where, Page) else where
+    return inside.get_by_test_id("message").filter(has_text=text)
+
+
+def note(where: Page | Locator, text: str) -> Locator:
+    """What only this person was told."""
+    return where.get_by_test_id("message").filter(has_text="Only visible to you").filter(has_text=text)
+
+
+def button(where: Locator, name: str) -> Locator:
+    return where.get_by_role("button", name=name, exact=True)
