@@ -65,7 +65,7 @@ class App:
             timeout=CALL_TIMEOUT_S,
             retry_handlers=[],  # a repeated post is a second message: the surface decides what to repeat
         )
-        self.surface = SlackSurface(self.client, self.runner)
+        self.surface = SlackSurface(self.client, self.runner, thread_replies=settings.thread_replies)
         self.answering = Answering(self.runner, self.surface.permalink)
         self.fleet = Fleet(url, self.attend, self.due, name=settings.key_prefix, sweep_s=settings.sweep_s)
         self.runner.wake = self.fleet.wake

@@ -94,11 +94,13 @@ def prompt_message(
     requester: str = "",
     deadline: float | None = None,
     votes: Sequence[tuple[str, str]] = (),
+    thread_replies: bool = False,
     words: Catalogue = ENGLISH,
 ) -> Message:
     """Return the question with its buttons.
 
-    *revision* is the stored question's, which the buttons are bound to.
+    *revision* is the stored question's, which the buttons are bound to. With *thread_replies* people are
+    told that a reply is an answer too, where the question takes words.
     """
     facts = [words.asked_by.format(by=mention(requester))] if requester else []
     if question.version is not None:
@@ -109,6 +111,8 @@ def prompt_message(
         facts.append(_progress(question, votes, words))
     if deadline is not None:
         facts.append(words.deadline.format(at=when(deadline)))
+    if thread_replies and question.takes_text is not None:
+        facts.append(words.reply_hint)
     foot = [*_folded(question.details), *_context(" · ".join(facts))]
     if question.choices:
         buttons = [
@@ -213,7 +217,7 @@ def feedback_modal(
         "callback_id": COMMENT,
         "private_metadata": token.encode(),
         "submit": _plain(words.send),
-        "blocks": [*_context(_line(question.text, 300, words)), asked],
+        "blocks": [*_context(_line(question.text.strip().partition("\n")[0], 300, words)), asked],
     }
 
 
@@ -366,9 +370,12 @@ def result_text(result: object) -> str:
     return _as_text(result)
 
 
+_IDENTIFIER = re.compile(r"[a-z]+(_[a-z]+)+")
+
+
 def _entry(key: str, value: object) -> str:
     name, text = literal(capitalised(key.replace("_", " "))), _as_text(value)
-    return f"**{name}**\n{text}\n" if "\n" in text or len(text) > 100 else f"**{name}:** {text}"
+    return f"**{name}**\n\n{text}\n" if "\n" in text or len(text) > 100 else f"**{name}:** {text}"
 
 
 def _as_text(value: object) -> str:
@@ -376,7 +383,7 @@ def _as_text(value: object) -> str:
         case None:
             return "–"
         case str():
-            return literal(value)
+            return literal(value.replace("_", " ") if _IDENTIFIER.fullmatch(value) else value)
         case bool():
             return "yes" if value else "no"
         case int() | float():

@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -40,7 +40,9 @@ class DemoError(Exception):
 class BotProcess:
     """The bot as a child process that can be restarted, and is when it ends by itself."""
 
-    def __init__(self, port: int, log: Path) -> None:
+    def __init__(self, port: int, log: Path, on_back: Callable[[], Awaitable[object]]) -> None:
+        """*on_back* is awaited whenever it has come back."""
+        self._on_back = on_back
         self._environment: dict[str, str] = {}
         self._port = port
         self._log = log
@@ -118,6 +120,8 @@ class BotProcess:
                 await self.start(self._environment)
             except DemoError as error:
                 logger.error("the bot does not come back: %s", error)
+            else:
+                await self._on_back()
 
 
 @asynccontextmanager
@@ -137,7 +141,11 @@ async def demo(folder: Path, workflows: Path, port: int = PORT) -> AsyncIterator
     request_url = f"http://127.0.0.1:{bot_port}/slack/events"
     config = AppConfig(signing_secret=SIGNING_SECRET, commands=commands, request_url=request_url)
     async with _redis(folder) as redis_url:
-        bot = BotProcess(bot_port, folder / "bot.log")
+
+        async def reached() -> bool:
+            return await slack.delivery.verify_url()
+
+        bot = BotProcess(bot_port, folder / "bot.log", reached)
 
         async def move_clock(offset_s: float) -> None:
             await _move_clock(redis_url, offset_s)

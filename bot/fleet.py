@@ -52,6 +52,7 @@ class Fleet:
         self._adds = asyncio.Semaphore(ADDS_AT_ONCE)
         self._wake_task = self._make_wake()
         self._sweep_task = self._make_sweep()
+        self._first_task = self._make_first()
 
     async def wake(self, run_id: str, key: str | None = None) -> None:
         """Bring a run to a worker. If that fails the sweep will: what was saved stays saved."""
@@ -73,6 +74,7 @@ class Fleet:
                 async with Docket(name=self._name, url=self._url) as docket:
                     docket.register(self._wake_task)
                     docket.register(self._sweep_task)
+                    docket.register(self._first_task)
                     self._docket = docket
                     await (self._work(docket) if worker else asyncio.Event().wait())
             except (RedisError, OSError) as error:
@@ -90,6 +92,8 @@ class Fleet:
             minimum_check_interval=timedelta(milliseconds=100),
             scheduling_resolution=min(self._sweep_every, timedelta(milliseconds=250)),
         ) as worker:
+            # Now, and not with the others: a sweep that a killed process had begun comes again only after REDELIVERY.
+            await docket.add(self._first_task)()
             await worker.run_forever()
 
     def _make_wake(self) -> Callable[[str], Awaitable[None]]:
@@ -106,3 +110,10 @@ class Fleet:
                 await self.wake(run_id, key=f"{run_id}@{bucket}")
 
         return sweep
+
+    def _make_first(self) -> Callable[[], Awaitable[None]]:
+        async def sweep_once() -> None:
+            for run_id in await self._due():
+                await self.wake(run_id)  # without a key: the killed process may have held that one, too
+
+        return sweep_once

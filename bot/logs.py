@@ -153,11 +153,14 @@ def _with_run(record: logging.LogRecord) -> bool:
 
 def _brief(record: logging.LogRecord) -> bool:
     """Turn the traceback of what a library gets over by itself, as an outage of Redis, into its last line."""
-    if record.exc_info and record.exc_info[1] is not None and record.name.startswith(_QUIET):
-        error = record.exc_info[1]
-        if record.levelno < logging.ERROR or type(error).__module__.startswith("redis."):
-            record.reason = f"{type(error).__name__}: {error}"
-            record.exc_info = None
+    if not record.exc_info or not record.name.startswith(_QUIET):
+        return True
+    error = record.exc_info[1]
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if error is not None and (record.levelno < logging.ERROR or type(error).__module__.startswith("redis.")):
+        record.reason = f"{type(error).__name__}: {error}"
+        record.exc_info = record.exc_text = None
     return True
 
 

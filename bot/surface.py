@@ -46,10 +46,12 @@ _UNCLEAR = (SlackClientError, aiohttp.ClientError, asyncio.TimeoutError, OSError
 class SlackSurface:
     """One Slack workspace as a place to show questions and results."""
 
-    def __init__(self, client: AsyncWebClient, runner: Runner) -> None:
+    def __init__(self, client: AsyncWebClient, runner: Runner, *, thread_replies: bool = True) -> None:
+        """*thread_replies*: a reply below a question is an answer, and people may be told so."""
         self._client = client
         self._runner = runner
         self._store = runner.store
+        self._thread_replies = thread_replies
 
     # --- what runs owe ---------------------------------------------------------------------
 
@@ -145,6 +147,8 @@ class SlackSurface:
         try:
             return next(iter(await self._copies(claim.run.run_id, claim.effect_id, channel, thread_ts)), None)
         except SlackApiError as error:
+            if _is_passing(error):
+                raise
             # Without a history scope we cannot look; then a second copy of the same question is the lesser evil.
             logger.info("cannot look for an earlier copy", extra=_about(claim, reason=_code(error)))
             return None
@@ -200,7 +204,7 @@ class SlackSurface:
 
     async def _refused(self, claim: EffectClaim, error: SlackApiError) -> None:
         code = _code(error)
-        if code in _PASSING or error.response.status_code >= 500 or error.response.status_code == 429:
+        if _is_passing(error):
             logger.warning("Slack is busy", extra=_about(claim, reason=code))
             await self._later(claim, _retry_after(error))
         elif code in _CLOSED_TO_US:
@@ -219,7 +223,8 @@ class SlackSurface:
             await self._runner.cancel(run.run_id, by="")
             await self._tell_requester(run, wording.not_in_channel(run.address))
         elif claim.effect_id == RESULT:
-            await self._tell_requester(run, self._result(claim).text)
+            if run.thread or run.status != "cancelled":  # else they were told that it did not begin
+                await self._tell_requester(run, self._result(claim).text)
         else:
             await self._tell_requester(run, wording.ENGLISH.not_posted)
 
@@ -312,6 +317,7 @@ class SlackSurface:
             requester=run.requester,
             deadline=ask.deadline,
             votes=ask.votes,
+            thread_replies=self._thread_replies,
         )
 
     def _locked(self, run: RunRecord, ask: AskRecord) -> blocks.Message:
@@ -356,6 +362,11 @@ def _is_effect(message: Mapping[str, Any], run_id: str, effect_id: str) -> bool:
 
 def _code(error: SlackApiError) -> str:
     return str(error.response.get("error", "") or f"http_{error.response.status_code}")
+
+
+def _is_passing(error: SlackApiError) -> bool:
+    """Whether it is worth asking again later."""
+    return _code(error) in _PASSING or error.response.status_code >= 500 or error.response.status_code == 429
 
 
 def _retry_after(error: SlackApiError) -> float | None:

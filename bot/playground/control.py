@@ -110,7 +110,8 @@ class Control:
             acted = self._people.click_view(user, view_id, action_id, choice, block_id=block_id, values=values)
         else:
             where = body["channel"], body["ts"]
-            acted = self._people.click(user, *where, action_id, choice, block_id=block_id, values=values)
+            seen = self._people.as_seen(user, *where, body["seen"]) if body.get("seen") else None
+            acted = self._people.click(user, *where, action_id, choice, block_id=block_id, as_seen=seen, values=values)
         return _outcome(await acted)
 
     async def _submit(self, body: Json) -> Json:

@@ -4,6 +4,7 @@ An act that reaches the bot waits for its answer and then shows what Slack would
 """
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from bot.playground.arguments import Failure
@@ -95,6 +96,10 @@ class People:
         message.warning = CLICK_FAILED if result.error else None
         self._slack.pulse.touch()
         return self._with_shown(result, message.warning)
+
+    def as_seen(self, user: str, channel: str, ts: str, blocks: list[Json]) -> Message:
+        """Return a message as it stood on a screen that is behind, with *blocks* it has no more."""
+        return replace(self._message(user, channel, ts), blocks=blocks)
 
     async def click_view(
         self,

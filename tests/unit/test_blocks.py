@@ -466,9 +466,9 @@ def test_any_result_fits(result: object) -> None:
 
 
 def test_a_result_is_shown_key_by_key() -> None:
-    message = result_message({"status": "approved", "max_revisions": 3, "final": True, "draft": "a\nb", "none": None})
+    message = result_message({"status": "timed_out", "max_revisions": 3, "final": True, "draft": "a\nb", "none": None})
 
-    assert shown(message) == "*Status:* approved\n*Max revisions:* 3\n*Final:* yes\n*Draft*\na\nb\n\n*None:* –"
+    assert shown(message) == "*Status:* timed out\n*Max revisions:* 3\n*Final:* yes\n*Draft*\n\na\nb\n\n*None:* –"
 
 
 def test_markup_in_a_result_is_not_followed() -> None:

@@ -32,7 +32,8 @@ export function surface(key, user, where, { state, onChange } = {}) {
     async act(block, element, detail) {
       const { block_id } = block;
       const { action_id, type } = element;
-      return post("action", { user, ...where, block_id, action_id, type, ...detail, values: here.values() });
+      const seen = "ts" in where ? { seen: blocks } : {};
+      return post("action", { user, ...where, block_id, action_id, type, ...detail, ...seen, values: here.values() });
     },
   };
   return here;
