@@ -158,7 +158,7 @@ class Codec:
             return {key: self._decode(item, f"{where}.{key}") for key, item in plain.items()}
         try:
             return self._decode_tagged(plain, where)
-        except CodecError:
+        except (CodecError, RecursionError):
             raise
         except ValidationError as error:
             first = error.errors()[0]
@@ -166,7 +166,7 @@ class Codec:
             raise CodecError(
                 f"{where}: stored {plain.get('t')} does not fit its class: {field}: {first['msg']}"
             ) from error
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, OSError) as error:
+        except Exception as error:  # garbage, or an author's class that refuses it in its own way
             raise CodecError(f"{where}: stored {plain.get(TAG)} cannot be read: {error}") from error
 
     def _decode_tagged(self, plain: dict[str, Any], where: str) -> Any:
@@ -196,10 +196,7 @@ class Codec:
         cls: type[BaseModel] = self._class(plain, where, BaseModel)
         fields = {name: self._decode(item, f"{where}.{name}") for name, item in plain["v"].items()}
         extra: dict[str, Any] = dict(self._decode(plain.get("d", {}), where))
-        if not issubclass(cls, DictLikeModel):
-            return cls.model_validate({**fields, **extra}, by_alias=False, by_name=True)
-        model = cls(**{_keyword(cls, name): value for name, value in fields.items()})
-        model._data.update(extra)
+        model = rebuild(cls, fields, extra)
         if isinstance(model, StopEvent):
             model._result = self._decode(plain.get("r"), f"{where}.result")
         if isinstance(model, InputRequiredEvent):
@@ -300,6 +297,18 @@ def _written_time(value: datetime | time) -> list[Any]:
 
 def _read_time(value: T, fold: int, zone: str | None = None) -> T:
     return value.replace(fold=fold) if zone is None else value.replace(fold=fold, tzinfo=ZoneInfo(zone))
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def rebuild(cls: type[M], fields: Mapping[str, Any], extra: Mapping[str, Any]) -> M:
+    """Return a model of its fields, by name, and its undeclared values. It validates them."""
+    if not issubclass(cls, DictLikeModel):
+        return cls.model_validate({**fields, **extra}, by_alias=False, by_name=True)
+    model = cls(**{_keyword(cls, name): value for name, value in fields.items()})
+    model._data.update(extra)
+    return model
 
 
 def _keyword(cls: type[BaseModel], name: str) -> str:

@@ -116,9 +116,7 @@ class Context(Generic[S]):
         self._seed: BaseModel = workflow.definition.state_type()
         self._lock = EditLock()
         if previous_context is not None:
-            self._state = load(workflow.definition, previous_context)
-            if not self._state.run_id:  # saved before its run began: only what was seeded counts
-                self._seed, self._state = self._state.store, None
+            self._adopt(previous_context)
 
     @classmethod
     def from_dict(cls, workflow: Program, data: Mapping[str, Any]) -> Context[S]:
@@ -127,7 +125,9 @@ class Context(Generic[S]):
         Raises:
             ContextSerdeError: *data* cannot be read; the message says what is wrong with it.
         """
-        return cls(workflow, previous_context=data)
+        context = cls(workflow)
+        context._adopt(data)
+        return context
 
     def to_dict(self) -> dict[str, Any]:
         """Return a snapshot that ``json.dumps`` takes. Nothing sent before is missing from it.
@@ -241,6 +241,11 @@ class Context(Generic[S]):
         raise _only_in_steps("idempotency_key")
 
     # --- how a run and its context find each other ------------------------------------------
+
+    def _adopt(self, data: Mapping[str, Any]) -> None:
+        self._state = load(self._program.definition, data)
+        if not self._state.run_id:  # saved before its run began: only what was seeded counts
+            self._seed, self._state = self._state.store, None
 
     def _run_state(self) -> RunState | None:
         return self._state if self._live is None else self._live.state

@@ -43,7 +43,6 @@ from engine.model import (
 from engine.reducer import reduce, timers, todo
 from engine.state_store import EditLock
 
-
 R = TypeVar("R")
 
 LONE_STEPS = 8
@@ -287,7 +286,7 @@ class Execution:
             if task is None or task.cancelling():
                 raise
             return self._failed(call, WorkflowRuntimeError(f"Step {call.step} awaited something that was cancelled"))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the author's code raises
             return self._failed(call, error)
         except BaseExceptionGroup as group:
             pauses, rest = group.split(Pause)
@@ -307,7 +306,7 @@ class Execution:
         try:
             delay = policy.next(now - call.first_at, call.attempt, error)
             return Raised(now, call.id, error, None if delay is None else float(delay))
-        except Exception as broken:
+        except Exception as broken:  # noqa: BLE001 - a policy is the author's code too
             return Raised(now, call.id, broken)
 
     def _stop(self) -> None:

@@ -41,9 +41,9 @@ class WorkflowHandler:
         self._execution = Execution(program, state, self, time.time, lock=ctx._lock)
         ctx._live = self._execution
         # The one task without a parent: run() is not a coroutine, so there is none to give it.
-        task = asyncio.get_running_loop().create_task(self._drive(slots))
-        _alive[task] = state.run_id
-        task.add_done_callback(_alive.pop)
+        self._task = asyncio.get_running_loop().create_task(self._drive(slots))
+        _alive[self._task] = state.run_id
+        self._task.add_done_callback(lambda task: _alive.pop(task, None))
 
     async def _drive(self, slots: asyncio.Semaphore | None) -> None:
         try:
@@ -56,8 +56,12 @@ class WorkflowHandler:
             self._error = error
             raise
         finally:
-            self._ended.set()
-            self._tell()
+            self._close()
+
+    def _close(self) -> None:
+        _alive.pop(self._task, None)
+        self._ended.set()
+        self._tell()
 
     # --- the run as seen by its caller ---------------------------------------------------
 
@@ -161,8 +165,8 @@ class WorkflowHandler:
     def announce(self, state: RunState) -> bool:
         if state.final is not None:
             self.publish(state.final)
-        if not self._execution.begun:
-            self._ended.set()
+        if not self._execution.begun:  # it waits for a slot, and need not any more
+            self._close()
         return True
 
     def _tell(self) -> None:

@@ -392,10 +392,7 @@ def _lineage(event: Event) -> list[str]:
 def _matches(wait: Wait, event: Event, lineage: list[str]) -> bool:
     if wait.accepts != lineage[0] and not (wait.takes_subclasses and wait.accepts in lineage):
         return False
-    for key, value in wait.requirements.items():
-        if getattr(event, key, None) != value:
-            return False
-    return True
+    return all(getattr(event, key, None) == value for key, value in wait.requirements.items())
 
 
 def _unhandled(state: RunState, event: Event, step: str | None) -> Publish:

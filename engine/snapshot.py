@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json, to_json
 
-from engine.codec import Codec
+from engine.codec import Codec, read_json, rebuild, write_json
 from engine.errors import CodecError, ContextSerdeError
-from engine.events import DictLikeModel
+from engine.events import DictLikeModel, Event, InputRequiredEvent
 from engine.model import Ask, Call, Definition, RunState, Wait
+from engine.stored import FORMAT, StoredCall, StoredRun, StoredWait, check_shape
 
-FORMAT = 1
 CORE = "core"
 KEY = "s:"
 """Prefix of the field that holds one of the author's keys."""
@@ -32,7 +31,7 @@ def dump(definition: Definition, state: RunState, at: float) -> dict[str, Any]:
         CodecError: something in it cannot be stored; the message names the key.
     """
     codec = Codec(definition.types)
-    core = _dump_core(codec, state, at)
+    core = _dump_core(definition, codec, state, at)
     core["calls"] = [_dump_call(codec, call, memo=True) for call in state.calls.values()]
     core["asks"] = [_dump_ask(ask) | {"event": codec.encode(ask.event, f"ask {ask.id}")} for ask in state.asks.values()]
     core["store"] = {key: codec.encode(value, f"state.{key}") for key, value in store_items(state.store).items()}
@@ -45,19 +44,12 @@ def load(definition: Definition, data: Any) -> RunState:
     Raises:
         ContextSerdeError: whatever is wrong with *data*; the message names it.
     """
-    if not isinstance(data, dict):
-        raise ContextSerdeError(f"Context dict specified in an invalid format: found {type(data).__name__}, not a dict")
-    _check_format(data)
+    run = check_shape(data)
     codec = Codec(definition.types)
-    try:
-        store = {key: codec.decode(value, f"state.{key}") for key, value in data["store"].items()}
-        state = _load_core(definition, codec, data, store)
-        for plain in data["asks"]:
-            state.asks[plain["id"]].event = codec.decode(plain["event"], f"ask {plain['id']}")
-    except ContextSerdeError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ContextSerdeError(f"Context dict specified in an invalid format: {_told(error)}") from error
+    state = _load_run(definition, codec, run, run.store)
+    for ask in run.asks:
+        where = f"ask {ask.id}"
+        state.asks[ask.id].event = _of(InputRequiredEvent, codec.decode(ask.event, where), where)
     if state.status == "cancelled":
         state.status, state.final, state.announced = "running", None, False
     return state
@@ -70,10 +62,10 @@ def dump_fields(definition: Definition, state: RunState, at: float) -> dict[str,
         CodecError: something in it cannot be stored; the message names the key.
     """
     codec = Codec(definition.types)
-    core = _dump_core(codec, state, at)
+    core = _dump_core(definition, codec, state, at)
     core["calls"] = [_dump_call(codec, call, memo=False) for call in state.calls.values()]
     core["asks"] = [_dump_ask(ask) for ask in state.asks.values()]
-    fields = {CORE: to_json(core)}
+    fields = {CORE: write_json(core)}
     for key, value in store_items(state.store).items():
         fields[KEY + key] = codec.dumps(value, f"state.{key}")
     return fields
@@ -86,40 +78,45 @@ def load_fields(definition: Definition, fields: Mapping[str, bytes]) -> RunState
         ContextSerdeError: it cannot be read; the message says where.
     """
     codec = Codec(definition.types)
-    try:
-        core = from_json(fields[CORE])
-        _check_format(core)
-        store = {
-            name.removeprefix(KEY): codec.loads(value, f"state.{name.removeprefix(KEY)}")
-            for name, value in fields.items()
-            if name.startswith(KEY)
-        }
-        return _load_core(definition, codec, core, store)
-    except ContextSerdeError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CodecError(f"stored run cannot be read: {_told(error)}") from error
+    if CORE not in fields:
+        raise CodecError(f"stored run cannot be read: it has no field {CORE!r}")
+    run = check_shape(read_json(fields[CORE], "stored run"))
+    values = {
+        name.removeprefix(KEY): read_json(value, f"state.{name.removeprefix(KEY)}")
+        for name, value in fields.items()
+        if name.startswith(KEY)
+    }
+    return _load_run(definition, codec, run, values)
 
 
 def store_items(store: BaseModel) -> dict[str, Any]:
-    """Return the top-level keys and values of a run's state."""
+    """Return the top-level keys and values of a run's state.
+
+    Raises:
+        CodecError: a key is no text.
+    """
+    items = {name: getattr(store, name) for name in type(store).model_fields}
     if isinstance(store, DictLikeModel):
-        return {name: getattr(store, name) for name in type(store).model_fields} | store.to_dict()
-    return {name: getattr(store, name) for name in type(store).model_fields}
+        items |= store._data
+        for key in store._data:
+            if type(key) is not str:
+                raise CodecError(f"state key {key!r}: a {type(key).__name__} cannot be stored as a key; use a str")
+    return items
 
 
 # --- The parts ----------------------------------------------------------------------------
 
 
-def _dump_core(codec: Codec, state: RunState, at: float) -> dict[str, Any]:
-    budget = state.budget if state.deadline is None else max(0.0, state.deadline - at)
+def _dump_core(definition: Definition, codec: Codec, state: RunState, at: float) -> dict[str, Any]:
+    left = state.budget if state.deadline is None else state.deadline - at
+    spent = 0.0 if left is None or definition.timeout is None else definition.timeout - left
     core: dict[str, Any] = {
         "format": FORMAT,
         "run_id": state.run_id,
         "workflow": state.workflow,
         "status": state.status,
         "next_id": state.next_id,
-        "budget": budget,
+        "spent": max(0.0, spent),
         "announced": state.announced,
     }
     if state.final is not None:
@@ -129,51 +126,70 @@ def _dump_core(codec: Codec, state: RunState, at: float) -> dict[str, Any]:
     return core
 
 
-def _load_core(definition: Definition, codec: Codec, core: dict[str, Any], store: dict[str, Any]) -> RunState:
+def _load_run(definition: Definition, codec: Codec, run: StoredRun, values: Mapping[str, Any]) -> RunState:
+    store = {key: codec.decode(value, f"state.{key}") for key, value in values.items()}
     state = RunState(
-        run_id=core["run_id"],
-        workflow=core["workflow"],
+        run_id=run.run_id,
+        workflow=run.workflow,
         store=_load_store(definition, store),
-        status=core["status"],
-        next_id=core["next_id"],
-        budget=core["budget"],
-        final=codec.decode(core.get("final"), "the event that ended the run"),
-        error=codec.decode(core.get("error"), "error"),
-        announced=core["announced"],
+        status=run.status,
+        next_id=run.next_id,
+        budget=None if definition.timeout is None else max(0.0, definition.timeout - run.spent),
+        final=_of(Event | None, codec.decode(run.final, "final"), "the event that ended the run"),
+        error=_of(Exception | None, codec.decode(run.error, "error"), "error"),
+        announced=run.announced,
     )
-    for plain in core["calls"]:
-        _place(definition, state, _load_call(codec, plain))
-    for plain in core["asks"]:
-        state.asks[plain["id"]] = Ask(event=None, **{k: v for k, v in plain.items() if k != "event"})
+    for call in run.calls:
+        if call.step not in definition.steps:
+            raise ContextSerdeError(
+                f"the run waits in step {call.step!r}, which {definition.name} no longer has; "
+                f"it has {', '.join(definition.steps)}"
+            )
+        state.calls[call.id] = _load_call(codec, call)
+    # Those that had a worker come first: the step may have fewer workers by now.
+    for loaded in sorted(state.calls.values(), key=lambda call: call.status != "ready"):
+        _place(definition, state, loaded)
+    for ask in run.asks:
+        state.asks[ask.id] = Ask(**{**dict(ask), "event": None})
     return state
 
 
 def _place(definition: Definition, state: RunState, call: Call) -> None:
     """Put a loaded call where its status belongs."""
-    if call.step not in definition.steps:
-        raise ContextSerdeError(
-            f"the run waits in step {call.step!r}, which {definition.name} no longer has; "
-            f"it has {', '.join(definition.steps)}"
-        )
-    state.calls[call.id] = call
     match call.status:
-        case "ready":
-            state.running[call.step] = state.running.get(call.step, 0) + 1
-        case "queued":
-            state.queued.setdefault(call.step, deque()).append(call.id)
+        case "ready" | "queued":
+            taken = state.running.get(call.step, 0)
+            if taken < definition.steps[call.step].num_workers:
+                state.running[call.step] = taken + 1
+                call.status = "ready"
+            else:
+                state.queued.setdefault(call.step, deque()).append(call.id)
+                call.status = "queued"
         case "waiting":
             state.waiting[call.id] = None
         case "delayed":
             pass
+        case _:
+            assert_never(call.status)
+
+
+def _of(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, kind):
+        raise ContextSerdeError(f"{where}: found {type(value).__name__}, not {getattr(kind, '__name__', kind)}")
+    return value
 
 
 def _load_store(definition: Definition, values: dict[str, Any]) -> BaseModel:
     cls = definition.state_type
+    declared = {name: value for name, value in values.items() if name in cls.model_fields}
+    rest = {name: value for name, value in values.items() if name not in cls.model_fields}
     try:
-        return cls(**values) if issubclass(cls, DictLikeModel) else cls.model_validate(values)
+        return rebuild(cls, declared, rest)
     except ValidationError as error:
         first = error.errors()[0]
         raise ContextSerdeError(f"stored state does not fit {cls.__name__}: {first['loc']}: {first['msg']}") from error
+    except Exception as error:  # an author's class refuses it in its own way
+        raise ContextSerdeError(f"stored state does not fit {cls.__name__}: {error}") from error
 
 
 def _dump_call(codec: Codec, call: Call, *, memo: bool) -> dict[str, Any]:
@@ -202,22 +218,21 @@ def _dump_call(codec: Codec, call: Call, *, memo: bool) -> dict[str, Any]:
     return plain
 
 
-def _load_call(codec: Codec, plain: dict[str, Any]) -> Call:
-    where = f"event of step {plain['step']}"
-    waits = [_load_wait(codec, wait) for wait in plain.get("waits", ())]
+def _load_call(codec: Codec, plain: StoredCall) -> Call:
+    where = f"event of step {plain.step}"
     return Call(
-        id=plain["id"],
-        step=plain["step"],
-        event=codec.decode(plain["event"], where),
-        status=plain["status"],
-        attempt=plain["attempt"],
-        first_at=plain["first_at"],
-        not_before=plain.get("not_before"),
-        failure=codec.decode(plain.get("failure"), where),
-        failed_at=plain.get("failed_at"),
-        waits={wait.id: wait for wait in waits},
-        applied=list(plain.get("applied", ())),
-        memo={key: codec.decode(value, where) for key, value in plain.get("memo", {}).items()},
+        id=plain.id,
+        step=plain.step,
+        event=_of(Event, codec.decode(plain.event, where), where),
+        status=plain.status,
+        attempt=plain.attempt,
+        first_at=plain.first_at,
+        not_before=plain.not_before,
+        failure=_of(Exception | None, codec.decode(plain.failure, where), where),
+        failed_at=plain.failed_at,
+        waits={wait.id: _load_wait(codec, wait) for wait in plain.waits},
+        applied=plain.applied,
+        memo={key: codec.decode(value, f"once {key!r} of step {plain.step}") for key, value in plain.memo.items()},
     )
 
 
@@ -234,14 +249,13 @@ def _dump_wait(codec: Codec, wait: Wait) -> dict[str, Any]:
     }
 
 
-def _load_wait(codec: Codec, plain: dict[str, Any]) -> Wait:
-    return Wait(
-        **{
-            **plain,
-            "requirements": codec.decode(plain["requirements"], "requirements"),
-            "answer": codec.decode(plain["answer"], f"answer to {plain['id']}"),
-        }
-    )
+def _load_wait(codec: Codec, plain: StoredWait) -> Wait:
+    required, answer = f"requirements of {plain.id}", f"answer to {plain.id}"
+    read = {
+        "requirements": _of(dict, codec.decode(plain.requirements, required), required),
+        "answer": _of(Event | None, codec.decode(plain.answer, answer), answer),
+    }
+    return Wait(**{**dict(plain), **read})
 
 
 def _dump_ask(ask: Ask) -> dict[str, Any]:
@@ -254,18 +268,3 @@ def _dump_ask(ask: Ask) -> dict[str, Any]:
         "wait_id": ask.wait_id,
         "shown": ask.shown,
     }
-
-
-def _check_format(data: dict[str, Any]) -> None:
-    found = data.get("format")
-    if type(found) is not int:
-        raise ContextSerdeError("the provided payload has a wrong or old format: it has no format number")
-    if found > FORMAT:
-        raise ContextSerdeError(
-            "Context dict specified in an invalid format: "
-            f"it is of format {found}, written by a newer version; this one reads up to {FORMAT}"
-        )
-
-
-def _told(error: Exception) -> str:
-    return f"missing {error}" if isinstance(error, KeyError) else str(error)

@@ -338,7 +338,10 @@ def _field_hints(kind: type) -> list[Any]:
     if issubclass(kind, BaseModel):
         return [field.annotation for field in kind.model_fields.values()]
     if dataclasses.is_dataclass(kind):
-        return list(typing.get_type_hints(kind).values())
+        try:
+            return list(typing.get_type_hints(kind).values())
+        except NameError:  # a name for type checkers only; what it names must be declared elsewhere
+            return []
     return []
 
 

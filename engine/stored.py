@@ -1,0 +1,114 @@
+"""The shape of a stored run: what does not have it is refused before anything is made of it.
+
+Values of the author's own stand here as ``Any``; the codec judges those.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from engine.errors import ContextSerdeError
+from engine.model import CallStatus, RunStatus
+
+FORMAT = 1
+
+
+class Shape(BaseModel):
+    """Takes nothing for something else: no text for a number, no NaN for a time."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class StoredWait(Shape):
+    id: str
+    accepts: str
+    takes_subclasses: bool
+    requirements: Any
+    deadline: float | None
+    ask_id: str | None
+    answer: Any
+    expired: bool
+
+
+class StoredCall(Shape):
+    id: int
+    step: str
+    event: Any
+    status: CallStatus
+    attempt: int = Field(ge=1)
+    first_at: float
+    not_before: float | None = None
+    failure: Any = None
+    failed_at: float | None = None
+    waits: list[StoredWait] = []
+    applied: list[str] = []
+    memo: dict[str, Any] = {}
+
+
+class StoredAsk(Shape):
+    id: str
+    event: Any = None
+    opened_at: float
+    deadline: float | None
+    on_timeout: str
+    call_id: int | None
+    wait_id: str | None
+    shown: bool
+
+
+class StoredRun(Shape):
+    format: Literal[1]
+    run_id: str
+    workflow: str
+    status: RunStatus
+    next_id: int
+    spent: float = Field(ge=0)
+    """Seconds of the run's timeout that are used up."""
+    announced: bool
+    final: Any = None
+    error: Any = None
+    calls: list[StoredCall]
+    asks: list[StoredAsk]
+    store: dict[str, Any] = {}
+
+
+def check_shape(data: Any) -> StoredRun:
+    """Return *data* as a stored run.
+
+    Raises:
+        ContextSerdeError: it is none; the message names the first thing that is wrong.
+    """
+    if not isinstance(data, dict):
+        raise ContextSerdeError(f"Context dict specified in an invalid format: found {type(data).__name__}, not a dict")
+    found = data.get("format")
+    if type(found) is not int:
+        raise ContextSerdeError("the provided payload has a wrong or old format: it has no format number")
+    if found > FORMAT:
+        raise ContextSerdeError(
+            "Context dict specified in an invalid format: "
+            f"it is of format {found}, written by a newer version; this one reads up to {FORMAT}"
+        )
+    try:
+        run = StoredRun.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ContextSerdeError(f"Context dict specified in an invalid format: {where}: {first['msg']}") from error
+    _check_ids(run)
+    return run
+
+
+def _check_ids(run: StoredRun) -> None:
+    """Each call and question is there once, and a question that a wait asked has that wait."""
+    waits = {call.id: {wait.id for wait in call.waits} for call in run.calls}
+    if len(waits) < len(run.calls) or len({ask.id for ask in run.asks}) < len(run.asks):
+        raise ContextSerdeError("Context dict specified in an invalid format: two calls or questions have one id")
+    if run.calls and run.next_id <= max(waits):
+        raise ContextSerdeError(f"Context dict specified in an invalid format: next_id {run.next_id} is taken")
+    for ask in run.asks:
+        if ask.call_id is not None and ask.wait_id not in waits.get(ask.call_id, ()):
+            raise ContextSerdeError(
+                f"Context dict specified in an invalid format: nobody waits for the answer to {ask.id}"
+            )
