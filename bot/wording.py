@@ -87,7 +87,7 @@ def shorten(text: str, chars: int) -> str:
 
 def width(text: str) -> int:
     """The length as Slack's clients count it, in UTF-16 units: never less than `len`."""
-    return len(text) + sum(char > "\uffff" for char in text)
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def fitting(text: str, chars: int) -> int:

@@ -7,10 +7,10 @@ mapping, by key. The mapping side sees undeclared keys only.
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, KeysView, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, ValuesView
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -27,26 +27,37 @@ class DictLikeModel(BaseModel):
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
+    _accepted: ClassVar[frozenset[str]] = frozenset()
     _data: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        cls._accepted = _accepted_names(cls)
+        private = cls.__private_attributes__
+        plain = [name for name, found in private.items() if found.get_default() is None]
+        written_by = cls.model_post_init.__module__  # pydantic's wrapper says what it wraps: an author's own stays
+        if len(plain) == len(private) - 1 and (written_by == __name__ or written_by.startswith("pydantic.")):
+            cls.model_post_init = _quick_post_init(cls, plain)  # type: ignore[method-assign]  # as pydantic does
 
     def __init__(self, /, **params: Any) -> None:
         cls = type(self)
-        declared = cls.model_fields
-        if params.keys() <= declared.keys():
+        names = cls._accepted
+        if params.keys() <= names:
             super().__init__(**params)
             return
-        names = _accepted_names(cls)
         super().__init__(**{name: value for name, value in params.items() if name in names})
-        private = cls.__private_attributes__
+        private = object.__getattribute__(self, "__pydantic_private__")
+        data = private["_data"]
         for name, value in params.items():
             if name in names:
                 continue
-            if name in private and name != "_data":
-                object.__getattribute__(self, "__pydantic_private__")[name] = value
-            elif name == "_data":
-                self._data.update(value)
+            if name == "_data":
+                data.update(value)
+            elif name in cls.__private_attributes__:
+                private[name] = value
             else:
-                self._data[name] = value
+                data[name] = value
 
     def __getattr__(self, name: str) -> Any:
         private = object.__getattribute__(self, "__pydantic_private__")
@@ -111,13 +122,24 @@ class DictLikeModel(BaseModel):
         return dumped
 
 
-def _accepted_names(cls: type[BaseModel]) -> set[str]:
+def _accepted_names(cls: type[BaseModel]) -> frozenset[str]:
     """Return every keyword pydantic itself understands: fields and their aliases."""
-    names = set(cls.model_fields)
-    for field in cls.model_fields.values():
-        if isinstance(field.validation_alias, str):
-            names.add(field.validation_alias)
-    return names
+    aliases = [field.validation_alias for field in cls.model_fields.values()]
+    return frozenset([*cls.model_fields, *(alias for alias in aliases if isinstance(alias, str))])
+
+
+def _quick_post_init(cls: type[BaseModel], plain: Iterable[str]) -> Callable[[BaseModel, Any], None]:
+    """Return what gives a new *cls* its private attributes: `_data`, and None for each of *plain*.
+
+    Pydantic looks every default up anew, once for each base class: longer than all other work on a small event.
+    """
+    blank = dict.fromkeys(plain)
+
+    def post_init(self: BaseModel, context: Any, /) -> None:
+        if type(self) is cls:  # a subclass that sets its own up, and calls this too, has done so
+            object.__setattr__(self, "__pydantic_private__", {"_data": {}, **blank})
+
+    return post_init
 
 
 class Event(DictLikeModel):
@@ -135,7 +157,7 @@ class StopEvent(Event):
 
     def __init__(self, /, result: Any = None, **params: Any) -> None:
         super().__init__(**params)
-        self._result = result
+        object.__getattribute__(self, "__pydantic_private__")["_result"] = result
 
     @property
     def result(self) -> Any:

@@ -1,0 +1,33 @@
+"""The report that all benchmarks of one run write into."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.bench.harness import Report
+
+
+@pytest.fixture(scope="session")
+def report() -> Iterator[Report]:
+    """Collects tables; they are printed at the end and, as Markdown, written to the file ``BENCH_OUTPUT`` names."""
+    found = Report(_machine())
+    yield found
+    print(found.text())
+    if path := os.environ.get("BENCH_OUTPUT"):
+        Path(path).write_text(found.markdown(), encoding="utf-8")
+
+
+def _machine() -> str:
+    cores = os.cpu_count()
+    packages = ", ".join(f"{name} {version(name)}" for name in ("llama-index-workflows", "slack-bolt", "redis"))
+    return (
+        f"{cores} cores, {platform.system()}, Python {platform.python_version()}, {packages}; "
+        "a private Valkey over loopback, appendonly yes, appendfsync everysec. "
+        "Ratios are the medians of neighbouring rounds of one run; absolute figures drift with the machine."
+    )
