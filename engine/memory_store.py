@@ -448,6 +448,10 @@ class MemoryRunStore:
         ask = run.asks.get(ask_id) if run is not None else None
         return None if ask is None else ask.record
 
+    async def asked(self, run_id: str, ask_id: str) -> tuple[RunRecord, AskRecord] | None:
+        run, ask = await self.run(run_id), await self.ask(run_id, ask_id)
+        return None if run is None or ask is None else (run, ask)
+
     async def open_asks(self, run_id: str) -> Sequence[AskRecord]:
         run = self._find(run_id)
         return [] if run is None else [ask.record for ask in run.asks.values() if ask.record.status == "open"]

@@ -304,6 +304,9 @@ class RunStore(Protocol):
     async def ask(self, run_id: str, ask_id: str) -> AskRecord | None:
         """Return an ask, or None."""
 
+    async def asked(self, run_id: str, ask_id: str) -> tuple[RunRecord, AskRecord] | None:
+        """Return a run with one of its asks, as `run` and `ask` do, in one go; None if either is missing."""
+
     async def open_asks(self, run_id: str) -> Sequence[AskRecord]:
         """Return a run's open asks, oldest first."""
 

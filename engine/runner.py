@@ -28,7 +28,7 @@ from engine.run_store import (
     RunStore,
 )
 from engine.snapshot import load_fields
-from engine.verdicts import Invalid, NotAllowed, Unknown, Verdict
+from engine.verdicts import Accepted, Invalid, NotAllowed, Unknown, Verdict
 from engine.workflow import Workflow
 
 logger = logging.getLogger(__name__)
@@ -167,10 +167,8 @@ class Runner:
 
     async def asked(self, run_id: str, ask_id: str) -> Asked | None:
         """Return a question, open or not, with its run; None if there is no such question."""
-        run, ask = await self.store.run(run_id), await self.store.ask(run_id, ask_id)
-        if run is None or ask is None:
-            return None
-        return Asked(run, ask, self.question(run, ask))
+        found = await self.store.asked(run_id, ask_id)
+        return None if found is None else Asked(*found, self.question(*found))
 
     async def decide(
         self,
@@ -200,7 +198,8 @@ class Runner:
                 final=final,
             )
         )
-        await self._wake(run.run_id)
+        if isinstance(verdict, Accepted):  # anything else leaves the run as it was
+            await self._wake(run.run_id)
         return verdict
 
     async def send(self, run_id: str, event: Event, *, delivery_id: str | None = None) -> None:

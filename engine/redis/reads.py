@@ -27,6 +27,13 @@ class Reads:
         row = await self._server.read("HGETALL", self._keys.ask(run_id, ask_id))
         return ask_record(run_id, ask_id, pairs(row))
 
+    async def asked(self, run_id: str, ask_id: str) -> tuple[RunRecord, AskRecord] | None:
+        rows = await self._server.read_each(
+            [("HGETALL", self._keys.at(run_id, "meta")), ("HGETALL", self._keys.ask(run_id, ask_id))]
+        )
+        run, ask = run_record(run_id, pairs(rows[0])), ask_record(run_id, ask_id, pairs(rows[1]))
+        return None if run is None or ask is None else (run, ask)
+
     async def open_asks(self, run_id: str) -> Sequence[AskRecord]:
         ids = await self._open_ids(run_id)
         return await self._records([(run_id, ask_id) for ask_id in ids])

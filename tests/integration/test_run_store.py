@@ -400,6 +400,17 @@ async def test_an_open_ask_can_be_read(world: World) -> None:
     assert await world.store.ask(claim.run_id, "a9") is None
 
 
+async def test_a_run_is_read_with_its_ask_in_one_go(world: World) -> None:
+    claim = await world.ask()
+
+    assert await world.store.asked(claim.run_id, "a1") == (
+        await world.store.run(claim.run_id),
+        await world.store.ask(claim.run_id, "a1"),
+    )
+    assert await world.store.asked(claim.run_id, "a9") is None
+    assert await world.store.asked(world.store.new_run_id(), "a1") is None
+
+
 async def test_the_first_answer_decides_and_wakes_the_run(world: World) -> None:
     claim = await world.ask()
 
