@@ -27,10 +27,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = args.run(args)
     except KeyboardInterrupt:
         return 130
-    except _faults() as error:
-        print(f"signoff: {error}", file=sys.stderr)
+    except Exception as error:
+        fault = _innermost(error)
+        if not isinstance(fault, _faults()):
+            raise
+        print(f"signoff: {fault}", file=sys.stderr)
         return FAULT
     return code
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return what a task group has wrapped, if that is one error."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _faults() -> tuple[type[Exception], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -29,6 +29,9 @@ from engine.redis import RedisRunStore
 from engine.runner import Runner
 
 logger = logging.getLogger(__name__)
+
+DRAIN_S = 5.0
+"""How long runs that are being worked on may still take when the process stops; another one goes on with them."""
 
 
 class SlackRefused(Exception):
@@ -110,6 +113,8 @@ class App:
                     yield Ready(port, tuple(self.plugins))
                 finally:
                     fleet.cancel()
+                    await asyncio.wait([fleet], timeout=DRAIN_S)
+                    fleet.cancel()  # the first time pydocket lets its tasks end, however long they take
         finally:
             await self.store.close()
 
@@ -164,12 +169,18 @@ class App:
 
     async def _introduce(self) -> None:
         """Learn from Slack who we are, so that no request has to wait for it; later, if Slack is away."""
+        await self._accepted("SLACK_BOT_TOKEN", self._introduction())
+        if (token := self.settings.app_token) is not None:  # the socket's client would ask again for ever
+            opened = self.client.apps_connections_open(app_token=token.get_secret_value())
+            await self._accepted("SLACK_APP_TOKEN", opened)
+
+    async def _accepted(self, name: str, call: Awaitable[object]) -> None:
         try:
-            await self._introduction()
+            await call
         except SlackApiError as error:
             code = str(error.response.get("error", ""))
             if error.response.status_code < 500 and code not in ("", "ratelimited"):
-                raise SlackRefused(f"Slack does not accept SLACK_BOT_TOKEN: {code}") from error
+                raise SlackRefused(f"Slack does not accept {name}: {code}") from error
             logger.warning("Slack is busy; trying again when it is needed", extra={"reason": code})
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             logger.warning("Slack cannot be reached; trying again when it is needed", extra={"reason": str(error)})
@@ -188,6 +199,11 @@ class App:
 
     async def not_ready(self) -> str | None:
         """Return why this process cannot do its work, or None."""
+        try:
+            if self._identity is None:
+                await self._introduce()
+        except SlackRefused as error:
+            return str(error)
         if self._identity is None:
             return "Slack has not been reached yet"
         try:

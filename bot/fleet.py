@@ -19,7 +19,8 @@ from bot.logs import run_logged
 
 logger = logging.getLogger(__name__)
 
-REDELIVERY = timedelta(seconds=30)
+REDELIVERY = timedelta(seconds=10)
+"""How long a wake or sweep may stay with a process that died, or lost Redis meanwhile, before another takes it."""
 ADDS_AT_ONCE = 20
 """pydocket's connection pool raises when hundreds of adds are awaited at once."""
 WAKE_LIMIT_S = 1.0

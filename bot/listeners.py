@@ -6,10 +6,12 @@ acknowledgement does not wait for Slack.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext, AsyncBoltRequest
@@ -46,6 +48,8 @@ ANYTHING = re.compile(r".*", re.DOTALL)
 EMPTY = BoltResponse(status=200, body="")
 NOT_SAVED = BoltResponse(status=503, body="not saved")
 """Makes Slack send the event again."""
+SAVE_LIMIT_S = 2.5
+"""Slack waits 3 seconds for an acknowledgement. A Redis that hangs is told of like one that is away."""
 FRESH_S = 60.0
 """A thread of ours this young may not be known by its run yet: posting it and noting that are two calls."""
 
@@ -85,7 +89,9 @@ class Listeners:
         """Start a run, or say privately why not."""
         try:
             call = parse_command(body)
-            return await ack(await self._start(call))
+            async with _in_time():
+                said = await self._start(call)
+            return await ack(said)
         except PayloadError as error:
             return await ack(_unreadable(error))
         except StoreUnavailable as error:
@@ -128,33 +134,28 @@ class Listeners:
             if not blocks.ACTION.fullmatch(click.action_id):
                 self._tell(click, wording.ENGLISH.unknown)
                 return await ack()
-            asked = await self._answering.look_up(click.token, _team(click))
-            if asked is None or not await self._opens_modal(click, asked):
-                value = "" if click.token is None else click.token.choice
-                self._tell(click, (await self._answering.choose(asked, value, click.user_id, click.delivery_id)).text)
+            async with _in_time():
+                asked = await self._answering.look_up(click.token, _team(click))
+                view = None if asked is None else _modal_for(click, asked)
+                if view is None:
+                    value = "" if click.token is None else click.token.choice
+                    told = await self._answering.choose(asked, value, click.user_id, click.delivery_id)
+                    self._tell(click, told.text)
+            if view is not None and not await self._surface.open_modal(click.trigger_id, view):
+                self._tell(click, wording.ENGLISH.modal_not_opened)
         except StoreUnavailable as error:
             logger.error("click not recorded", extra={"reason": str(error)})
             self._tell(click, wording.ENGLISH.not_recorded)
         return await ack()
 
-    async def _opens_modal(self, click: ButtonClick, asked: Asked) -> bool:
-        """Open the modal of a choice that wants words, while the question is open."""
-        question = question_of(asked.event)
-        choice = question.choice(click.token.choice) if click.token is not None else None
-        if click.token is None or choice is None or not choice.asks_comment or asked.ask.status != "open":
-            return False
-        view = blocks.feedback_modal(click.token, question, choice)
-        if not await self._surface.open_modal(click.trigger_id, view):
-            self._tell(click, wording.ENGLISH.modal_not_opened)
-        return True
-
     async def on_modal(self, ack: AsyncAck, body: Body) -> BoltResponse:
         """Take a modal as an answer; what is wrong with it shows beside its field."""
         try:
             sent = parse_modal(body)
-            asked = await self._answering.look_up(sent.token, _team(sent))
-            value = "" if sent.token is None else sent.token.choice
-            told = await self._answering.choose(asked, value, sent.user_id, sent.delivery_id, sent.text(blocks.COMMENT))
+            value, comment = "" if sent.token is None else sent.token.choice, sent.text(blocks.COMMENT)
+            async with _in_time():
+                asked = await self._answering.look_up(sent.token, _team(sent))
+                told = await self._answering.choose(asked, value, sent.user_id, sent.delivery_id, comment)
         except PayloadError as error:
             return await ack(blocks.replaced_by(blocks.notice_modal(_unreadable(error))))
         except StoreUnavailable as error:
@@ -175,11 +176,12 @@ class Listeners:
                 return EMPTY
             team = reply.team_id or reply.enterprise_id
             thread = team, reply.channel_id, reply.thread_ts
-            asked = await self._answering.asked_in(*thread)
-            if asked is None:
-                early = _is_fresh(body, context.bot_user_id) and not await self._answering.knows(*thread)
-                return NOT_SAVED if early else EMPTY
-            told = await self._answering.reply(asked, reply.text, reply.user_id, reply.delivery_id)
+            async with _in_time():
+                asked = await self._answering.asked_in(*thread)
+                if asked is None:
+                    early = _is_fresh(body, context.bot_user_id) and not await self._answering.knows(*thread)
+                    return NOT_SAVED if early else EMPTY
+                told = await self._answering.reply(asked, reply.text, reply.user_id, reply.delivery_id)
         except PayloadError as error:
             _unreadable(error)
             return EMPTY
@@ -234,6 +236,29 @@ class _Unreadable(AsyncMiddleware):
                 return BoltResponse(status=200, body=blocks.replaced_by(blocks.notice_modal(told)))
             case _:
                 return await next()
+
+
+@asynccontextmanager
+async def _in_time() -> AsyncIterator[None]:
+    """Give what the block saves no longer than Slack waits.
+
+    Raises:
+        StoreUnavailable: it took longer.
+    """
+    try:
+        async with asyncio.timeout(SAVE_LIMIT_S):
+            yield
+    except TimeoutError as error:
+        raise StoreUnavailable(f"no answer within {SAVE_LIMIT_S:g} s") from error
+
+
+def _modal_for(click: ButtonClick, asked: Asked) -> dict[str, Any] | None:
+    """Return the modal of a choice that wants words, while the question is open."""
+    question = question_of(asked.event)
+    choice = question.choice(click.token.choice) if click.token is not None else None
+    if click.token is None or choice is None or not choice.asks_comment or asked.ask.status != "open":
+        return None
+    return blocks.feedback_modal(click.token, question, choice)
 
 
 def _is_fresh(body: Body, bot_user_id: str | None) -> bool:

@@ -33,12 +33,14 @@ CALL_TIMEOUT_S = 10
 """Less than the lease: a call that may still land is never repeated while it may."""
 OPEN_LIMIT_S = 2.0
 """For a modal: the click that wants it must be acknowledged within 3 seconds."""
+LINK_LIMIT_S = 1.0
+"""For a link in what a late answer is told: nice to have, and the acknowledgement waits for it."""
 RETRY_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 """How long to wait after the first, second, ... attempt whose outcome is unclear."""
 
 # Slack will say these again however often we try: docs.slack.dev/reference/methods/chat.postMessage
 _CLOSED_TO_US = {"channel_not_found", "not_in_channel", "is_archived", "restricted_action", "cannot_reply_to_message"}
-_MESSAGE_GONE = {"message_not_found", "cant_update_message", "edit_window_closed"}
+_MESSAGE_GONE = {"message_not_found", "cant_update_message", "edit_window_closed", "is_inactive"}
 _PASSING = {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 _UNCLEAR = (SlackClientError, aiohttp.ClientError, asyncio.TimeoutError, OSError)
 
@@ -278,7 +280,8 @@ class SlackSurface:
         """Return the address of a message, or None."""
         channel, _, ts = ref.partition(":")
         try:
-            return str((await self._client.chat_getPermalink(channel=channel, message_ts=ts))["permalink"])
+            async with asyncio.timeout(LINK_LIMIT_S):
+                return str((await self._client.chat_getPermalink(channel=channel, message_ts=ts))["permalink"])
         except (SlackApiError, *_UNCLEAR):
             return None
 

@@ -1,0 +1,114 @@
+"""The bot as an operator runs it: a process of its own, with a log, that can be stopped kindly or killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+
+from bot.playground.valkey import die_with_parent
+
+ROOT = Path(__file__).parents[2]
+LIMIT_S = 30.0
+"""Far more than anything here takes; who waits that long has failed."""
+POLL_S = 0.02
+T = TypeVar("T")
+
+
+class BotProcess:
+    """``python -m bot serve``. It listens on the same port after each restart."""
+
+    def __init__(self, settings: Mapping[str, str], log: Path) -> None:
+        self.port = free_port()
+        self.log = log
+        self._environment = environment({**settings, "SIGNOFF_PORT": str(self.port)})
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def request_url(self) -> str:
+        return f"{self.url}/slack/events"
+
+    async def start(self) -> None:
+        """Start it and wait until it says that it is ready."""
+        await self.launch()
+        await until(self.is_ready)
+
+    async def launch(self) -> None:
+        """Start it and wait until it listens, ready or not."""
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(*die_with_parent(), sys.executable, "-m", "bot", "serve"),
+                env=self._environment,
+                cwd=self.log.parent,  # where no .env lies
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        await until(self._listens)
+
+    async def readiness(self) -> tuple[int, str]:
+        """What /readyz says: the HTTP status and the reason."""
+        async with aiohttp.ClientSession() as http, http.get(f"{self.url}/readyz") as answer:
+            return answer.status, str((await answer.json())["reason"])
+
+    async def is_ready(self) -> bool:
+        return (await self.readiness())[0] == 200
+
+    async def kill(self) -> None:
+        """SIGKILL: no goodbye, as in a crash."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def terminate(self) -> int:
+        """SIGTERM, as an orchestrator does; returns the exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(LIMIT_S):
+            return await self._process.wait()
+
+    async def _listens(self) -> bool:
+        assert self._process is not None
+        assert self._process.returncode is None, self.log.read_text()
+        try:
+            async with aiohttp.ClientSession() as http, http.get(f"{self.url}/healthz") as answer:
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with *settings* and without any others of ours."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SLACK_", "SIGNOFF_", "REDIS_"))}
+    return {**kept, "PYTHONPATH": str(ROOT), "SIGNOFF_WORKFLOWS": str(ROOT / "workflows"), **settings}
+
+
+async def until(claim: Callable[[], Awaitable[T | None]], limit_s: float = LIMIT_S) -> T:
+    """Ask another process again and again until it says something truthy, and return that.
+
+    Raises:
+        TimeoutError: it did not within *limit_s* seconds.
+    """
+    async with asyncio.timeout(limit_s):
+        while True:
+            if said := await claim():
+                return said
+            await asyncio.sleep(POLL_S)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,290 @@
+"""Everything around a test: a fake Slack, bots as processes of their own, Redis, and rooms to talk in."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bot import manifest
+from bot.playground import AppConfig, CommandInfo, DeliveryResult, FakeSlack
+from bot.playground.workspace import Channel, Message, View
+from bot.plugins import discover
+from engine.errors import StoreUnavailable
+from engine.redis import RedisRunStore
+from engine.redis.keys import Keys
+from engine.run_store import JournalEntry
+from tests.e2e.process import LIMIT_S, ROOT, BotProcess, until
+
+SIGNING_SECRET = "an-end-to-end-signing-secret"
+BOT_TOKEN = "xoxb-end-to-end-bot"
+APP_TOKEN = "xapp-end-to-end-app"
+SECRETS = (SIGNING_SECRET, BOT_TOKEN, APP_TOKEN)
+LANES = 4
+ANA, BEN, CHLOE, DAN = "U1", "U2", "U3", "U4"
+T = TypeVar("T")
+_numbers = itertools.count(100)
+
+
+@dataclass
+class Stage:
+    """A workspace and the bots behind it; Slack talks to the first one, all of them work."""
+
+    slack: FakeSlack
+    bots: list[BotProcess]
+    store: RedisRunStore
+    keys: Keys
+
+    @property
+    def bot(self) -> BotProcess:
+        return self.bots[0]
+
+    def room(self, *members: str, kind: str = "public", with_bot: bool = True) -> Room:
+        """Open a channel that nobody used before; without *members* everybody is in it."""
+        number = next(_numbers)
+        people = list(members or (ANA, BEN, CHLOE, DAN))
+        channel = Channel(f"C{number}", f"room-{number}", "private" if kind == "private" else "public", people)
+        if with_bot:
+            channel.members.append(self.slack.app.bot_user_id)
+        self.slack.workspace.channels[channel.id] = channel
+        return Room(self, channel.id)
+
+    async def idle(self) -> None:
+        """Wait until no run has anything to do and Slack is owed nothing."""
+        indexes = [f"{self.keys.lane(lane)}{name}" for lane in range(LANES) for name in ("ready", "outq")]
+
+        async def nothing_left() -> bool:
+            return not any(await self.ask_redis(*[("ZCARD", index) for index in indexes]))
+
+        await until(nothing_left)
+        await self.slack.settled(LIMIT_S)
+
+    async def move_clock(self, seconds: float) -> None:
+        """Set the run store's clock ahead of the server's, so that leases end and delays are over."""
+        await self.ask_redis(*[("SET", f"{self.keys.lane(lane)}skew", seconds) for lane in range(LANES)])
+
+    async def ask_redis(self, *calls: tuple[str | float, ...]) -> list[Any]:
+        """Send commands, as soon as Redis takes them: it may have been away since the last time."""
+
+        async def answers() -> list[Any] | None:
+            with suppress(StoreUnavailable):
+                return await self.store.server.read_each(calls)
+            return None
+
+        return await until(answers)
+
+
+@dataclass(frozen=True)
+class Room:
+    """One channel and what people do and see there."""
+
+    stage: Stage
+    channel: str
+
+    @property
+    def slack(self) -> FakeSlack:
+        return self.stage.slack
+
+    # --- what people do ----------------------------------------------------------------------
+
+    async def command(self, user: str, line: str) -> DeliveryResult:
+        return await self.slack.command(user, self.channel, line)
+
+    async def press(self, user: str, message: Message, label: str, *, as_seen: Message | None = None) -> DeliveryResult:
+        """Press the button with this label; *as_seen* is the message as this person's screen still shows it."""
+        action_id = _actions(as_seen or message)[label]["action_id"]
+        return await self.slack.click(user, self.channel, message.ts, action_id, as_seen=as_seen)
+
+    async def reply(self, user: str, to: Message, text: str, **more: Any) -> Message:
+        return await self.slack.say(user, self.channel, text, thread_ts=to.thread_ts or to.ts, **more)
+
+    async def open_form(self, user: str, message: Message, label: str) -> View:
+        """Press a button that stands for a modal and return that."""
+        assert (await self.press(user, message, label)).ok
+        return await self.see(lambda: self.slack.view_of(user))
+
+    async def submit(self, user: str, view: View, text: str) -> DeliveryResult:
+        return await self.slack.submit(user, view.id, {"comment": {"text": text}})
+
+    async def started(self, user: str, line: str) -> Message:
+        """Type a command and return the question it leads to."""
+        result = await self.command(user, line)
+        assert result.ok, result
+        prompt = await self.prompt()
+        await self.stage.idle()  # nobody is so quick that the bot does not know yet where its question stands
+        return prompt
+
+    # --- what people see ---------------------------------------------------------------------
+
+    def posted(self, effect: str) -> list[Message]:
+        """Public messages of one kind, by the id of their effect, oldest first."""
+        return [message for message in self.slack.messages(self.channel) if _effect(message).startswith(effect)]
+
+    async def see(self, claim: Callable[[], T | None]) -> T:
+        """Wait until *claim*, about the workspace, is truthy, and return what it said."""
+        found = await self.slack.wait_for(claim, LIMIT_S)
+        assert found is not None
+        return found
+
+    async def prompt(self, nth: int = 1) -> Message:
+        """The *nth* question asked here."""
+        return (await self.see(lambda: found if len(found := self.posted("prompt:")) >= nth else None))[nth - 1]
+
+    async def result(self, nth: int = 1) -> Message:
+        return (await self.see(lambda: found if len(found := self.posted("result")) >= nth else None))[nth - 1]
+
+    async def locked(self, prompt: Message) -> str:
+        """What the question says once it has lost its buttons."""
+        await self.see(lambda: not buttons(prompt))
+        return shown(prompt)
+
+    def notes(self, user: str) -> list[str]:
+        """What only *user* was told here, oldest first."""
+        return [note.text for note in self.slack.ephemerals(user, self.channel)]
+
+    async def told(self, user: str, *words: str, nth: int = 1) -> str:
+        """Wait for the *nth* private note to *user* that has all these *words*, and return it."""
+
+        def heard() -> str | None:
+            found = [note for note in self.notes(user) if all(word in note for word in words)]
+            return found[nth - 1] if len(found) >= nth else None
+
+        try:
+            return await self.see(heard)
+        except TimeoutError:
+            raise AssertionError(f"{user} was not told {words} but {self.notes(user)}") from None
+
+    # --- what is written down ----------------------------------------------------------------
+
+    async def journal(self, message: Message) -> Sequence[JournalEntry]:
+        """The audit trail of the run that a message belongs to."""
+        return await self.stage.store.journal(run_of(message))
+
+    async def times(self, what: str, message: Message) -> int:
+        """How often *what* stands in the audit trail."""
+        return sum(entry.what == what for entry in await self.journal(message))
+
+
+@dataclass
+class Logs:
+    """What bots wrote, to be looked through after each test."""
+
+    folder: Path
+    _read: dict[Path, int] = field(default_factory=dict)
+
+    def path(self, name: str) -> Path:
+        return self.folder / f"{name}-{next(_numbers)}.log"
+
+    def news(self) -> str:
+        """What was written since the last time."""
+        found = []
+        for path in sorted(self.folder.glob("*.log")):
+            with path.open("rb") as log:
+                log.seek(self._read.get(path, 0))
+                found.append(log.read().decode(errors="replace"))
+                self._read[path] = log.tell()
+        return "".join(found)
+
+
+@asynccontextmanager
+async def stage(
+    logs: Logs,
+    redis_url: str,
+    prefix: str,
+    *,
+    socket_mode: bool = False,
+    bots: int = 1,
+    start: bool = True,
+    settings: Mapping[str, str] | None = None,
+) -> AsyncIterator[Stage]:
+    """Set up a workspace with *bots* on one Redis; they are started unless *start* says otherwise."""
+    config = app_config()
+    async with FakeSlack(config) as slack:
+        given = bot_settings(slack, redis_url, prefix, socket_mode=socket_mode) | dict(settings or {})
+        processes = [BotProcess(given, logs.path(prefix)) for _ in range(bots)]
+        store = RedisRunStore.from_url(redis_url, prefix=prefix, lanes=LANES)
+        slack.request_url = None if socket_mode else processes[0].request_url
+        try:
+            if start:
+                async with asyncio.TaskGroup() as tasks:
+                    for process in processes:
+                        tasks.create_task(process.start())
+            yield Stage(slack, processes, store, Keys(prefix, LANES))
+        finally:
+            for process in processes:
+                await process.kill()
+            await store.close()
+
+
+def app_config() -> AppConfig:
+    """The app as our manifest describes it, with no scope more."""
+    plugins = discover(ROOT / "workflows").values()
+    described = manifest.build([plugin.command for plugin in plugins])
+    return AppConfig(
+        signing_secret=SIGNING_SECRET,
+        bot_token=BOT_TOKEN,
+        app_token=APP_TOKEN,
+        commands=tuple(CommandInfo(plugin.command.command) for plugin in plugins),
+        scopes=frozenset(described["oauth_config"]["scopes"]["bot"]),
+        events=frozenset(described["settings"]["event_subscriptions"]["bot_events"]),
+    )
+
+
+def bot_settings(slack: FakeSlack, redis_url: str, prefix: str, *, socket_mode: bool = False) -> dict[str, str]:
+    """What an operator would put into the environment."""
+    return {
+        "SLACK_BOT_TOKEN": BOT_TOKEN,
+        "SLACK_SIGNING_SECRET": "" if socket_mode else SIGNING_SECRET,
+        "SLACK_APP_TOKEN": APP_TOKEN if socket_mode else "",
+        "SLACK_API_BASE_URL": slack.api_base_url,
+        "REDIS_URL": redis_url,
+        "SIGNOFF_KEY_PREFIX": prefix,
+        "SIGNOFF_LANES": str(LANES),
+        "SIGNOFF_LEASE_S": "2",
+        "SIGNOFF_SWEEP_S": "0.2",
+    }
+
+
+def buttons(message: Message) -> list[str]:
+    """The labels of a message's buttons."""
+    return list(_actions(message))
+
+
+def shown(message: Message) -> str:
+    """All text of a message, as its blocks show it."""
+    return "\n".join(_texts(message.blocks or []))
+
+
+def run_of(message: Message) -> str:
+    return str((message.metadata or {})["event_payload"]["run_id"])
+
+
+def button(message: Message, label: str) -> dict[str, Any]:
+    """A button as Slack would send it back."""
+    return _actions(message)[label]
+
+
+def _actions(message: Message) -> dict[str, dict[str, Any]]:
+    blocks = [block for block in message.blocks or [] if block["type"] == "actions"]
+    return {element["text"]["text"]: element for block in blocks for element in block["elements"]}
+
+
+def _effect(message: Message) -> str:
+    return str(((message.metadata or {}).get("event_payload") or {}).get("effect_id", ""))
+
+
+def _texts(value: Any) -> list[str]:
+    match value:
+        case list():
+            return [text for item in value for text in _texts(item)]
+        case {"type": str(kind), "elements": list(parts)} if kind.startswith("rich_text_"):
+            return ["".join(text for part in parts for text in _texts(part))]
+        case dict():
+            own = [value["text"]] if isinstance(value.get("text"), str) else []
+            return own + [text for item in value.values() if isinstance(item, dict | list) for text in _texts(item)]
+        case _:
+            return []

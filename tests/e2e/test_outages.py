@@ -1,0 +1,322 @@
+"""Redis or Slack away, slow, or in doubt: people are told, nothing is lost, nothing is said twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from bot.playground.valkey import PrivateValkey
+from tests.e2e import requests
+from tests.e2e.conftest import check_stage
+from tests.e2e.process import until
+from tests.e2e.stage import ANA, BEN, Logs, Room, Stage, buttons, shown, stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+SORRY = "could not be recorded just now, so nothing has happened"
+
+
+# --- Redis ---------------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def valkey(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PrivateValkey]:
+    """A server to be stopped; it keeps each write."""
+    async with PrivateValkey(tmp_path_factory.mktemp("valkey"), appendfsync="always") as server:
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def fragile_bot(logs: Logs, valkey: PrivateValkey) -> AsyncIterator[Stage]:
+    async with stage(logs, valkey.url, "e2e-fragile") as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def fragile(fragile_bot: Stage, valkey: PrivateValkey) -> AsyncIterator[Stage]:
+    """A stage whose Redis may go away; it is there at the beginning of each test."""
+    if valkey.pid is None:
+        await valkey.start()
+    await until(fragile_bot.bot.is_ready)
+    yield fragile_bot
+    check_stage(fragile_bot)
+
+
+async def test_a_bot_that_starts_without_redis_says_so_and_recovers_by_itself(
+    logs: Logs, valkey: PrivateValkey, prefix: str
+) -> None:
+    await valkey.stop()
+    async with stage(logs, valkey.url, prefix, start=False) as found:
+        room = found.room()
+        await found.bot.launch()
+
+        status, reason = await found.bot.readiness()
+        refused = await room.command(ANA, "/deploy v2")
+        await valkey.start()
+        await until(found.bot.is_ready)
+        prompt = await room.started(ANA, "/deploy v3")
+        await room.press(BEN, prompt, "Ship")
+
+        assert status == 503
+        assert reason
+        assert SORRY in (refused.shown or "")
+        assert (await room.result()).text == "Shipped v3"
+        assert len(room.posted("prompt:")) == 1
+        check_stage(found)
+
+
+async def test_a_click_while_redis_is_down_is_told_so_and_counts_when_repeated(
+    fragile: Stage, valkey: PrivateValkey
+) -> None:
+    room = fragile.room()
+    prompt = await room.started(ANA, "/deploy v2")
+    await valkey.stop()
+
+    failed = await room.press(BEN, prompt, "Ship")
+    note = await room.told(BEN)
+    unready = await fragile.bot.readiness()
+    await valkey.start()
+    await until(fragile.bot.is_ready)
+    await room.press(BEN, prompt, "Ship")
+
+    assert failed.ok
+    assert SORRY in note
+    assert unready[0] == 503
+    assert (await room.result()).text == "Shipped v2"
+    assert await room.times("answered", prompt) == 1
+
+
+async def test_a_command_while_redis_is_down_is_told_so_and_starts_nothing(
+    fragile: Stage, valkey: PrivateValkey
+) -> None:
+    room = fragile.room()
+    await valkey.stop()
+
+    refused = await room.command(ANA, "/deploy v2")
+    await valkey.start()
+    await until(fragile.bot.is_ready)
+
+    await fragile.idle()
+    assert SORRY in (refused.shown or "")
+    assert room.posted("prompt:") == []
+
+
+async def test_a_modal_sent_while_redis_is_down_stays_open_and_says_so(fragile: Stage, valkey: PrivateValkey) -> None:
+    room = fragile.room()
+    first = await room.started(ANA, "/approve-draft AI safety")
+    form = await room.open_form(BEN, first, "Give feedback")
+    await valkey.stop()
+
+    failed = await room.submit(BEN, form, "Shorter, please")
+    await valkey.start()
+    await until(fragile.bot.is_ready)
+    again = await room.submit(BEN, form, "Shorter, please")
+
+    assert SORRY in failed.errors["comment"]
+    assert again.ok
+    assert "Shorter, please" in shown(await room.prompt(2))
+
+
+async def test_a_reply_while_redis_is_down_is_taken_when_slack_sends_it_again(
+    fragile: Stage, valkey: PrivateValkey
+) -> None:
+    room = fragile.room()
+    first = await room.started(ANA, "/approve-draft AI safety")
+    await valkey.stop()
+
+    await room.reply(BEN, first, "Shorter, please")
+    await room.slack.settled()
+    statuses = [call.status for call in room.slack.log.calls("event message") if _is_by(call.request, BEN)]
+    await valkey.start()
+    await until(fragile.bot.is_ready)
+    await room.slack.advance(61)
+
+    assert set(statuses) == {503}
+    assert "Shorter, please" in shown(await room.prompt(2))
+    assert await room.times("answered", first) == 1
+
+
+async def test_what_a_run_owed_when_redis_went_away_is_done_when_it_is_back(
+    fragile: Stage, valkey: PrivateValkey
+) -> None:
+    room = fragile.room()
+    room.slack.faults.fail("chat.postMessage", "slow", seconds=0.3)
+    await room.command(ANA, "/deploy v2")
+    await room.see(lambda: not room.slack.faults.calls)
+
+    await valkey.kill()
+    await room.prompt()
+    await valkey.start()
+    await until(fragile.bot.is_ready)
+    await fragile.move_clock(31)
+
+    await fragile.idle()
+    (prompt,) = room.posted("prompt:")
+    await room.press(BEN, prompt, "Ship")
+    assert (await room.result()).text == "Shipped v2"
+
+
+async def test_a_click_while_redis_hangs_is_told_so_before_slack_gives_up(
+    fragile: Stage, valkey: PrivateValkey
+) -> None:
+    room = fragile.room()
+    prompt = await room.started(ANA, "/deploy v2")
+    assert valkey.pid is not None
+    os.kill(valkey.pid, signal.SIGSTOP)
+
+    failed = await room.press(BEN, prompt, "Ship")
+    note = await room.told(BEN)
+    os.kill(valkey.pid, signal.SIGCONT)
+    await until(fragile.bot.is_ready)
+    await room.press(BEN, prompt, "Ship")
+
+    assert failed.ok
+    assert SORRY in note
+    assert (await room.result()).text == "Shipped v2"
+    assert await room.times("answered", prompt) == 1
+
+
+async def test_a_click_while_redis_is_full_is_told_so_and_counts_when_there_is_room(
+    fragile: Stage, valkey: PrivateValkey
+) -> None:
+    room = fragile.room()
+    prompt = await room.started(ANA, "/deploy v2")
+    await fragile.ask_redis(("CONFIG", "SET", "maxmemory", "1"))
+
+    failed = await room.press(BEN, prompt, "Ship")
+    note = await room.told(BEN)
+    await fragile.ask_redis(("CONFIG", "SET", "maxmemory", "0"))
+    await room.press(BEN, prompt, "Ship")
+
+    assert failed.ok
+    assert SORRY in note
+    assert (await room.result()).text == "Shipped v2"
+
+
+def _is_by(request: object, user: str) -> bool:
+    return isinstance(request, dict) and request.get("event", {}).get("user") == user
+
+
+# --- Slack: one question, whatever it answers -------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["ratelimited", "server_error", "html", "reset", "error"])
+async def test_a_question_slack_would_not_take_is_posted_once_it_does(http_room: Room, fault: str) -> None:
+    http_room.slack.faults.fail("chat.postMessage", fault, retry_after=1)  # type: ignore[arg-type]  # one of its kinds
+
+    await http_room.command(ANA, "/deploy v2")
+
+    prompt = await http_room.prompt()
+    await http_room.stage.idle()
+    assert http_room.slack.messages(http_room.channel) == [prompt]
+
+
+@pytest.mark.parametrize("fault", ["server_error", "html", "reset"])
+async def test_a_question_slack_did_post_but_did_not_confirm_is_adopted(http_room: Room, fault: str) -> None:
+    http_room.slack.faults.fail("chat.postMessage", fault, applied=True)  # type: ignore[arg-type]  # one of its kinds
+
+    await http_room.command(ANA, "/deploy v2")
+
+    prompt = await http_room.prompt()
+    await http_room.stage.idle()
+    assert http_room.slack.messages(http_room.channel) == [prompt]
+    await http_room.press(BEN, prompt, "Ship")
+    assert (await http_room.result()).text == "Shipped v2"
+
+
+async def test_an_unconfirmed_question_in_a_thread_is_adopted_too(http_room: Room) -> None:
+    first = await http_room.started(ANA, "/approve-draft AI safety")
+    http_room.slack.faults.fail("chat.postMessage", "reset", applied=True)
+
+    await http_room.reply(BEN, first, "Shorter, please")
+
+    await http_room.prompt(2)
+    await http_room.stage.idle()
+    assert len(http_room.posted("prompt:")) == 2
+
+
+async def test_a_reply_to_a_question_not_yet_confirmed_is_not_lost(http_room: Room) -> None:
+    """The bot learns only from its second look where its question stands; Slack sends the reply again by then."""
+    room = http_room
+    room.slack.faults.fail("chat.postMessage", "reset", applied=True)
+    await room.command(ANA, "/approve-draft AI safety")
+    first = await room.prompt()
+
+    await room.reply(BEN, first, "Shorter, please")
+    await room.stage.idle()
+    await room.slack.advance(61)
+
+    assert "Shorter, please" in shown(await room.prompt(2))
+    assert await room.times("answered", first) == 1
+
+
+@pytest.mark.parametrize(("fault", "applied"), [("ratelimited", False), ("server_error", True), ("reset", False)])
+async def test_buttons_vanish_though_slack_did_not_take_the_first_update(
+    http_room: Room, fault: str, applied: bool
+) -> None:
+    prompt = await http_room.started(ANA, "/deploy v2")
+    http_room.slack.faults.fail("chat.update", fault, applied=applied)  # type: ignore[arg-type]  # one of its kinds
+
+    await http_room.press(BEN, prompt, "Ship")
+
+    assert f"<@{BEN}>" in await http_room.locked(prompt)
+    assert (await http_room.result()).text == "Shipped v2"
+
+
+@pytest.mark.parametrize("applied", [False, True])
+async def test_a_result_is_told_once_though_slack_was_in_trouble(http_room: Room, applied: bool) -> None:
+    prompt = await http_room.started(ANA, "/deploy v2")
+    http_room.slack.faults.fail("chat.postMessage", "server_error", applied=applied)
+
+    await http_room.press(BEN, prompt, "Ship")
+
+    await http_room.result()
+    await http_room.stage.idle()
+    assert [message.text for message in http_room.posted("result")] == ["Shipped v2"]
+
+
+@pytest.mark.parametrize("retry_after", [None, "0", "soon"])
+async def test_an_odd_retry_after_is_survived(http_room: Room, retry_after: str | None) -> None:
+    http_room.slack.faults.fail("chat.postMessage", "ratelimited", retry_after=retry_after)
+
+    await http_room.command(ANA, "/deploy v2")
+
+    await http_room.prompt()
+    await http_room.stage.idle()
+    assert len(http_room.posted("prompt:")) == 1
+
+
+async def test_a_forged_response_url_is_not_called_and_the_click_counts(http_room: Room) -> None:
+    prompt = await http_room.started(ANA, "/deploy v2")
+    click = requests.click(http_room, prompt, "Ship", BEN)
+    click["response_url"] = "http://169.254.169.254/latest/meta-data"
+
+    status, _ = await requests.interaction(click).to(http_room.stage.bot)
+
+    assert status == 200
+    assert (await http_room.result()).text == "Shipped v2"
+    await http_room.told(BEN, "Thank you")  # on the way every bot has, chat.postEphemeral
+
+
+async def test_a_form_slack_does_not_open_in_time_is_said_so(http_room: Room) -> None:
+    prompt = await http_room.started(ANA, "/approve-draft AI safety")
+    http_room.slack.faults.expire_triggers = True
+
+    await http_room.press(BEN, prompt, "Give feedback")
+
+    await http_room.told(BEN, "press the button again")
+    assert buttons(prompt) == ["Approve", "Reject", "Give feedback"]
+
+
+@pytest.mark.parametrize("fault", ["server_error", "reset", "html", "slow"])
+async def test_a_form_slack_cannot_open_is_said_so(http_room: Room, fault: str) -> None:
+    prompt = await http_room.started(ANA, "/approve-draft AI safety")
+    http_room.slack.faults.fail("views.open", fault, seconds=2.5)  # type: ignore[arg-type]  # one of its kinds
+
+    clicked = await http_room.press(BEN, prompt, "Give feedback")
+
+    assert clicked.ok
+    await http_room.told(BEN, "press the button again")

@@ -1,0 +1,222 @@
+"""Where a question may and may not stand, and what is said around it that is no answer."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from tests.e2e import requests
+from tests.e2e.conftest import check_stage
+from tests.e2e.stage import ANA, BEN, CHLOE, Logs, Room, Stage, buttons, shown, stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def quiet_bot(logs: Logs, redis_url: str) -> AsyncIterator[Stage]:
+    async with stage(logs, redis_url, "e2e-quiet") as found:
+        yield found
+
+
+@pytest.fixture
+def quiet(quiet_bot: Stage) -> Iterator[Stage]:
+    """A stage in which nobody else waits for anything, and Ana's conversation with the bot is empty."""
+    quiet_bot.slack.workspace.messages.pop(quiet_bot.slack.workspace.dm_of(ANA).id, None)
+    yield quiet_bot
+    check_stage(quiet_bot)
+
+
+def private_notes(found: Stage, user: str) -> list[str]:
+    """What the bot wrote into its conversation with one person."""
+    return [message.text for message in found.slack.messages(found.slack.workspace.dm_of(user).id)]
+
+
+# --- channels ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["public", "private"])
+async def test_where_the_bot_is_no_member_the_requester_is_told_to_invite_it(quiet: Stage, kind: str) -> None:
+    room = quiet.room(ANA, BEN, kind=kind, with_bot=False)
+
+    result = await room.command(ANA, "/deploy v2")
+
+    await room.see(lambda: private_notes(quiet, ANA))
+    await quiet.idle()
+    (note,) = private_notes(quiet, ANA)
+    assert result.ok
+    assert "/invite" in note
+    assert room.channel in note
+    assert room.slack.messages(room.channel) == []
+    assert await quiet.store.leftovers() == []
+    assert await quiet.store.asks_for(room.slack.workspace.team_id, "") == []
+
+
+async def test_after_the_invitation_the_command_works(http_room: Room) -> None:
+    room = http_room.stage.room(ANA, BEN, kind="private", with_bot=False)
+    await room.command(ANA, "/deploy v2")
+    await http_room.stage.idle()
+
+    await room.command(ANA, "/invite @signoff")
+    prompt = await room.started(ANA, "/deploy v2")
+
+    assert buttons(prompt) == ["Ship", "Keep back"]
+
+
+async def test_a_private_channel_with_the_bot_works(http_room: Room) -> None:
+    room = http_room.stage.room(ANA, BEN, kind="private")
+    prompt = await room.started(ANA, "/deploy v2")
+
+    await room.reply(BEN, prompt, "ship")
+
+    assert (await room.result()).text == "Shipped v2"
+
+
+async def test_a_conversation_with_the_bot_alone_works(over_http: Stage) -> None:
+    room = Room(over_http, over_http.slack.workspace.dm_of(CHLOE).id)
+    await room.command(CHLOE, "/quick-approve lunch")
+    prompt = (await room.see(lambda: [m for m in room.posted("prompt:") if buttons(m)]))[-1]
+    await over_http.idle()
+
+    await room.reply(CHLOE, prompt, "yes")
+
+    result = await room.see(lambda: [m for m in room.posted("result") if m.thread_ts == prompt.ts])
+    assert "Approved: yes" in result[0].text
+
+
+async def test_a_group_conversation_works(over_http: Stage) -> None:
+    room = Room(over_http, over_http.slack.workspace.conversation_of([ANA, BEN]).id)
+    prompt = await room.started(ANA, "/deploy v2")
+
+    await room.reply(BEN, prompt, "ship")
+
+    assert (await room.result()).text == "Shipped v2"
+
+
+async def test_an_archived_channel_is_told_in_private(quiet: Stage) -> None:
+    room = quiet.room()
+    prompt = await room.started(ANA, "/deploy v2")
+    click = requests.interaction(requests.click(room, prompt, "Ship", BEN))
+    room.slack.archive(room.channel)
+
+    status, _ = await click.to(quiet.bot)
+
+    await room.see(lambda: private_notes(quiet, ANA))
+    await quiet.idle()
+    assert status == 200
+    assert private_notes(quiet, ANA) == ["Shipped v2"]
+    assert await room.times("answered", prompt) == 1
+    assert await quiet.store.leftovers() == []
+
+
+async def test_a_command_where_the_bot_was_removed_leaves_no_open_run(quiet: Stage) -> None:
+    room = quiet.room()
+    room.slack.remove_bot(room.channel)
+
+    await room.command(ANA, "/approve-draft AI safety")
+
+    await room.see(lambda: private_notes(quiet, ANA))
+    await quiet.idle()
+    assert "/invite" in private_notes(quiet, ANA)[0]
+    assert await quiet.store.asks_for(room.slack.workspace.team_id, "") == []
+
+
+# --- messages that go away -----------------------------------------------------------------------------
+
+
+async def test_a_question_deleted_by_a_person_can_still_be_decided(quiet: Stage) -> None:
+    """Somebody presses the button in the moment in which somebody else deletes the message."""
+    room = quiet.room()
+    prompt = await room.started(ANA, "/deploy v2")
+    click = requests.interaction(requests.click(room, copy.deepcopy(prompt), "Ship", BEN))
+    await room.slack.delete(ANA, room.channel, prompt.ts, anybodys=True)
+
+    status, _ = await click.to(quiet.bot)
+
+    await room.told(BEN, "Thank you")
+    await quiet.idle()
+    told = private_notes(quiet, ANA) + [message.text for message in room.posted("result")]
+    assert status == 200
+    assert told == ["Shipped v2"]
+    assert await quiet.store.leftovers() == []
+
+
+async def test_a_question_with_replies_that_is_deleted_leaves_its_thread_usable(http_room: Room) -> None:
+    room = http_room
+    first = await room.started(ANA, "/approve-draft AI safety")
+    await room.reply(BEN, first, "Shorter, please")
+    second = await room.prompt(2)
+    await room.stage.idle()
+    await room.slack.delete(ANA, room.channel, first.ts, anybodys=True)
+
+    await room.press(CHLOE, second, "Approve")
+
+    assert "Status: approved Version: 2" in (await room.result()).text
+
+
+# --- what is no answer ---------------------------------------------------------------------------------
+
+
+async def test_only_replies_of_people_in_the_thread_answer(http_room: Room) -> None:
+    """One after the other, and at the end one that does answer: had any other, its answer would stand."""
+    room = http_room
+    prompt = await room.started(ANA, "/deploy v2")
+    elsewhere = await room.slack.say(BEN, room.channel, "ship")
+
+    await room.reply(BEN, elsewhere, "ship")
+    for odd in (
+        {"bot_id": "B0OTHER", "user": "U0OTHER"},
+        {"bot_id": room.slack.app.bot_id, "user": room.slack.app.bot_user_id},
+        {"subtype": "bot_message", "bot_id": "B0OTHER"},
+        {"subtype": "message_deleted"},
+        {"subtype": "channel_join"},
+        {"user": "USLACKBOT"},
+        {"text": ""},
+        {"thread_ts": None},
+    ):
+        said = requests.reply(room, prompt, "ship", BEN)
+        said["event"] |= odd
+        assert (await requests.event(said).to(room.stage.bot))[0] == 200
+    await room.slack.settled()
+    await room.reply(CHLOE, prompt, "keep back")
+
+    assert (await room.result()).text == "Kept back v2"
+    assert f"<@{CHLOE}>" in await room.locked(prompt)
+    assert await room.times("answered", prompt) == 1
+    assert room.notes(BEN) == []
+
+
+async def test_an_edited_message_in_the_thread_does_not_answer(http_room: Room) -> None:
+    room = http_room
+    prompt = await room.started(ANA, "/quick-approve lunch")
+    said = await room.reply(BEN, prompt, "let me think")
+    await room.told(BEN, "is not an answer")
+
+    await room.slack.edit(BEN, room.channel, said.ts, "yes")
+    await room.slack.settled()
+    await room.reply(CHLOE, prompt, "no")
+
+    assert "Approved: no" in (await room.result()).text
+
+
+async def test_a_reply_also_sent_to_the_channel_answers(http_room: Room) -> None:
+    prompt = await http_room.started(ANA, "/deploy v2")
+
+    await http_room.reply(BEN, prompt, "ship", broadcast=True)
+
+    assert (await http_room.result()).text == "Shipped v2"
+
+
+async def test_the_bots_own_messages_start_nothing(http_room: Room) -> None:
+    """Slack tells the bot of each of its own messages, too."""
+    first = await http_room.started(ANA, "/approve-draft approve")
+    await http_room.reply(BEN, first, "approve it, but shorter")
+
+    second = await http_room.prompt(2)
+
+    await http_room.stage.idle()
+    assert "approve it, but shorter" in shown(second)
+    assert buttons(second) == ["Approve", "Reject", "Give feedback"]
+    assert await http_room.times("answered", first) == 1
