@@ -71,9 +71,16 @@ class App:
         self.surface = SlackSurface(self.client, self.runner, thread_replies=settings.thread_replies)
         self.answering = Answering(self.runner, self.surface.permalink)
         self.fleet = Fleet(url, self.attend, self.due, name=settings.key_prefix, sweep_s=settings.sweep_s)
-        self.runner.wake = self.fleet.wake
+        self.runner.wake = self._wake
         self._identity: AuthorizeResult | None = None
         self._aside = Aside()
+
+    async def _wake(self, run_id: str) -> None:
+        """Bring a run to a worker, behind the acknowledgement if one is being made: that need not wait for it."""
+        if self._aside.open:
+            self._aside.spawn(self.fleet.wake(run_id))
+        else:
+            await self.fleet.wake(run_id)
 
     # --- what workers do -------------------------------------------------------------------
 
@@ -105,8 +112,10 @@ class App:
             SlackRefused: the token is not accepted.
             OSError: the address to listen on is taken.
         """
-        await self._introduce()
+        # One session for all calls: each of its own would begin with a TLS handshake.
+        self.client.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT_S))
         try:
+            await self._introduce()
             async with asyncio.TaskGroup() as tasks, self._ways_in(web) as port:
                 fleet = tasks.create_task(self.fleet.serve(worker=worker))
                 try:
@@ -116,6 +125,7 @@ class App:
                     await asyncio.wait([fleet], timeout=DRAIN_S)
                     fleet.cancel()  # the first time pydocket lets its tasks end, however long they take
         finally:
+            await self.client.session.close()
             await self.store.close()
 
     @asynccontextmanager

@@ -36,6 +36,11 @@ class Aside:
         except TimeoutError:
             logger.warning("some private messages were not sent before the end")
 
+    @property
+    def open(self) -> bool:
+        """Whether work may be begun now."""
+        return self._tasks is not None
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Let *work* go on; its failure is logged and disturbs nobody."""
         if self._tasks is None:

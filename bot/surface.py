@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -292,13 +293,15 @@ class SlackSurface:
             "text": message.text,
             "blocks": message.blocks,
         }
-        timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.post(url, json=body, allow_redirects=False) as answer,
-        ):
+        async with self._session() as session, session.post(url, json=body, allow_redirects=False) as answer:
             if answer.status >= 300:
                 logger.warning("could not tell somebody privately", extra={"reason": f"HTTP {answer.status}"})
+
+    def _session(self) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
+        """The client's session, if whoever made it gave it one, else one for this call."""
+        if self._client.session is not None:
+            return nullcontext(self._client.session)
+        return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT_S))
 
     def _is_slack(self, url: str) -> bool:
         """Whether an address that came with a payload is Slack's own (or that of the Slack we are set up for)."""

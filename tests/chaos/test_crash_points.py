@@ -81,7 +81,7 @@ class CrashingClient(AsyncWebClient):
         super().__init__(token=slack.app.bot_token, base_url=slack.api_base_url, retry_handlers=[])
         self._fuse = fuse
 
-    async def api_call(self, api_method: str, **kwargs: Any) -> AsyncSlackResponse:  # type: ignore[override]
+    async def api_call(self, api_method: str, **kwargs: Any) -> AsyncSlackResponse:
         answer = await self._fuse.burn(api_method, lambda: super(CrashingClient, self).api_call(api_method, **kwargs))
         return cast(AsyncSlackResponse, answer)
 

@@ -19,7 +19,7 @@ SCOPES = frozenset(build([])["oauth_config"]["scopes"]["bot"])
 
 @pytest.fixture
 async def slack() -> AsyncIterator[FakeSlack]:
-    async with FakeSlack(AppConfig(signing_secret="s", scopes=SCOPES)) as slack:  # noqa: S106 - no secret
+    async with FakeSlack(AppConfig(signing_secret="s", scopes=SCOPES)) as slack:
         yield slack
 
 
@@ -49,14 +49,14 @@ async def test_a_redis_that_is_away_is_named_with_what_to_do(slack: FakeSlack) -
 
 
 async def test_a_token_that_slack_refuses_is_told(slack: FakeSlack, redis_url: str) -> None:
-    found = await examined(slack, redis_url, bot_token="xoxb-wrong")  # noqa: S106 - no secret
+    found = await examined(slack, redis_url, bot_token="xoxb-wrong")
 
     assert not found["Slack"].well
     assert "SLACK_BOT_TOKEN" in found["Slack"].told
 
 
 async def test_missing_scopes_are_listed(redis_url: str) -> None:
-    async with FakeSlack(AppConfig(signing_secret="s", scopes=SCOPES - {"chat:write"})) as slack:  # noqa: S106
+    async with FakeSlack(AppConfig(signing_secret="s", scopes=SCOPES - {"chat:write"})) as slack:
         found = await examined(slack, redis_url)
 
     assert not found["Slack scopes"].well
