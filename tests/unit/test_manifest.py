@@ -114,7 +114,6 @@ def test_our_yaml_means_what_it_was_made_of(value: dict[str, Any]) -> None:
 
 NEEDS_NO_SCOPE = {"auth.test", "views.open", "views.update", "chat.getPermalink", "apps.connectionsOpen"}
 IN_PIECES = {
-    "apps.connectionsOpen": ("apps.connections.open",),
     "files.uploadV2": ("files.getUploadURLExternal", "files.completeUploadExternal"),
 }
 
