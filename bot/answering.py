@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from bot import wording
-from bot.payloads import thread_link
+from bot.payloads import ThreadReply, thread_link
 from bot.prompts import AskToken, Question, question_of
 from bot.replies import NotUnderstood, Reply, read_reply, respond
-from engine.run_store import AskRecord
+from engine.run_store import AskRecord, RunRecord
 from engine.runner import Asked, Runner
-from engine.verdicts import Accepted, Already, Recorded, Unknown, Verdict
+from engine.verdicts import Accepted, Already, Recorded, Stale, Unknown, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,16 @@ class Told:
         return isinstance(self.verdict, Accepted | Recorded)
 
 
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """What a thread is about: its run, and of that one's open questions the newest."""
+
+    run: RunRecord | None
+    shown: AskRecord | None = None
+    coming: AskRecord | None = None
+    """One that is open and that nobody can have seen yet, as far as we know."""
+
+
 class Answering:
     """Takes answers to the questions of runs."""
 
@@ -47,19 +57,15 @@ class Answering:
         asked = None if token is None else await self._runner.asked(token.run_id, token.ask_id)
         return asked if asked is not None and asked.run.tenant == team else None
 
-    async def asked_in(self, team: str, channel: str, thread_ts: str) -> Asked | None:
-        """Return the newest question of the run whose thread this is: an open one, if there is one."""
+    async def thread(self, team: str, channel: str, thread_ts: str) -> Thread:
+        """Return what a thread is about."""
         run_id = await self._runner.store.linked(thread_link(team, channel, thread_ts))
-        if run_id is None:
-            return None
-        asks = await self._runner.store.open_asks(run_id)
-        if not asks:
-            return None
-        return await self._runner.asked(run_id, asks[-1].ask_id)
-
-    async def knows(self, team: str, channel: str, thread_ts: str) -> bool:
-        """Whether a thread is that of a run."""
-        return await self._runner.store.linked(thread_link(team, channel, thread_ts)) is not None
+        run = None if run_id is None else await self._runner.store.run(run_id)
+        if run is None:
+            return Thread(None)
+        asks = await self._runner.store.open_asks(run.run_id)
+        shown = _newest([ask for ask in asks if ask.messages])
+        return Thread(run, shown, _newest([ask for ask in asks if not ask.messages]))
 
     async def choose(self, asked: Asked | None, value: str, user: str, delivery: str, comment: str = "") -> Told:
         """Answer with one of the question's choices."""
@@ -68,10 +74,23 @@ class Answering:
         question = question_of(asked.event)
         return await self._take(asked, question, respond(question, value, comment), user, delivery)
 
-    async def reply(self, asked: Asked, text: str, user: str, delivery: str) -> Told:
-        """Answer in one's own words."""
+    async def reply(self, thread: Thread, reply: ThreadReply) -> Told | None:
+        """Answer in one's own words; None if nothing is to be said, since nobody waits for an answer.
+
+        A reply answers what its writer could see: one older than the question was meant for another.
+        """
+        if thread.run is None or thread.run.status not in ("ready", "waiting"):
+            return None
+        if thread.shown is None:
+            return Told(Stale(), wording.ENGLISH.nothing_open)
+        if _posted_at(thread.shown) > float(reply.message_ts):
+            return Told(Stale(), wording.outdated_text(await self._permalink(thread.shown.messages[0])))
+        asked = await self._runner.asked(thread.run.run_id, thread.shown.ask_id)
+        if asked is None:
+            return None
         question = question_of(asked.event)
-        return await self._take(asked, question, read_reply(question, text), user, delivery, said=text)
+        answer = read_reply(question, reply.text)
+        return await self._take(asked, question, answer, reply.user_id, reply.delivery_id, said=reply.text)
 
     async def _take(
         self, asked: Asked, question: Question, reply: Reply | NotUnderstood, user: str, delivery: str, said: str = ""
@@ -102,6 +121,11 @@ class Answering:
         if newer is None or not newer.messages:
             return text
         return f"{text} {wording.outdated_text(await self._permalink(newer.messages[0]))}"
+
+
+def _posted_at(ask: AskRecord) -> float:
+    """Return when a question was first shown, by Slack's clock."""
+    return float(ask.messages[0].partition(":")[2])
 
 
 def _newest(asks: Sequence[AskRecord]) -> AskRecord | None:

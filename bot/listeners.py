@@ -19,13 +19,14 @@ from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.response import BoltResponse
 
 from bot import blocks, wording
-from bot.answering import Answering, Told
+from bot.answering import Answering, Thread, Told
 from bot.payloads import (
     ButtonClick,
     CommandCall,
     Ignored,
     ModalSubmit,
     PayloadError,
+    ThreadReply,
     parse_click,
     parse_command,
     parse_modal,
@@ -174,21 +175,21 @@ class Listeners:
             reply = parse_reply(body)
             if isinstance(reply, Ignored) or not self._thread_replies:
                 return EMPTY
-            team = reply.team_id or reply.enterprise_id
-            thread = team, reply.channel_id, reply.thread_ts
             async with _in_time():
-                asked = await self._answering.asked_in(*thread)
-                if asked is None:
-                    early = _is_fresh(body, context.bot_user_id) and not await self._answering.knows(*thread)
-                    return NOT_SAVED if early else EMPTY
-                told = await self._answering.reply(asked, reply.text, reply.user_id, reply.delivery_id)
+                team = reply.team_id or reply.enterprise_id
+                thread = await self._answering.thread(team, reply.channel_id, reply.thread_ts)
+                if _is_early(thread, reply, context.bot_user_id):
+                    return NOT_SAVED
+                told = await self._answering.reply(thread, reply)
         except PayloadError as error:
             _unreadable(error)
             return EMPTY
         except StoreUnavailable as error:
             logger.error("reply not recorded", extra={"reason": str(error)})
             return NOT_SAVED
-        self._spawn(self._surface.tell(reply.user_id, told.text, channel=reply.channel_id, thread_ts=reply.thread_ts))
+        if told is not None:
+            place = {"channel": reply.channel_id, "thread_ts": reply.thread_ts}
+            self._spawn(self._surface.tell(reply.user_id, told.text, **place))
         return EMPTY
 
     async def on_anything_else(self, ack: AsyncAck) -> BoltResponse:
@@ -261,14 +262,15 @@ def _modal_for(click: ButtonClick, asked: Asked) -> dict[str, Any] | None:
     return blocks.feedback_modal(click.token, question, choice)
 
 
-def _is_fresh(body: Body, bot_user_id: str | None) -> bool:
-    """Whether a reply stands below a message of ours that was posted just now."""
-    event = body.get("event") or {}
-    try:
-        age_s = time.time() - float(event.get("thread_ts", ""))
-    except ValueError:
-        return False
-    return event.get("parent_user_id") == bot_user_id is not None and age_s < FRESH_S
+def _is_early(thread: Thread, reply: ThreadReply, bot_user_id: str | None) -> bool:
+    """Whether a reply may be one to a message of ours that its run does not know yet; Slack shall send it again.
+
+    Posting a message and noting that are two calls, and between them people can be quick.
+    """
+    if thread.run is None:
+        ours = bot_user_id is not None and reply.parent_user_id == bot_user_id
+        return ours and time.time() - float(reply.thread_ts) < FRESH_S
+    return thread.shown is None and thread.coming is not None and time.time() - thread.coming.opened_at < FRESH_S
 
 
 def _wants_words(told: Told) -> bool:

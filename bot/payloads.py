@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
+TIMESTAMP = re.compile(r"[0-9]{1,12}\.[0-9]{1,9}")
 _SEPARATOR = "\x1f"
 _HUMAN_SUBTYPES = ("", "thread_broadcast", "file_share")
 
@@ -112,6 +113,8 @@ class ThreadReply:
     channel_type: str
     thread_ts: str
     message_ts: str
+    parent_user_id: str
+    """Who wrote the message the thread stands below; "" if Slack does not say."""
     team_id: str
     enterprise_id: str
     event_id: str
@@ -244,6 +247,8 @@ def parse_reply(body: object) -> ThreadReply | Ignored:
     if event.raw("bot_id") or event.raw("bot_profile") or event.text("user") in ("", "USLACKBOT"):
         return Ignored("not written by a person")
     thread_ts, message_ts = event.id("thread_ts", ""), event.id("ts")
+    if TIMESTAMP.fullmatch(message_ts) is None or (thread_ts and TIMESTAMP.fullmatch(thread_ts) is None):
+        raise PayloadError("event: ts is not a time")
     if not thread_ts or thread_ts == message_ts:
         return Ignored("not in a thread")
     text = unescape(event.text("text")).strip()
@@ -260,6 +265,7 @@ def parse_reply(body: object) -> ThreadReply | Ignored:
         channel_type=event.text("channel_type"),
         thread_ts=thread_ts,
         message_ts=message_ts,
+        parent_user_id=event.id("parent_user_id", ""),
         team_id=team_id,
         enterprise_id=enterprise_id,
         event_id=read.text("event_id"),

@@ -184,6 +184,7 @@ class Catalogue:
     reminder: str
     not_posted: str
     modal_not_opened: str
+    nothing_open: str
     failed: str
     stopped: str
     stopped_by: str
@@ -239,7 +240,8 @@ ENGLISH = Catalogue(
     too_long="That is {chars} characters, and `{command}` takes at most {max_chars}. Please shorten it.",
     unknown_command="`{command}` is not something I know. I know {known}.",
     unknown_command_none="`{command}` is not something I know, and no command is set up yet.",
-    not_recorded="That could not be recorded just now, so nothing has happened. Please try again in a moment.",
+    not_recorded="That could not be recorded for certain just now. Please try again in a moment: "
+    "it cannot count twice.",
     not_in_channel="I am not in {channel}, so I cannot post there. Type `/invite {bot}` there and try again.",
     not_readable="Slack sent this in a form I cannot read, so nothing has happened. Please try again.",
     asked_by="Asked by {by}",
@@ -264,6 +266,7 @@ ENGLISH = Catalogue(
     timed_out="Nobody answered in time.",
     reminder="Still waiting for an answer {who}",
     not_posted="I could not post a message you are waiting for. Your request is kept; please tell whoever runs me.",
+    nothing_open="No question is open here just now, so this was not taken as an answer. The next one comes below.",
     modal_not_opened="Slack was slow to open the form. If it does not appear, please press the button again.",
     result_none="Done.",
     failed="This request stopped because of a problem and did not finish.",

@@ -16,7 +16,7 @@ from tests.e2e.process import until
 from tests.e2e.stage import ANA, BEN, Logs, Room, Stage, buttons, shown, stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-SORRY = "could not be recorded just now, so nothing has happened"
+SORRY = "could not be recorded for certain just now"
 
 
 # --- Redis ---------------------------------------------------------------------------------------

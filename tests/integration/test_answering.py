@@ -1,0 +1,120 @@
+"""Replies in a thread: what they answer, and what their writers are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot import CommandReceived
+from bot.answering import Answering, Told
+from bot.payloads import ThreadReply, thread_link
+from bot.plugins import discover
+from engine.runner import Runner
+from engine.verdicts import Accepted, Stale
+from tests.integration.stores import in_memory
+
+WORKFLOWS = Path(__file__).parents[2] / "workflows"
+THREAD = "100.000001"
+
+
+@dataclass
+class Room:
+    """One run of /approve-draft and its thread; questions are posted at times the test names."""
+
+    runner: Runner
+    answering: Answering
+    run_id: str = ""
+
+    async def begin(self) -> None:
+        plugin = discover(WORKFLOWS)["/approve-draft"]
+        event = CommandReceived(text="tea", user_id="U1", channel_id="C2", team_id="T1")
+        self.run_id = await self.runner.start(plugin.workflow, event, tenant="T1", requester="U1", address="C2")
+        await self.runner.drain(self.run_id)
+        await self.runner.store.link(thread_link("T1", "C2", THREAD), self.run_id)
+
+    async def post(self, ts: str) -> None:
+        """Show what the run owes as a message posted at *ts*."""
+        store = self.runner.store
+        for effect_id in await store.effects_of(self.run_id):
+            claim = await store.claim_effect(self.run_id, effect_id, 30.0)
+            if claim is not None:
+                await store.finish_effect(claim, f"C2:{ts}")
+
+    async def reply(self, text: str, ts: str) -> Told | None:
+        said = ThreadReply(
+            text=text,
+            user_id="U2",
+            channel_id="C2",
+            channel_type="channel",
+            thread_ts=THREAD,
+            message_ts=ts,
+            parent_user_id="U0BOT",
+            team_id="T1",
+            enterprise_id="",
+            event_id=f"Ev{ts}",
+            delivery_id=f"reply:{ts}",
+        )
+        told = await self.answering.reply(await self.answering.thread("T1", "C2", THREAD), said)
+        await self.runner.drain(self.run_id)
+        return told
+
+
+async def permalink(ref: str) -> str:
+    return f"https://example.slack.com/{ref}"
+
+
+@pytest.fixture
+async def room() -> Room:
+    runner = Runner(in_memory().store)
+    room = Room(runner, Answering(runner, permalink))
+    await room.begin()
+    return room
+
+
+async def test_a_reply_answers_the_question_its_writer_could_see(room: Room) -> None:
+    await room.post(THREAD)
+
+    told = await room.reply("shorter please", "101.000001")
+
+    assert told is not None
+    assert isinstance(told.verdict, Accepted)
+    assert [ask.event.prefix[:18] for ask in (await room.runner.view(room.run_id)).asks] == ["**Version 2 of 3: "]
+
+
+async def test_a_reply_older_than_the_question_was_meant_for_another(room: Room) -> None:
+    await room.post(THREAD)
+    await room.reply("shorter please", "101.000001")
+    await room.post("103.000001")
+
+    told = await room.reply("and friendlier", "102.000001")
+
+    assert told is not None
+    assert told.verdict == Stale()
+    assert "https://example.slack.com/C2:103.000001" in told.text
+    assert [ask.event.prefix[:18] for ask in (await room.runner.view(room.run_id)).asks] == ["**Version 2 of 3: "]
+
+
+async def test_a_reply_while_the_next_question_is_on_its_way_is_told_so(room: Room) -> None:
+    await room.post(THREAD)
+    await room.reply("shorter please", "101.000001")
+
+    told = await room.reply("and friendlier", "102.000001")
+
+    assert told is not None
+    assert "No question is open" in told.text
+
+
+async def test_people_may_go_on_talking_below_a_decision(room: Room) -> None:
+    await room.post(THREAD)
+    await room.reply("approve", "101.000001")
+
+    assert (await room.runner.view(room.run_id)).status == "done"
+    assert await room.reply("great, thanks", "102.000001") is None
+
+
+async def test_a_thread_of_no_run_is_nobody_s(room: Room) -> None:
+    thread = await room.answering.thread("T1", "C2", "999.000001")
+
+    assert thread.run is None
