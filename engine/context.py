@@ -21,6 +21,7 @@ from engine.events import Event, InputRequiredEvent
 from engine.model import (
     Ask,
     Call,
+    Collected,
     Definition,
     DictState,
     Emitted,
@@ -75,6 +76,9 @@ class LiveRun(Protocol):
 
     def submit(self, tick: Tick) -> None:
         """Apply a tick from anywhere, other threads included."""
+
+    def apply(self, tick: Tick) -> None:
+        """Apply a tick from anywhere and return when that is done."""
 
     async def remember(self, call: Call, key: str, value: Any) -> Any:
         """Keep the result of a ``once`` and return the one that counts."""
@@ -219,6 +223,12 @@ class Context(Generic[S]):
         """Wait for an event, asking *waiter_event* once; see `StepContext.wait_for_event`."""
         raise _only_in_steps("wait_for_event")
 
+    def collect_events(
+        self, ev: Event, expected: list[type[Event]], buffer_id: str | None = None
+    ) -> list[Event] | None:
+        """Keep *ev* until all *expected* are there; see `StepContext.collect_events`."""
+        raise _only_in_steps("collect_events")
+
     def write_event_to_stream(self, ev: Event | None) -> None:
         """Show *ev* to whoever streams the run."""
         raise _only_in_steps("write_event_to_stream")
@@ -349,6 +359,18 @@ class StepContext(Context[S]):
             last_exception=call.failure,
             last_failed_at=call.failed_at,
         )
+
+    def collect_events(
+        self, ev: Event, expected: list[type[Event]], buffer_id: str | None = None
+    ) -> list[Event] | None:
+        """Keep *ev* until an event of each type in *expected* is there, then return them in that order.
+
+        Until then None. An event that is not, or no longer, expected is dropped. Each step has
+        buffers of its own; *buffer_id* names one of several.
+        """
+        position = self._next()
+        self._live.apply(Collected(self._call.id, position, buffer_id or "default", ev, tuple(expected)))
+        return self._call.gathered.get(position)
 
     async def once(self, key: str, fn: Callable[..., Any], *args: Any) -> Any:
         """Run ``fn(*args)`` and remember its result for this call.

@@ -7,6 +7,7 @@ everything is saved before the next step starts, and the loop ends when nothing 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
@@ -146,6 +147,20 @@ class Execution:
             self.feed(tick)
         else:
             self._loop.call_soon_threadsafe(self.feed, tick)
+
+    def apply(self, tick: Tick) -> None:
+        """Apply a tick and return when that is done; from another thread, too."""
+        if threading.get_ident() == self._thread:
+            self.feed(tick)
+            return
+        done: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+        def feed() -> None:
+            self.feed(tick)
+            done.set_result(None)
+
+        self._loop.call_soon_threadsafe(feed)
+        done.result()
 
     async def remember(self, call: Call, key: str, value: Any) -> Any:
         """Keep the result of a ``once``; in a durable run it is saved before it is returned."""

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel
 
+from engine.collecting import Buffer
 from engine.events import DictLikeModel, Event, HumanResponseEvent, InputRequiredEvent
 from engine.retry import RetryPolicy
 
@@ -110,6 +111,8 @@ class Call:
     """What its effects were, by position, so that a repeat applies none twice."""
     memo: dict[str, Any] = field(default_factory=dict)
     """Results of ``ctx.once``."""
+    gathered: dict[int, list[Event]] = field(default_factory=dict)
+    """What ``ctx.collect_events`` has returned, by position."""
 
 
 @dataclass(slots=True)
@@ -145,6 +148,8 @@ class RunState:
     waiting: dict[int, None] = field(default_factory=dict)
     """Ids of waiting calls, in order."""
     asks: dict[str, Ask] = field(default_factory=dict)
+    buffers: dict[tuple[str, str], Buffer] = field(default_factory=dict)
+    """What waits to be collected, by step and buffer; none is empty."""
     budget: float | None = None
     """Seconds of active time left when last resumed; None: no limit."""
     deadline: float | None = None
@@ -260,6 +265,17 @@ class Wrote:
 
 
 @dataclass(frozen=True, slots=True)
+class Collected:
+    """A running call put an event into a buffer of its step: its effect number *position*."""
+
+    call_id: int
+    position: int
+    buffer: str
+    event: Event
+    expected: tuple[type[Event], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Remembered:
     """A running call's ``ctx.once`` has its result."""
 
@@ -320,6 +336,7 @@ Tick: TypeAlias = (
     | Emitted
     | Streamed
     | Wrote
+    | Collected
     | Remembered
     | Shown
     | Announced

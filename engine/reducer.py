@@ -15,6 +15,7 @@ from typing import Any, assert_never
 
 from pydantic import BaseModel
 
+from engine.collecting import Buffer, collect
 from engine.errors import WorkflowTimeoutError
 from engine.events import (
     AskExpired,
@@ -35,6 +36,7 @@ from engine.model import (
     Ask,
     Call,
     CancelRequested,
+    Collected,
     Command,
     Definition,
     Emitted,
@@ -127,6 +129,8 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
         case Wrote():
             if tick.call_id is None or _first_time(state, tick.call_id, tick.position, f"set {tick.path}"):
                 _write(state, tick)
+        case Collected():
+            _collected(state, tick)
         case Sent():
             _sent(definition, state, tick, out)
         case Answered():
@@ -270,6 +274,19 @@ def _first_time(state: RunState, call_id: int, position: int, what: str) -> bool
         return False
     applied[position] = what
     return True
+
+
+def _collected(state: RunState, tick: Collected) -> None:
+    call = state.calls.get(tick.call_id)
+    if call is None or not _first_time(state, call.id, tick.position, "collect"):
+        return
+    place = call.step, tick.buffer
+    buffer = state.buffers.pop(place, None) or Buffer()
+    found = collect(buffer, tick.event, tick.expected)
+    if found is not None:
+        call.gathered[tick.position] = found
+    elif buffer.events:
+        state.buffers[place] = buffer
 
 
 def _write(state: RunState, tick: Wrote) -> None:
@@ -525,6 +542,7 @@ def _end(state: RunState, status: RunStatus, event: Event, out: list[Command], e
     if status != "cancelled":
         state.calls.clear()
         state.asks.clear()
+        state.buffers.clear()
         state.running.clear()
         state.queued.clear()
         state.waiting.clear()

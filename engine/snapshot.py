@@ -14,6 +14,7 @@ from typing import Any, assert_never
 from pydantic import BaseModel, ValidationError
 
 from engine.codec import Codec, read_json, rebuild, write_json
+from engine.collecting import Buffer
 from engine.errors import CodecError, ContextSerdeError
 from engine.events import DictLikeModel, Event, InputRequiredEvent
 from engine.model import Ask, Call, Definition, RunState, Wait
@@ -119,6 +120,11 @@ def _dump_core(definition: Definition, codec: Codec, state: RunState, at: float)
         "spent": max(0.0, spent),
         "announced": state.announced,
     }
+    if state.buffers:
+        core["buffers"] = [
+            {"step": step, "id": buffer_id, "events": codec.encode(buffer.events, f"buffer of step {step}")}
+            for (step, buffer_id), buffer in state.buffers.items()
+        ]
     if state.final is not None:
         core["final"] = codec.encode(state.final, "the event that ended the run")
     if state.error is not None:
@@ -149,6 +155,10 @@ def _load_run(definition: Definition, codec: Codec, run: StoredRun, values: Mapp
     # Those that had a worker come first: the step may have fewer workers by now.
     for loaded in sorted(state.calls.values(), key=lambda call: call.status != "ready"):
         _place(definition, state, loaded)
+    for stored in run.buffers:
+        buffer = state.buffers.setdefault((stored.step, stored.id), Buffer())
+        for event in _load_events(codec, stored.events, f"buffer of step {stored.step}"):
+            buffer.put(event)
     for ask in run.asks:
         state.asks[ask.id] = Ask(**{**dict(ask), "event": None})
     return state
@@ -171,6 +181,10 @@ def _place(definition: Definition, state: RunState, call: Call) -> None:
             pass
         case _:
             assert_never(call.status)
+
+
+def _load_events(codec: Codec, plain: list[Any], where: str) -> list[Event]:
+    return [_of(Event, codec.decode(one, where), where) for one in plain]
 
 
 def _of(kind: Any, value: Any, where: str) -> Any:
@@ -211,6 +225,10 @@ def _dump_call(codec: Codec, call: Call, *, memo: bool) -> dict[str, Any]:
         plain["waits"] = [_dump_wait(codec, wait) for wait in call.waits.values()]
     if call.applied:
         plain["applied"] = call.applied
+    if call.gathered:
+        plain["gathered"] = [
+            {"position": at, "events": codec.encode(events, where)} for at, events in call.gathered.items()
+        ]
     if memo and call.memo:
         plain["memo"] = {
             key: codec.encode(value, f"once {key!r} of step {call.step}") for key, value in call.memo.items()
@@ -232,6 +250,7 @@ def _load_call(codec: Codec, plain: StoredCall) -> Call:
         failed_at=plain.failed_at,
         waits={wait.id: _load_wait(codec, wait) for wait in plain.waits},
         applied=plain.applied,
+        gathered={one.position: _load_events(codec, one.events, where) for one in plain.gathered},
         memo={key: codec.decode(value, f"once {key!r} of step {plain.step}") for key, value in plain.memo.items()},
     )
 

@@ -32,6 +32,11 @@ class StoredWait(Shape):
     expired: bool
 
 
+class StoredGathering(Shape):
+    position: int
+    events: list[Any]
+
+
 class StoredCall(Shape):
     id: int
     step: str
@@ -45,6 +50,7 @@ class StoredCall(Shape):
     waits: list[StoredWait] = []
     applied: list[str] = []
     memo: dict[str, Any] = {}
+    gathered: list[StoredGathering] = []
 
 
 class StoredAsk(Shape):
@@ -56,6 +62,12 @@ class StoredAsk(Shape):
     call_id: int | None
     wait_id: str | None
     shown: bool
+
+
+class StoredBuffer(Shape):
+    step: str
+    id: str
+    events: list[Any]
 
 
 class StoredRun(Shape):
@@ -71,6 +83,7 @@ class StoredRun(Shape):
     error: Any = None
     calls: list[StoredCall]
     asks: list[StoredAsk]
+    buffers: list[StoredBuffer] = []
     store: dict[str, Any] = {}
 
 

@@ -17,6 +17,7 @@ from engine.model import (
     Announced,
     Answered,
     CancelRequested,
+    Collected,
     Command,
     Definition,
     Emitted,
@@ -133,6 +134,7 @@ def ticks_of(world: World, command: Command, draw: Any) -> list[tuple[Tick, Comm
                 (Streamed(now, call_id, 0, Event()), None),
                 (Wrote(now, "key", now, call_id, len(call.applied)), None),
                 (Remembered(call_id, "once", 1), None),
+                (Collected(call_id, len(call.applied), "default", Part(n=3), (Part, Part)), None),
             ]
             if name not in call.waits or call.waits[name].open:
                 done.append((Paused(now, call_id, wait, copy.deepcopy(question)), command))
