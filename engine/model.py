@@ -31,6 +31,10 @@ class StepSpec:
     retry: RetryPolicy | None = None
     takes_subclasses: bool = False
     skip_checks: frozenset[str] = frozenset()
+    catches: frozenset[str] | None = None
+    """For a ``@catch_error`` step, the steps whose failures it takes; empty: all that no other does."""
+    max_recoveries: int = 1
+    """How often it may do so on the way from one event to what came of it."""
 
 
 class DictState(DictLikeModel):
@@ -59,6 +63,14 @@ class Definition:
             found = tuple(step for step in self.steps.values() if accepts(step, event_type))
             self._routes[event_type] = found
             return found
+
+    def handler_of(self, step: StepSpec) -> StepSpec | None:
+        """Return the step that takes the failures of *step*; a handler's own are nobody's."""
+        if step.catches is not None:
+            return None
+        handlers = [one for one in self.steps.values() if one.catches is not None]
+        named = (one for one in handlers if one.catches and step.name in one.catches)
+        return next(named, next((one for one in handlers if not one.catches), None))
 
 
 def accepts(step: StepSpec, event_type: type[Event]) -> bool:
@@ -111,6 +123,8 @@ class Call:
     """What its effects were, by position, so that a repeat applies none twice."""
     memo: dict[str, Any] = field(default_factory=dict)
     """Results of ``ctx.once``."""
+    recoveries: Mapping[str, int] = field(default_factory=dict)
+    """How often each ``@catch_error`` step has already stepped in on the way to this call."""
     gathered: dict[int, list[Event]] = field(default_factory=dict)
     """What ``ctx.collect_events`` has returned, by position."""
 

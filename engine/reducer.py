@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 
 from pydantic import BaseModel
@@ -23,6 +23,7 @@ from engine.events import (
     HumanResponseEvent,
     InputRequiredEvent,
     StartEvent,
+    StepFailedEvent,
     StopEvent,
     UnhandledEvent,
     WorkflowCancelledEvent,
@@ -125,7 +126,7 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
                 if isinstance(tick.event, StopEvent):
                     out.append(_unhandled(state, tick.event, tick.step))  # only what a step returns ends a run
                 else:
-                    _emit(definition, state, tick.event, tick.at, out, tick.step)
+                    _emit(definition, state, tick.event, tick.at, out, tick.step, state.calls.get(tick.call_id))
         case Wrote():
             if tick.call_id is None or _first_time(state, tick.call_id, tick.position, f"set {tick.path}"):
                 _write(state, tick)
@@ -173,7 +174,7 @@ def _returned(definition: Definition, state: RunState, tick: Returned, out: list
         return  # the late twin of a call that ran twice
     _free(definition.steps[call.step], state, out)
     if tick.event is not None:
-        _emit(definition, state, tick.event, tick.at, out)
+        _emit(definition, state, tick.event, tick.at, out, parent=call)
 
 
 def _paused(definition: Definition, state: RunState, tick: Paused, out: list[Command]) -> None:
@@ -200,6 +201,10 @@ def _raised(definition: Definition, state: RunState, tick: Raised, out: list[Com
     step = definition.steps[call.step]
     call.failure, call.failed_at = tick.error, tick.at
     if tick.retry_in is None:
+        handler = definition.handler_of(step)
+        if handler is not None and call.recoveries.get(handler.name, 0) < handler.max_recoveries:
+            _recover(step, handler, state, call, tick, out)
+            return
         _end(
             state,
             "failed",
@@ -223,9 +228,35 @@ def _raised(definition: Definition, state: RunState, tick: Raised, out: list[Com
     _free(step, state, out)
 
 
-def _call(state: RunState, step: StepSpec, event: Event, at: float, out: list[Command]) -> None:
-    """Owe a new call of *step*."""
+def _recover(step: StepSpec, handler: StepSpec, state: RunState, call: Call, tick: Raised, out: list[Command]) -> None:
+    """Give up a call and let *handler* decide what becomes of its event."""
+    del state.calls[call.id]
+    _free(step, state, out)
+    event = StepFailedEvent(
+        step_name=step.name,
+        input_event=call.event,
+        exception=tick.error,
+        attempts=call.attempt,
+        elapsed_seconds=tick.at - call.first_at,
+        failed_at=datetime.fromtimestamp(tick.at, UTC),
+    )
+    _call(state, handler, event, tick.at, out)
+    recoveries = {**call.recoveries, handler.name: call.recoveries.get(handler.name, 0) + 1}
+    state.calls[state.next_id - 1].recoveries = recoveries
+
+
+def _call(
+    state: RunState,
+    step: StepSpec,
+    event: Event,
+    at: float,
+    out: list[Command],
+    parent: Call | None = None,
+) -> None:
+    """Owe a new call of *step*; *parent* is the call whose event it is for."""
     call = Call(state.next_id, step.name, event, first_at=at)
+    if parent is not None and parent.recoveries:
+        call.recoveries = parent.recoveries
     state.next_id += 1
     state.calls[call.id] = call
     _take(step, state, call, out)
@@ -306,7 +337,13 @@ def _write(state: RunState, tick: Wrote) -> None:
 
 
 def _emit(
-    definition: Definition, state: RunState, event: Event, at: float, out: list[Command], step: str | None = None
+    definition: Definition,
+    state: RunState,
+    event: Event,
+    at: float,
+    out: list[Command],
+    step: str | None = None,
+    parent: Call | None = None,
 ) -> None:
     """Let an event that a step made take its way."""
     if isinstance(event, StopEvent):
@@ -314,9 +351,9 @@ def _emit(
         return
     if isinstance(event, InputRequiredEvent):
         _open(state, event, at, out)
-        _route(definition, state, event, at, out, step)
+        _route(definition, state, event, at, out, step, parent=parent)
         return
-    _deliver(definition, state, event, at, out, step)
+    _deliver(definition, state, event, at, out, step, parent)
 
 
 def _sent(definition: Definition, state: RunState, tick: Sent, out: list[Command]) -> None:
@@ -361,7 +398,13 @@ def _fits(definition: Definition, state: RunState, ask_id: str, event: HumanResp
 
 
 def _deliver(
-    definition: Definition, state: RunState, event: Event, at: float, out: list[Command], step: str | None
+    definition: Definition,
+    state: RunState,
+    event: Event,
+    at: float,
+    out: list[Command],
+    step: str | None,
+    parent: Call | None = None,
 ) -> bool:
     """Wake what waits for *event* and call the other steps that accept it; tell whether any was woken."""
     woken: set[str] = set()
@@ -378,7 +421,7 @@ def _deliver(
                     state.asks.pop(wait.ask_id, None)
             woken.add(call.step)
             _wake_call(definition, state, call, out)
-    routed = _route(definition, state, event, at, out, step, woken)
+    routed = _route(definition, state, event, at, out, step, woken, parent)
     if not woken and not routed:
         out.append(_unhandled(state, event, step))
     return bool(woken)
@@ -392,12 +435,13 @@ def _route(
     out: list[Command],
     step: str | None = None,
     woken: set[str] | frozenset[str] = frozenset(),
+    parent: Call | None = None,
 ) -> bool:
     """Call each step that accepts *event*, but those it has just woken; tell whether any does."""
     targets = definition.accepting(type(event)) if step is None else (definition.steps[step],)
     for target in targets:
         if target.name not in woken:
-            _call(state, target, event, at, out)
+            _call(state, target, event, at, out, parent)
     return bool(targets)
 
 

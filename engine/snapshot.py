@@ -225,6 +225,8 @@ def _dump_call(codec: Codec, call: Call, *, memo: bool) -> dict[str, Any]:
         plain["waits"] = [_dump_wait(codec, wait) for wait in call.waits.values()]
     if call.applied:
         plain["applied"] = call.applied
+    if call.recoveries:
+        plain["recoveries"] = dict(call.recoveries)
     if call.gathered:
         plain["gathered"] = [
             {"position": at, "events": codec.encode(events, where)} for at, events in call.gathered.items()
@@ -250,6 +252,7 @@ def _load_call(codec: Codec, plain: StoredCall) -> Call:
         failed_at=plain.failed_at,
         waits={wait.id: _load_wait(codec, wait) for wait in plain.waits},
         applied=plain.applied,
+        recoveries=plain.recoveries,
         gathered={one.position: _load_events(codec, one.events, where) for one in plain.gathered},
         memo={key: codec.decode(value, f"once {key!r} of step {plain.step}") for key, value in plain.memo.items()},
     )

@@ -51,6 +51,7 @@ class StoredCall(Shape):
     applied: list[str] = []
     memo: dict[str, Any] = {}
     gathered: list[StoredGathering] = []
+    recoveries: dict[str, int] = {}
 
 
 class StoredAsk(Shape):

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.errors import WorkflowConfigurationError, WorkflowValidationError
-from engine.events import AskExpired, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent
+from engine.events import (
+    AskExpired,
+    Event,
+    HumanResponseEvent,
+    InputRequiredEvent,
+    StartEvent,
+    StepFailedEvent,
+    StopEvent,
+)
 from engine.model import Definition, StepSpec, accepts
 
 GRAPH_CHECKS = frozenset({"reachability", "terminal_event", "dead_end"})
@@ -72,6 +80,7 @@ def validate(definition: Definition, skip: frozenset[str] = frozenset()) -> bool
                 "Use a different Event type instead."
             )
     _check_flow(steps)
+    _check_handlers(steps)
     faults = [*_unreachable(steps, skip), *_dead_ends(steps, skip)]
     if faults:
         raise WorkflowValidationError("Graph validation failed:\n" + "\n".join(faults))
@@ -86,7 +95,7 @@ def _check_flow(steps: list[StepSpec]) -> None:
     """Each event consumed must be produced by somebody, and the other way round."""
     produced = {event for step in steps for event in step.returns}
     consumed = {event for step in steps for event in step.accepts}
-    from_outside = (StartEvent, HumanResponseEvent, AskExpired)
+    from_outside = (StartEvent, HumanResponseEvent, AskExpired, StepFailedEvent)
     orphans = [
         event
         for event in consumed - produced
@@ -105,9 +114,36 @@ def _check_flow(steps: list[StepSpec]) -> None:
         raise WorkflowValidationError(f"The following events are produced but never consumed: {_listed(unused)}")
 
 
+def _check_handlers(steps: list[StepSpec]) -> None:
+    """Each failing step has one ``@catch_error`` step at most, and handlers handle steps that are there."""
+    handlers = [step for step in steps if step.catches is not None]
+    wildcards = [step.name for step in handlers if not step.catches]
+    if len(wildcards) > 1:
+        raise WorkflowValidationError(
+            f"Only one wildcard @catch_error handler is allowed per workflow, found {len(wildcards)}: "
+            f"{', '.join(sorted(wildcards))}"
+        )
+    names, claimed = {step.name for step in steps}, dict[str, str]()
+    for handler in handlers:
+        for name in sorted(handler.catches or ()):
+            if name not in names:
+                raise WorkflowValidationError(
+                    f"@catch_error '{handler.name}' lists unknown step '{name}' in for_steps."
+                )
+            if any(name == other.name for other in handlers):
+                raise WorkflowValidationError(
+                    f"@catch_error '{handler.name}' cannot cover another handler step '{name}'."
+                )
+            if name in claimed:
+                raise WorkflowValidationError(
+                    f"Step '{name}' is claimed by two @catch_error handlers: '{claimed[name]}' and '{handler.name}'."
+                )
+            claimed[name] = handler.name
+
+
 def _unreachable(steps: list[StepSpec], skip: frozenset[str]) -> list[str]:
     """Say which steps no event from outside can lead to."""
-    sources = (StartEvent, HumanResponseEvent, AskExpired)
+    sources = (StartEvent, HumanResponseEvent, AskExpired, StepFailedEvent)
     reached = {step.name for step in steps if any(issubclass(event, sources) for event in step.accepts)}
     while True:
         made = {event for step in steps if step.name in reached for event in step.returns}
