@@ -42,7 +42,9 @@ from engine.model import (
     Woke,
 )
 from engine.reducer import reduce, timers, todo
+from engine.retry import next_delay
 from engine.state_store import EditLock
+from engine.watching import Watcher
 
 R = TypeVar("R")
 
@@ -115,6 +117,7 @@ class Execution:
         self._main: asyncio.Task[Any] | None = None
         self._group: asyncio.TaskGroup | None = None
         self._variables: Variables = copy_context()
+        self._watcher: Watcher | None = None
 
     @property
     def begun(self) -> bool:
@@ -126,12 +129,21 @@ class Execution:
         """Tell whether the run will go on by itself. It will not once its event loop has died under it."""
         return not self._loop.is_closed() and (self._main is None or not self._main.done())
 
+    def watch(self) -> None:
+        """Tell the outlet of the engine's own work from now on."""
+        if self._watcher is None:
+            self._watcher = Watcher(self.outlet.publish)
+
     # --- ticks in ------------------------------------------------------------------------
 
     def feed(self, tick: Tick) -> None:
         """Apply a tick and take on what it calls for."""
         for command in reduce(self.definition, self.state, tick):
             self._take(command)
+        if self._watcher is not None:
+            for queue in self.state.queued.values():
+                for call_id in queue:
+                    self._watcher.queued(self.state.calls[call_id])
         if self.state.finished:
             self._stop()
         elif self._ready:
@@ -186,6 +198,8 @@ class Execution:
         match command:
             case RunStep():
                 self._ready.append(command.call_id)
+                if self._watcher is not None:
+                    self._watcher.began(self.state.calls[command.call_id])
             case Publish():
                 self.outlet.publish(command.event)
             case WakeAt():
@@ -236,6 +250,8 @@ class Execution:
                 self._spawn_ready()
 
     async def _wait_for_news(self) -> None:
+        if self._watcher is not None and not self._active:
+            self._watcher.idle()
         self._news = self._loop.create_future()
         try:
             await self._news
@@ -277,8 +293,16 @@ class Execution:
     def _settle(self, tick: Tick | None) -> None:
         if tick is not None:
             self._unsaved = True
+            if self._watcher is not None and isinstance(tick, Returned | Paused | Raised):
+                self._watch_end(self._watcher, tick)
             self.feed(tick)
         self._tell()
+
+    def _watch_end(self, watcher: Watcher, tick: Returned | Paused | Raised) -> None:
+        call = self.state.calls.get(tick.call_id)
+        if call is not None:
+            returned = isinstance(tick, Returned)
+            watcher.ended(call, tick.event if isinstance(tick, Returned) else None, returned=returned)
 
     async def _outcome(self, call_id: int) -> Tick | None:
         """Run the author's code of one call; what became of it is a tick."""
@@ -319,7 +343,9 @@ class Execution:
         if policy is None:
             return Raised(now, call.id, error)
         try:
-            delay = policy.next(now - call.first_at, call.attempt, error)
+            delay = next_delay(
+                policy, now - call.first_at, call.attempt, error, run_id=self.state.run_id, step=call.step
+            )
             return Raised(now, call.id, error, None if delay is None else float(delay))
         except Exception as broken:  # noqa: BLE001 - a policy is the author's code too
             return Raised(now, call.id, broken)

@@ -126,6 +126,8 @@ class WorkflowHandler:
         """
         if self._consumed:
             raise WorkflowRuntimeError("All the streamed events have already been consumed.")
+        if expose_internal:
+            self._execution.watch()
         while True:
             while self._unread:
                 event = self._unread.popleft()
