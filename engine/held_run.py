@@ -10,9 +10,11 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
+from pydantic import ValidationError
+
 from engine.codec import Codec
 from engine.errors import CodecError
-from engine.events import Event
+from engine.events import Event, HumanResponseEvent
 from engine.execution import Execution, StepProgram
 from engine.model import (
     Answered,
@@ -28,7 +30,7 @@ from engine.model import (
     Unstorable,
     Woke,
 )
-from engine.reducer import begin, reduce, timers
+from engine.reducer import awaited_class, begin, reduce, timers
 from engine.run_store import Claim, Commit, Entry, NewAsk, NewEffect, RunStatus, RunStore, Timer, TimerKind
 from engine.snapshot import dump_fields, load_fields
 
@@ -85,13 +87,25 @@ class HeldRun:
             case "sent":
                 return Sent(entry.at, self.codec.loads(entry.body, "event sent to the run"))
             case "answered":
-                event = self.codec.loads(entry.body, f"answer to {entry.ask_id}")
-                event.answered_at = entry.at
-                return Answered(entry.at, entry.ask_id, event)
+                return Answered(entry.at, entry.ask_id, self._answer(entry))
             case "expired":
                 return Expired(entry.at, entry.ask_id)
             case "cancelled":
                 return CancelRequested(entry.at)
+
+    def _answer(self, entry: Entry) -> HumanResponseEvent:
+        """Return an answer as an event of the class that its question's asker waits for."""
+        where = f"answer to {entry.ask_id}"
+        event = self.codec.loads(entry.body, where)
+        event.answered_at = entry.at
+        cls = awaited_class(self.definition, self.state, entry.ask_id)
+        if isinstance(event, cls):
+            return event
+        try:
+            return cls(**event.to_dict())
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise CodecError(f"{where} does not fit {cls.__name__}: {first['loc']}: {first['msg']}") from error
 
     # --- saving --------------------------------------------------------------------------------
 

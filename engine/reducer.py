@@ -387,6 +387,18 @@ def _answered(definition: Definition, state: RunState, tick: Answered, out: list
         out.append(_unhandled(state, tick.event, None))
 
 
+def awaited_class(definition: Definition, state: RunState, ask_id: str) -> type[HumanResponseEvent]:
+    """Return the class of answer that the asker of a question waits for."""
+    ask = state.asks.get(ask_id)
+    if ask is not None and ask.call_id is not None and ask.wait_id is not None:
+        named = definition.types.get(state.calls[ask.call_id].waits[ask.wait_id].accepts, HumanResponseEvent)
+        return named if issubclass(named, HumanResponseEvent) else HumanResponseEvent
+    taken = {
+        kind for step in definition.steps.values() for kind in step.accepts if issubclass(kind, HumanResponseEvent)
+    }
+    return taken.pop() if len(taken) == 1 else HumanResponseEvent
+
+
 def _fits(definition: Definition, state: RunState, ask_id: str, event: HumanResponseEvent) -> bool:
     """Tell whether the question is open and *event* is of the kind that its asker waits for."""
     ask = state.asks.get(ask_id)

@@ -82,6 +82,26 @@ class Guarded(Workflow):
         return StopEvent(result=ev.response if isinstance(ev, HumanResponseEvent) else "expired")
 
 
+class Signed(HumanResponseEvent):
+    """An answer of an author's own kind."""
+
+    response: str
+    user_id: str
+
+
+class Signing(Workflow):
+    """Asks twice for that kind: once by returning a question, once in the middle of a step."""
+
+    @step
+    async def ask(self, ev: StartEvent) -> InputRequiredEvent:
+        return InputRequiredEvent(prefix="first?")
+
+    @step
+    async def again(self, ctx: Context, ev: Signed) -> StopEvent:
+        second = await ctx.wait_for_event(Signed, prompt="second?")
+        return StopEvent(result=[type(one).__name__ + one.response + one.user_id for one in (ev, second)])
+
+
 class Flaky(Workflow):
     """Fails a while, then goes through."""
 
@@ -171,6 +191,17 @@ async def test_waits_in_one_step_get_each_their_own_answer_and_effects_count_onc
 
     assert view.result == ["paid for tea", "one", "two", 1]
     assert Inline.calls == ["tea"]
+
+
+async def test_an_answer_comes_as_the_kind_of_event_its_asker_waits_for(world: StoreWithClock) -> None:
+    runner = fresh(world.store, Signing())
+    run_id = await runner.start(Signing())
+
+    for response in ("a", "b"):
+        (ask,) = (await runner.drain(run_id)).asks
+        await runner.answer(run_id, ask.id, response, user_id="U2")
+
+    assert (await runner.drain(run_id)).result == ["SignedaU2", "SignedbU2"]
 
 
 async def test_only_those_named_may_answer(world: StoreWithClock) -> None:
