@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast, overload
 
 from pydantic import BaseModel
@@ -34,6 +33,7 @@ from engine.model import (
     accepts,
 )
 from engine.reducer import reduce
+from engine.retry import RetryInfo as RetryInfo
 from engine.snapshot import dump, load
 from engine.state_store import EditLock, StateStore
 
@@ -96,16 +96,6 @@ class Pause(BaseException):
         super().__init__(f"waiting for {wait.accepts}")
         self.wait = wait
         self.question = question
-
-
-@dataclass(frozen=True, slots=True)
-class RetryInfo:
-    """How a call came to be tried again. Seconds; *last_failed_at* is POSIX time."""
-
-    retry_number: int
-    elapsed_seconds: float
-    last_exception: Exception | None
-    last_failed_at: float | None
 
 
 class Context(Generic[S]):
