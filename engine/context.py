@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast, overload
 
 from pydantic import BaseModel
@@ -347,7 +348,7 @@ class StepContext(Context[S]):
             retry_number=call.attempt - 1,
             elapsed_seconds=self._live.clock() - call.first_at,
             last_exception=call.failure,
-            last_failed_at=call.failed_at,
+            last_failed_at=None if call.failed_at is None else datetime.fromtimestamp(call.failed_at, UTC),
         )
 
     def collect_events(

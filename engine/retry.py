@@ -9,6 +9,7 @@ import hashlib
 import inspect
 import warnings
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from engine.retry_rules import (
@@ -88,12 +89,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class RetryInfo:
-    """How a call came to be tried again. Seconds; *last_failed_at* is POSIX time."""
+    """How a call came to be tried again. Seconds; *last_failed_at* is aware, in UTC."""
 
     retry_number: int
     elapsed_seconds: float
     last_exception: Exception | None
-    last_failed_at: float | None
+    last_failed_at: datetime | None
 
 
 @runtime_checkable

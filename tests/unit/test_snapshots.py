@@ -448,7 +448,8 @@ async def test_attempts_and_the_remaining_delay_survive() -> None:
             info = ctx.retry_info()
             if info.retry_number == 0:
                 raise ValueError("no ink")
-            return StopEvent(result=(info.retry_number, str(info.last_exception), info.last_failed_at))
+            failed_at = info.last_failed_at and info.last_failed_at.timestamp()
+            return StopEvent(result=(info.retry_number, str(info.last_exception), failed_at))
 
     flow = Flow()
     handler = flow.run()
@@ -459,7 +460,11 @@ async def test_attempts_and_the_remaining_delay_survive() -> None:
     assert time.time() + 900 < call["not_before"] < time.time() + 1_000
     call["not_before"] = 1.0
 
-    assert await flow.run(ctx=restored(flow, snapshot)) == (1, "ValueError: no ink", call["failed_at"])
+    assert await flow.run(ctx=restored(flow, snapshot)) == (
+        1,
+        "ValueError: no ink",
+        pytest.approx(call["failed_at"], abs=1e-5),
+    )
 
 
 async def test_a_remembered_result_survives() -> None:
