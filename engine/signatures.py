@@ -16,6 +16,7 @@ from engine.context import Context
 from engine.errors import WorkflowValidationError
 from engine.events import Event
 from engine.model import StepSpec
+from engine.resource import Need, resource_in
 
 CALLER_FRAMES = 4
 """How far up local names are looked for, so that workflows can be written inside functions."""
@@ -23,12 +24,15 @@ CALLER_FRAMES = 4
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step with its code. *invoke* takes the workflow instance, a context and an event."""
+    """One step with its code. *invoke* takes the workflow instance, a context, an event and what it *needs* by name."""
 
     spec: StepSpec
     code: Callable[..., Any]
-    invoke: Callable[[Any, Any, Event], Any]
+    invoke: Callable[..., Any]
     is_async: bool
+    needs: tuple[Need, ...]
+    direct: bool
+    """It is async and needs nothing: calling it is all there is to do."""
     state_type: type[BaseModel] | None
     bound: bool
     """The code takes the workflow instance first."""
@@ -89,16 +93,22 @@ def read_step(code: Callable[..., Any], options: dict[str, Any], local_names: di
             f"Return types of workflows step functions must be annotated with their type. ({where})"
         )
     (event,) = events
-    rest = [name for name in names[bound:] if name not in {event, *context} and _needed(parameters[name])]
+    needs = _needs(names, hints, local_names)
+    filled = {event, *context, *(need.parameter for need in needs)}
+    rest = [name for name in names[bound:] if name not in filled and _needed(parameters[name])]
     if rest or len(context) > 1:
         rest = rest or context[1:]
         raise WorkflowValidationError(f"{where}: cannot fill parameter {', '.join(sorted(rest))}")
     spec = StepSpec(name=code.__name__, accepts=events[event], returns=event_types(hints["return"]), **options)
+    is_async = inspect.iscoroutinefunction(code)
+    invoke = _invoker_with_resources if needs else _invoker
     return Step(
         spec=spec,
         code=code,
-        invoke=_invoker(code, bound, context[0] if context else None, event, parameters),
-        is_async=inspect.iscoroutinefunction(code),
+        invoke=invoke(code, bound, context[0] if context else None, event, parameters),
+        is_async=is_async,
+        needs=needs,
+        direct=is_async and not needs,
         state_type=_state_type(hints.get(context[0])) if context else None,
         bound=bound,
     )
@@ -127,6 +137,14 @@ def _state_type(hint: Any) -> type[BaseModel] | None:
     return None
 
 
+def _needs(names: list[str], hints: dict[str, Any], local_names: dict[str, Any]) -> tuple[Need, ...]:
+    """Return the parameters that ask for a resource."""
+    found = [Need(name, resource) for name in names if (resource := resource_in(hints.get(name))) is not None]
+    for need in found:
+        need.resource.learn(local_names)
+    return tuple(found)
+
+
 def _needed(parameter: inspect.Parameter) -> bool:
     """Tell whether a call must fill *parameter*: it has no default and is no ``*args``."""
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -149,6 +167,20 @@ def _invoker(
     def by_name(self: Any, ctx: Any, ev: Event) -> Any:
         filled = {event: ev} if context is None else {event: ev, context: ctx}
         return code(self, **filled) if bound else code(**filled)
+
+    return by_name
+
+
+def _invoker_with_resources(
+    code: Callable[..., Any], bound: bool, context: str | None, event: str, parameters: Mapping[str, inspect.Parameter]
+) -> Callable[..., Any]:
+    """Return a call of *code* by name that also takes its resources by name."""
+
+    def by_name(self: Any, ctx: Any, ev: Event, /, **given: Any) -> Any:
+        given[event] = ev
+        if context is not None:
+            given[context] = ctx
+        return code(self, **given) if bound else code(**given)
 
     return by_name
 

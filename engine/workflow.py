@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import copy_context
 from enum import Enum
+from functools import partial
 from typing import Any, ClassVar, TypeVar, cast, overload
 
 from pydantic import BaseModel, ValidationError
@@ -25,6 +26,7 @@ from engine.events import BUILTIN_EVENTS, Event, StartEvent, StopEvent
 from engine.handler import WorkflowHandler, is_alive
 from engine.model import Definition, DictState
 from engine.reducer import begin
+from engine.resource import ResourceManager, check_configs, check_resources
 from engine.retry import RetryPolicy
 from engine.signatures import Step, caller_names, read_step
 from engine.validation import check_skips, only_start_event, only_stop_event, validate
@@ -106,11 +108,12 @@ class Workflow:
         timeout: float | None = 45.0,
         disable_validation: bool = False,
         verbose: bool = False,
+        resource_manager: ResourceManager | None = None,
         num_concurrent_runs: int | None = None,
         workflow_name: str | None = None,
         skip_graph_checks: Iterable[str] | None = None,
     ) -> None:
-        """*timeout* is seconds of active time, None for none.
+        """*timeout* is seconds of active time, None for none. Workflows of one *resource_manager* share resources.
 
         Raises:
             WorkflowConfigurationError: no step begins or ends the workflow, or several kinds of event do.
@@ -123,6 +126,7 @@ class Workflow:
         self._timeout = None if timeout is None or timeout == math.inf else float(timeout)
         self._disable_validation = disable_validation
         self._verbose = verbose
+        self._resource_manager = ResourceManager() if resource_manager is None else resource_manager
         self._name = workflow_name or f"{type(self).__module__}.{type(self).__qualname__}"
         self._slots = None if num_concurrent_runs is None else asyncio.Semaphore(num_concurrent_runs)
         self._compiled: tuple[int, Definition, dict[str, Step]] | None = None
@@ -171,13 +175,22 @@ class Workflow:
             )
         cls._free_steps[func.__name__] = func
 
-    def validate(self) -> bool:
+    def validate(self, *, validate_resource_configs: bool = True, validate_resources: bool = False) -> bool:
         """Check the whole graph; return whether it has a person in the loop.
+
+        Config files are read unless told otherwise. With *validate_resources* every resource is
+        also made once, in an event loop and a thread of its own, and dropped.
 
         Raises:
             WorkflowValidationError, WorkflowConfigurationError: the message says what is wrong.
         """
-        return validate(self.definition, self._skips)
+        has_person = validate(self.definition, self._skips)
+        needs = {name: found.needs for name, found in self._compile()[2].items() if found.needs}
+        if validate_resource_configs:
+            check_configs(needs)
+        if validate_resources:
+            check_resources(needs, self._resource_manager)
+        return has_person
 
     # --- running -----------------------------------------------------------------------------
 
@@ -232,14 +245,19 @@ class Workflow:
             ) from error
 
     async def call(self, step: str, ctx: StepContext[Any], event: Event) -> Any:
-        """Run one step's code; a plain function runs in a thread of its own."""
+        """Run one step's code with the resources it needs; a plain function runs in a thread of its own."""
         assert self._compiled is not None
         found = self._compiled[2][step]
-        if found.is_async:
+        if found.direct:
             return await found.invoke(self, ctx, event)
+        invoke = found.invoke
+        if found.needs:
+            invoke = partial(invoke, **await self._resource_manager.fill(found.needs))
+        if found.is_async:
+            return await invoke(self, ctx, event)
         inside = copy_context()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, inside.run, found.invoke, self, ctx, event)
+        return await loop.run_in_executor(None, inside.run, invoke, self, ctx, event)
 
     def _compile(self) -> tuple[int, Definition, dict[str, Step]]:
         """Return the definition and the steps, read once and again only when a step was added."""
