@@ -1,6 +1,7 @@
 """Event-driven workflows that can pause for a person and stay paused for months."""
 
 from engine.context import Context
+from engine.decorators import catch_error
 from engine.errors import (
     ContextSerdeError,
     ContextStateError,
@@ -10,8 +11,17 @@ from engine.errors import (
     WorkflowTimeoutError,
     WorkflowValidationError,
 )
-from engine.events import AskExpired, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent
+from engine.events import (
+    AskExpired,
+    Event,
+    HumanResponseEvent,
+    InputRequiredEvent,
+    StartEvent,
+    StepFailedEvent,
+    StopEvent,
+)
 from engine.handler import WorkflowHandler
+from engine.resource import Resource, ResourceConfig
 from engine.retry import retry_policy
 from engine.workflow import Workflow, step
 
@@ -23,7 +33,10 @@ __all__ = [
     "Event",
     "HumanResponseEvent",
     "InputRequiredEvent",
+    "Resource",
+    "ResourceConfig",
     "StartEvent",
+    "StepFailedEvent",
     "StopEvent",
     "Workflow",
     "WorkflowCancelledByUser",
@@ -32,6 +45,7 @@ __all__ = [
     "WorkflowRuntimeError",
     "WorkflowTimeoutError",
     "WorkflowValidationError",
+    "catch_error",
     "retry_policy",
     "step",
 ]
