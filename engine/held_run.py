@@ -30,7 +30,8 @@ from engine.model import (
     Unstorable,
     Woke,
 )
-from engine.reducer import awaited_class, begin, reduce, timers
+from engine.questions import awaited_class
+from engine.reducer import begin, reduce, timers
 from engine.run_store import Claim, Commit, Entry, NewAsk, NewEffect, RunStatus, RunStore, Timer, TimerKind
 from engine.snapshot import dump_fields, load_fields
 

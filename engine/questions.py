@@ -1,0 +1,124 @@
+"""Questions to people: how they open, what answers them, what happens when nobody does."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import Any
+
+from engine.ending import end_run
+from engine.errors import WorkflowTimeoutError
+from engine.events import AskExpired, HumanResponseEvent, InputRequiredEvent, WorkflowTimedOutEvent
+from engine.model import Answered, Ask, Call, Command, Definition, RunState, Show, Timer, Wait, WakeAt
+from engine.routing import lineage_of, matches, route, unhandled
+from engine.workers import wake_call
+
+
+def open_question(
+    state: RunState,
+    event: InputRequiredEvent,
+    at: float,
+    out: list[Command],
+    call: Call | None = None,
+    wait: Wait | None = None,
+) -> None:
+    """Open a question and owe its showing."""
+    if event._ask_id is not None:
+        event = event.model_copy()  # an author may ask with the same object again
+    timeout = _seconds(getattr(event, "timeout", None))
+    on_timeout = getattr(event, "on_timeout", None)
+    ask = Ask(
+        id=f"a{state.next_id}",
+        event=event,
+        opened_at=at,
+        deadline=None if timeout is None else at + timeout,
+        on_timeout=on_timeout if on_timeout and isinstance(on_timeout, str) else "expire",
+        call_id=None if call is None else call.id,
+        wait_id=None if wait is None else wait.id,
+    )
+    state.next_id += 1
+    event._ask_id = ask.id
+    if wait is not None:
+        wait.ask_id = ask.id
+    state.asks[ask.id] = ask
+    out.append(Show(ask.id))
+    if ask.deadline is not None:
+        out.append(WakeAt(Timer(ask.deadline, "ask", ask.id)))
+
+
+def _seconds(value: Any) -> float | None:
+    """Read a question's `timeout`; what an author of LlamaIndex may keep there besides is none."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    return float(value) if type(value) in (int, float) and math.isfinite(value) else None
+
+
+def answer(definition: Definition, state: RunState, tick: Answered, out: list[Command]) -> None:
+    ask = state.asks.pop(tick.ask_id, None)
+    if ask is None:
+        out.append(unhandled(state, tick.event, None))
+    elif ask.call_id is not None and ask.wait_id is not None:
+        call = state.calls[ask.call_id]
+        call.waits[ask.wait_id].answer = tick.event
+        wake_call(definition, state, call, out)
+    elif not route(definition, state, tick.event, tick.at, out):
+        out.append(unhandled(state, tick.event, None))
+
+
+def awaited_class(definition: Definition, state: RunState, ask_id: str) -> type[HumanResponseEvent]:
+    """Return the class of answer that the asker of a question waits for."""
+    ask = state.asks.get(ask_id)
+    if ask is not None and ask.call_id is not None and ask.wait_id is not None:
+        named = definition.types.get(state.calls[ask.call_id].waits[ask.wait_id].accepts, HumanResponseEvent)
+        return named if issubclass(named, HumanResponseEvent) else HumanResponseEvent
+    taken = {
+        kind for step in definition.steps.values() for kind in step.accepts if issubclass(kind, HumanResponseEvent)
+    }
+    return taken.pop() if len(taken) == 1 else HumanResponseEvent
+
+
+def fits(definition: Definition, state: RunState, ask_id: str, event: HumanResponseEvent) -> bool:
+    """Tell whether the question is open and *event* is of the kind that its asker waits for."""
+    ask = state.asks.get(ask_id)
+    if ask is None:
+        return False
+    if ask.call_id is not None and ask.wait_id is not None:
+        return matches(state.calls[ask.call_id].waits[ask.wait_id], event, lineage_of(event))
+    return bool(definition.accepting(type(event)))
+
+
+def expire(definition: Definition, state: RunState, ask_id: str, at: float, out: list[Command]) -> None:
+    """Nobody answered in time: give the answer the author named, else tell the step, else fail."""
+    ask = state.asks.get(ask_id)
+    if ask is None:
+        return
+    if ask.call_id is not None and ask.wait_id is not None:
+        call = state.calls[ask.call_id]
+        expire_wait(definition, state, call, call.waits[ask.wait_id], at, out)
+        return
+    del state.asks[ask_id]
+    if ask.on_timeout not in ("expire", "fail"):
+        route(definition, state, _standing_answer(ask), at, out)
+    elif ask.on_timeout == "fail" or not route(definition, state, AskExpired(ask_id=ask_id), at, out):
+        seconds = at - ask.opened_at
+        error = WorkflowTimeoutError(f"Nobody answered question {ask_id} within {seconds:g} seconds")
+        end_run(state, "timed_out", WorkflowTimedOutEvent(timeout=seconds, active_steps=[]), out, error)
+
+
+def expire_wait(definition: Definition, state: RunState, call: Call, wait: Wait, at: float, out: list[Command]) -> None:
+    ask = None if wait.ask_id is None else state.asks.pop(wait.ask_id, None)
+    if ask is not None and ask.on_timeout not in ("expire", "fail"):
+        wait.answer = _standing_answer(ask)
+    else:
+        wait.expired = True
+    wake_call(definition, state, call, out)
+
+
+def _standing_answer(ask: Ask) -> HumanResponseEvent:
+    """Return the answer that the author named for when nobody gives one."""
+    return HumanResponseEvent(response=ask.on_timeout, ask_id=ask.id, user_id=None)
+
+
+def wait_timer(call: Call, wait: Wait) -> Timer:
+    assert wait.deadline is not None
+    return Timer(wait.deadline, "wait", str(call.id), wait.id)

@@ -1,0 +1,79 @@
+"""Where an event goes: to the calls that wait for it and to the steps that accept it."""
+
+from __future__ import annotations
+
+from engine.events import Event, UnhandledEvent
+from engine.model import Call, Command, Definition, Publish, RunState, Wait
+from engine.workers import owe_call, wake_call
+
+
+def deliver(
+    definition: Definition,
+    state: RunState,
+    event: Event,
+    at: float,
+    out: list[Command],
+    step: str | None,
+    parent: Call | None = None,
+) -> bool:
+    """Wake what waits for *event* and call the other steps that accept it; tell whether any was woken."""
+    woken: set[str] = set()
+    if step is None and state.waiting:
+        names = lineage_of(event)
+        for call_id in tuple(state.waiting):
+            call = state.calls[call_id]
+            matching = [wait for wait in call.waits.values() if wait.open and matches(wait, event, names)]
+            if not matching:
+                continue
+            for wait in matching:
+                wait.answer = event
+                if wait.ask_id is not None:
+                    state.asks.pop(wait.ask_id, None)
+            woken.add(call.step)
+            wake_call(definition, state, call, out)
+    routed = route(definition, state, event, at, out, step, woken, parent)
+    if not woken and not routed:
+        out.append(unhandled(state, event, step))
+    return bool(woken)
+
+
+def route(
+    definition: Definition,
+    state: RunState,
+    event: Event,
+    at: float,
+    out: list[Command],
+    step: str | None = None,
+    woken: set[str] | frozenset[str] = frozenset(),
+    parent: Call | None = None,
+) -> bool:
+    """Call each step that accepts *event*, but those it has just woken; tell whether any does."""
+    targets = definition.accepting(type(event)) if step is None else (definition.steps[step],)
+    for target in targets:
+        if target.name not in woken:
+            owe_call(state, target, event, at, out, parent)
+    return bool(targets)
+
+
+def matches(wait: Wait, event: Event, lineage: list[str]) -> bool:
+    if wait.accepts != lineage[0] and not (wait.takes_subclasses and wait.accepts in lineage):
+        return False
+    return all(getattr(event, key, None) == value for key, value in wait.requirements.items())
+
+
+def lineage_of(event: Event) -> list[str]:
+    """Return the names of the event's class and of those it descends from, its own first."""
+    return [cls.__name__ for cls in type(event).__mro__]
+
+
+def unhandled(state: RunState, event: Event, step: str | None) -> Publish:
+    cls = type(event)
+    idle = not state.calls
+    return Publish(
+        UnhandledEvent(
+            event_type=cls.__name__,
+            qualified_name=f"{cls.__module__}.{cls.__qualname__}",
+            step_name=step,
+            idle=idle,
+        )
+    )

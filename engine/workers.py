@@ -1,0 +1,55 @@
+"""Step calls and the workers they need: whoever has none waits in a queue."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from engine.events import Event
+from engine.model import Call, Command, Definition, RunState, RunStep, StepSpec
+
+
+def owe_call(
+    state: RunState,
+    step: StepSpec,
+    event: Event,
+    at: float,
+    out: list[Command],
+    parent: Call | None = None,
+) -> None:
+    """Owe a new call of *step*; *parent* is the call whose event it is for."""
+    call = Call(state.next_id, step.name, event, first_at=at)
+    if parent is not None and parent.recoveries:
+        call.recoveries = parent.recoveries
+    state.next_id += 1
+    state.calls[call.id] = call
+    take_worker(step, state, call, out)
+
+
+def take_worker(step: StepSpec, state: RunState, call: Call, out: list[Command]) -> None:
+    """Give *call* a worker of its step, or a place in the queue for one."""
+    taken = state.running.get(step.name, 0)
+    if taken < step.num_workers:
+        state.running[step.name] = taken + 1
+        call.status = "ready"
+        out.append(RunStep(call.id))
+    else:
+        call.status = "queued"
+        state.queued.setdefault(step.name, deque()).append(call.id)
+
+
+def free_worker(step: StepSpec, state: RunState, out: list[Command]) -> None:
+    """Take a worker back and give it to the next call in the queue."""
+    queue = state.queued.get(step.name)
+    if not queue:
+        state.running[step.name] -= 1
+        return
+    call = state.calls[queue.popleft()]
+    call.status = "ready"
+    out.append(RunStep(call.id))
+
+
+def wake_call(definition: Definition, state: RunState, call: Call, out: list[Command]) -> None:
+    """Run a waiting or delayed call again from its top."""
+    state.waiting.pop(call.id, None)
+    call.not_before = None
+    take_worker(definition.steps[call.step], state, call, out)
