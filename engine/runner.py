@@ -263,19 +263,24 @@ class Runner:
     # --- work --------------------------------------------------------------------------------
 
     async def work(self, run_id: str) -> bool:
-        """Do what a run has to do, until it waits or is over; tell whether there was anything."""
+        """Do what a run has to do, until it waits or is over; tell whether anything was done that stands.
+
+        A run that was parked, or that another worker has taken over, is none of it.
+        """
         worked = False
         while True:
             claim = await self.store.claim(run_id, self.worker, self.lease_s, tuple(self._workflows))
             if claim is None:
                 return worked
-            worked = True
             released: Claim | None = None
             try:
                 released = await self._work_on(claim)
             except* FencedError:
                 logger.warning("another worker has taken the run over", extra={"run_id": run_id})
-            if released is None or not released.inbox:
+            if released is None:
+                return worked
+            worked = True
+            if not released.inbox:
                 return True
 
     async def sweep(self, limit: int = 100) -> Sequence[str]:

@@ -377,7 +377,7 @@ async def test_a_run_that_this_code_cannot_read_is_parked_with_the_reason(world:
     renamed = type("Review", (Inline,), {"__module__": "elsewhere"})
     await fresh(world.store).answer(run_id, ask.id, "warmer", user_id="U2")
 
-    await fresh(world.store, renamed()).work(run_id)
+    await fresh(world.store, renamed()).drain(run_id)
 
     run = await world.store.run(run_id)
     assert run is not None
