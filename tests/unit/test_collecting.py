@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
 from engine.collecting import Buffer, collect
 from engine.errors import ContextStateError
+from tests.unit.turns import until
 
 
 class A(Event):
@@ -120,8 +121,7 @@ async def test_half_a_batch_survives_a_snapshot() -> None:
     async for event in handler.stream_events():
         if isinstance(event, InputRequiredEvent):
             break
-    while await handler.ctx.running_steps():
-        await asyncio.sleep(0)
+    await until(lambda: "buffers" in handler.ctx.to_dict())
     saved = json.loads(json.dumps(handler.ctx.to_dict()))
     await handler.cancel_run()
 
