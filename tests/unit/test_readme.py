@@ -14,7 +14,7 @@ from bot.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
-PLUGIN, LOCAL = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PLUGIN, LOCAL, TESTED = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_workflow_in_the_readme_is_a_slash_command(tmp_path: Path) -> None:
@@ -30,6 +30,13 @@ async def test_the_same_class_runs_without_slack(tmp_path: Path, capsys: pytest.
     await module.main()
 
     assert capsys.readouterr().out == "Shipped 2.0\n"
+
+
+async def test_the_test_in_the_readme_passes(tmp_path: Path) -> None:
+    (tmp_path / "deploy.py").write_text(f"{PLUGIN}\n\n{TESTED}", "utf-8")
+    module: Any = load(tmp_path / "deploy.py")
+
+    await module.test_it_ships_when_somebody_says_so()
 
 
 def test_every_setting_named_is_one_and_every_one_with_a_default_shows_it() -> None:
