@@ -85,9 +85,7 @@ class Answering:
             return Told(Stale(), wording.ENGLISH.nothing_open)
         if _posted_at(thread.shown) > float(reply.message_ts):
             return Told(Stale(), wording.outdated_text(await self._permalink(thread.shown.messages[0])))
-        asked = await self._runner.asked(thread.run.run_id, thread.shown.ask_id)
-        if asked is None:
-            return None
+        asked = Asked(thread.run, thread.shown, self._runner.question(thread.run, thread.shown))
         question = question_of(asked.event)
         answer = read_reply(question, reply.text)
         return await self._take(asked, question, answer, reply.user_id, reply.delivery_id, said=reply.text)

@@ -18,7 +18,7 @@ import aiohttp
 from redis.asyncio import Redis
 
 from bot.playground import AppConfig, CommandInfo, FakeSlack
-from bot.playground.valkey import PrivateValkey, die_with_parent
+from bot.playground.valkey import PrivateValkey, die_with_parent, end_process
 from bot.plugins import discover
 from engine.redis.keys import Keys
 
@@ -92,16 +92,8 @@ class BotProcess:
     async def stop(self) -> None:
         """End it kindly, then by force."""
         self._stopping = True
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        process.terminate()
-        try:
-            async with asyncio.timeout(STOP_LIMIT_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        if self._process is not None:
+            await end_process(self._process, STOP_LIMIT_S)
 
     async def restart(self) -> None:
         """Kill it without a warning, as a crash does, and start it again."""

@@ -34,6 +34,7 @@ from bot.payloads import (
 )
 from bot.plugins import Plugin
 from bot.prompts import question_of
+from bot.replies import NotUnderstood
 from bot.surface import SlackSurface
 from bot.triggers import CommandReceived
 from engine.errors import StoreUnavailable
@@ -274,7 +275,7 @@ def _is_early(thread: Thread, reply: ThreadReply, bot_user_id: str | None) -> bo
 
 
 def _wants_words(told: Told) -> bool:
-    return getattr(told.verdict, "why", "") == "needs_text"
+    return isinstance(told.verdict, NotUnderstood) and told.verdict.why == "needs_text"
 
 
 def _team(payload: ButtonClick | ModalSubmit) -> str:

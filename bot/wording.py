@@ -177,7 +177,6 @@ class Catalogue:
     locked_cancelled_by: str
     comment_by: str
     notification: str
-    result: str
     result_none: str
     parked: str
     timed_out: str
@@ -261,7 +260,6 @@ ENGLISH = Catalogue(
     locked_cancelled_by="*Cancelled* by {by} · {at}",
     comment_by="Comment",
     notification="{question} – answer with {choices}",
-    result="Result",
     parked="It is on hold: this version of Signoff cannot go on with it. It is kept and goes on after the next update.",
     timed_out="Nobody answered in time.",
     reminder="Still waiting for an answer {who}",

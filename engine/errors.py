@@ -44,10 +44,6 @@ class WorkflowDone(Exception):
     """The run is over; nothing more will happen in it."""
 
 
-class RunFailed(WorkflowRuntimeError):
-    """A durable run ended without a result; the message says which step and why."""
-
-
 # --- The operator: stored data or its size ------------------------------------------
 
 

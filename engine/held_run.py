@@ -164,12 +164,10 @@ class HeldRun:
 
     async def remember(self, call: Call, key: str, value: Any) -> Any:
         """Store the result of a ``once`` at once, so that even a crash does not repeat it."""
-        name = f"{call.id}:{key}"
-        stored = await self.store.remember(
-            self.claim, name, self.codec.dumps(value, f"once {key!r} of step {call.step}")
-        )
+        name, where = f"{call.id}:{key}", f"once {key!r} of step {call.step}"
+        stored = await self.store.remember(self.claim, name, self.codec.dumps(value, where))
         self.memo_keys.add(name)
-        return self.codec.loads(stored, f"once {key!r} of step {call.step}")
+        return self.codec.loads(stored, where)
 
     def _next_time(self) -> float | None:
         times = [timer.at for timer in timers(self.state) if timer.kind in ("call", "wait")]

@@ -6,7 +6,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Union
 
@@ -183,6 +183,3 @@ def _invoker_with_resources(
         return code(self, **given) if bound else code(**given)
 
     return by_name
-
-
-StepCode = Callable[..., Awaitable[Any] | Any]

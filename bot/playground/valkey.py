@@ -241,15 +241,8 @@ class PrivateValkey:
 
     async def stop(self) -> None:
         """End the server kindly, so that it writes out what it holds; after `STOP_LIMIT_S` by force."""
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        process.terminate()
-        try:
-            async with asyncio.timeout(STOP_LIMIT_S):
-                await process.wait()
-        except TimeoutError:
-            await self.kill()
+        if self._process is not None:
+            await end_process(self._process, STOP_LIMIT_S)
 
     async def kill(self) -> None:
         """SIGKILL: what a power cut does to the process. `restart` brings it back."""
@@ -273,6 +266,19 @@ class PrivateValkey:
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
             raise self._launch.failure(f"did not answer within {START_LIMIT_S:g} s") from None
+
+
+async def end_process(process: asyncio.subprocess.Process, limit_s: float) -> None:
+    """End a process with SIGTERM, and after *limit_s* seconds by force. One that has ended is left alone."""
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(limit_s):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 def die_with_parent() -> list[str]:
