@@ -115,7 +115,10 @@ class Context(Generic[S]):
 
     @classmethod
     def from_dict(cls, workflow: Program, data: Mapping[str, Any]) -> Context[S]:
-        """Return the context that `to_dict` wrote.
+        """Return the context that `to_dict` wrote; `Workflow.run` goes on with it.
+
+        What is asked is in `open_asks` without running, and is shown again first on the run's new
+        stream. An answer may be sent before the run goes on.
 
         Raises:
             ContextSerdeError: *data* cannot be read; the message says what is wrong with it.

@@ -6,12 +6,12 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from typing import Any
 
 from engine.context import Context
 from engine.errors import WorkflowCancelledByUser, WorkflowRuntimeError
-from engine.events import Event, InternalDispatchEvent, StopEvent
+from engine.events import Event, InputRequiredEvent, InternalDispatchEvent, StopEvent
 from engine.execution import Execution, StepProgram
 from engine.model import Ask, CancelRequested, RunState
 
@@ -34,6 +34,8 @@ class WorkflowHandler:
     ) -> None:
         self._ctx = ctx
         self._unread: deque[Event] = deque()
+        self._asked_before = deque(ask.id for ask in state.asks.values() if ask.shown)
+        """Ids of the questions that another handler has shown, perhaps in another process."""
         self._news: asyncio.Future[None] | None = None
         self._consumed = False
         self._ended = asyncio.Event()
@@ -119,7 +121,8 @@ class WorkflowHandler:
     async def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
         """Iterate over the run's events from the first unread one; a StopEvent is the last.
 
-        Leave the loop and call this again to go on where you left off.
+        Leave the loop and call this again to go on where you left off. A run that is gone on with
+        begins with the questions that are still open, each the same as when it was asked first.
 
         Raises:
             WorkflowRuntimeError: the stream was read to its end before, or somebody else reads it now.
@@ -128,6 +131,8 @@ class WorkflowHandler:
             raise WorkflowRuntimeError("All the streamed events have already been consumed.")
         if expose_internal:
             self._execution.watch()
+        for question in self._still_open():
+            yield question
         while True:
             while self._unread:
                 event = self._unread.popleft()
@@ -170,6 +175,16 @@ class WorkflowHandler:
         if not self._execution.begun:  # it waits for a slot, and need not any more
             self._close()
         return True
+
+    def _still_open(self) -> Iterator[InputRequiredEvent]:
+        """Each question of before this handler once, unless it has been answered or is overdue by now."""
+        state = self._execution.state
+        while self._asked_before:
+            ask = state.asks.get(self._asked_before.popleft())
+            if ask is None or ask.event is None or state.finished:
+                continue
+            if ask.deadline is None or ask.deadline > self._execution.clock():
+                yield ask.event
 
     def _tell(self) -> None:
         if self._news is not None and not self._news.done():

@@ -584,7 +584,7 @@ async def test_cancelling_whoever_awaits_a_run_leaves_the_run_alone() -> None:
 
 
 def test_a_run_whose_loop_has_died_can_go_on_in_another() -> None:
-    """Behaviour 35, 48."""
+    """Behaviour 35, 43, 48."""
     flow = Approve()
     ctx = Context[DictState](flow)
 
@@ -592,8 +592,10 @@ def test_a_run_whose_loop_has_died_can_go_on_in_another() -> None:
         await paused(flow.run(ctx=ctx))
 
     async def finish() -> Any:
+        handler = flow.run(ctx=ctx)
+        await paused(handler)
         ctx.send_event(HumanResponseEvent(response="in another loop"))
-        return await flow.run(ctx=ctx)
+        return await handler
 
     asyncio.run(begin())
 

@@ -31,6 +31,7 @@ from engine import (
 )
 from engine.codec import UnreconstructedException
 from engine.errors import CodecError
+from engine.events import WorkflowFailedEvent
 from engine.handler import WorkflowHandler
 from engine.model import DictState, RunState
 from engine.reducer import begin
@@ -330,6 +331,73 @@ async def test_an_answer_to_a_question_of_before_the_snapshot_finds_it() -> None
     ctx.send_event(yes(n=1))
 
     assert await handler == ["right", "yes", 2]
+
+
+@pytest.mark.parametrize("workflow", [Stages, Waits])
+async def test_a_restored_run_shows_its_open_questions_again(workflow: type[Workflow]) -> None:
+    """Behaviour 43: each is the question it was, asked once."""
+    flow = workflow()
+    ctx = restored(flow, await saved(flow.run(topic="birds")))
+    (before,) = ctx.open_asks
+
+    handler = flow.run(ctx=ctx)
+    async for event in handler.stream_events():
+        if isinstance(event, InputRequiredEvent):
+            assert ctx.open_asks == [before]
+            assert event is before.event
+            break
+    ctx.send_event(yes(n=0))
+    seen = []
+    async for event in handler.stream_events():
+        seen.append(type(event))
+        if isinstance(event, InputRequiredEvent):
+            handler.ctx.send_event(yes(n=1))
+
+    assert seen == [InputRequiredEvent, StopEvent]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_question_that_is_answered_already_is_not_shown_again(when: str) -> None:
+    """Behaviour 36, 43."""
+    flow = Stages()
+    ctx = restored(flow, await saved(flow.run(topic="birds")))
+
+    if when == "before":
+        ctx.send_event(yes())
+    handler = flow.run(ctx=ctx)
+    if when == "after":
+        ctx.send_event(yes())
+    shown = []
+    async for event in handler.stream_events():
+        if isinstance(event, InputRequiredEvent):
+            shown.append(event.prefix)
+            ctx.send_event(yes())
+
+    assert shown == ["birds v2?"]
+
+
+async def test_a_question_that_is_overdue_is_not_shown_again() -> None:
+    """Behaviour 14, 43."""
+    flow = Waits()
+    snapshot = await saved(flow.run())
+    snapshot["asks"][0]["deadline"] = 1.0
+
+    handler = flow.run(ctx=restored(flow, snapshot))
+
+    assert [type(event) async for event in handler.stream_events()] == [WorkflowFailedEvent]
+
+
+async def test_a_run_that_was_never_interrupted_shows_each_question_once() -> None:
+    """Behaviour 1, 43."""
+    handler = Stages().run(topic="birds")
+    shown = []
+    async for event in handler.stream_events():
+        if isinstance(event, InputRequiredEvent):
+            shown.append(event.prefix)
+            handler.ctx.to_dict()
+            handler.ctx.send_event(yes())
+
+    assert shown == ["birds v1?", "birds v2?"]
 
 
 async def test_two_waits_in_one_step_survive_a_snapshot_between_them() -> None:
