@@ -1,7 +1,7 @@
 """Mermaid text of a workflow, or of one run of it: https://mermaid.js.org/syntax/flowchart.html.
 
 Text in, text out. Rectangles are steps, rounded boxes events, hexagons questions; whatever waits for
-a person is orange, what a person brings is blue.
+a person is orange, what a person brings is blue. Thick arrows are the way a run has come.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from engine.context import Context
 from engine.events import InputRequiredEvent, StopEvent, WorkflowFailedEvent
+from engine.handler import WorkflowHandler
 from engine.model import Ask, Call, Definition, RunState
 from engine.representation import (
     EXTERNAL,
@@ -33,6 +36,7 @@ _CLASSES = {
     "ends": "fill:#e2e8f0,stroke:#475569,color:#0f172a,stroke-width:2px",
     "question": "fill:#ffedd5,stroke:#ea580c,color:#431407,stroke-width:2px",
     "answer": "fill:#dbeafe,stroke:#2563eb,color:#172554,stroke-width:2px",
+    "passed": "fill:#c7d2fe,stroke:#4338ca,color:#1e1b4b,stroke-width:3px",
     "person": "fill:#fef9c3,stroke:#ca8a04,color:#422006,stroke-width:2px",
     "open": "fill:#fb923c,stroke:#9a3412,color:#1c0a00,stroke-width:4px",
     "active": "fill:#6366f1,stroke:#312e81,color:#ffffff,stroke-width:4px",
@@ -53,32 +57,44 @@ class _Marks:
     """A second line of a node's label."""
     lines: list[str] = field(default_factory=list)
     """Further lines of Mermaid."""
+    path: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """How often the run went along an arrow of the graph, by source and target."""
 
 
-def mermaid(workflow: Workflow | type[Workflow]) -> str:
-    """Return a flowchart of a workflow, or of a workflow class.
+def mermaid(drawn: Workflow | type[Workflow] | WorkflowHandler | Context[Any]) -> str:
+    """Return a flowchart of a workflow, of its class, or of a run in process: its handler or context.
 
-    A step whose own code speaks of ``wait_for_event`` is marked; a wait in a function it calls is not seen.
+    Of a run, the way it has come and what it does or asks now stand out; a restored context is drawn without
+    running. Of a workflow, a step whose own code speaks of ``wait_for_event`` is marked; a wait in a function
+    it calls is not seen.
     """
-    cls = workflow if isinstance(workflow, type) else type(workflow)
+    if isinstance(drawn, WorkflowHandler):
+        drawn = drawn.ctx
+    if isinstance(drawn, Context):
+        definition, state = drawn._program.definition, drawn._run_state()
+        return mermaid_run(state or RunState(run_id="", workflow=definition.name, store=drawn._seed), definition)
+    cls = drawn if isinstance(drawn, type) else type(drawn)
     waits = {
         _step_id(name): "may wait inside"
         for name, found in steps_of(cls).items()
         if "wait_for_event" in found.code.__code__.co_names
     }
-    return _flowchart(get_workflow_representation(workflow), _Marks(dict.fromkeys(waits, "question"), waits))
+    return _flowchart(get_workflow_representation(drawn), _Marks(dict.fromkeys(waits, "question"), waits))
 
 
 def mermaid_run(
     state: RunState, definition: Definition, questions: Mapping[str, InputRequiredEvent] | None = None
 ) -> str:
-    """Return a flowchart of the run's workflow where what goes on now stands out.
+    """Return a flowchart of the run's workflow where its path and what goes on now stand out.
 
     *questions* by ask id fill in what a run loaded from a run store does not hold itself.
     """
     graph = graph_of(definition.name, definition.steps.values())
     drawn = {_id_of(node) for node in graph.nodes}
-    marks = _Marks()
+    marks = _Marks(path=_with_people(graph, state.path))
+    for node in graph.nodes:
+        if any(node.id in arrow for arrow in marks.path) and _shape(node)[2] in ("step", "event"):
+            marks.styles[_id_of(node)] = "passed"
     if state.finished:  # a cancelled run keeps its calls and questions, but nobody works on or answers them
         _mark_end(state, drawn, marks)
     else:
@@ -90,6 +106,14 @@ def mermaid_run(
 
 
 # --- What a run adds ----------------------------------------------------------------------
+
+
+def _with_people(graph: WorkflowGraph, path: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int]:
+    """Add the ways by a person: to each question that was asked, from each answer that no step made itself."""
+    taken, made = {source for source, _ in path}, {target for _, target in path}
+    asked = {(edge.source, EXTERNAL): 1 for edge in graph.edges if edge.target == EXTERNAL and edge.source in made}
+    answers = {edge.target for edge in graph.edges if edge.source == EXTERNAL}
+    return {**path, **asked, **{(EXTERNAL, answer): 1 for answer in answers & (taken - made)}}
 
 
 def _mark_calls(calls: Iterable[Call], marks: _Marks) -> None:
@@ -149,8 +173,10 @@ def _flowchart(graph: WorkflowGraph, marks: _Marks) -> str:
     lines = ["flowchart TD"]
     lines += [_box(node, marks) for node in graph.nodes]
     for edge in graph.edges:
-        arrow = "-.->" if {edge.source, edge.target} & dashed else "-->"
-        lines.append(f"    {ids[edge.source]} {arrow} {ids[edge.target]}")
+        times = marks.path.get((edge.source, edge.target), 0)
+        arrow = "==>" if times else "-.->" if {edge.source, edge.target} & dashed else "-->"
+        label = f"|{times} times|" if times > 1 else ""
+        lines.append(f"    {ids[edge.source]} {arrow}{label} {ids[edge.target]}")
     lines += marks.lines
     used = dict.fromkeys(re.findall(r":::(\w+)$", "\n".join(lines), re.MULTILINE))
     lines += [f"    classDef {name} {_CLASSES[name]}" for name in used]

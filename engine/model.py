@@ -164,6 +164,9 @@ class RunState:
     asks: dict[str, Ask] = field(default_factory=dict)
     buffers: dict[tuple[str, str], Buffer] = field(default_factory=dict)
     """What waits to be collected, by step and buffer; none is empty."""
+    path: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How often each arrow of the graph was gone along: from an event to a step it called, from a step
+    to an event it made. No longer than the graph, however long the run."""
     budget: float | None = None
     """Seconds of active time left when last resumed; None: no limit."""
     deadline: float | None = None

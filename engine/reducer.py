@@ -59,7 +59,7 @@ from engine.model import (
 from engine.paths import write_path
 from engine.questions import answer, expire, expire_wait, fits, open_question, wait_timer
 from engine.routing import deliver, route, unhandled
-from engine.workers import free_worker, owe_call, wake_call
+from engine.workers import free_worker, go_along, owe_call, wake_call
 
 
 def begin(
@@ -292,6 +292,8 @@ def _emit(
     parent: Call | None = None,
 ) -> None:
     """Let an event that a step made take its way."""
+    if parent is not None:
+        go_along(state, parent.step, type(event).__name__)
     if isinstance(event, StopEvent):
         end_run(state, "done", event, out)
         return

@@ -125,6 +125,8 @@ def _dump_core(definition: Definition, codec: Codec, state: RunState, at: float)
             {"step": step, "id": buffer_id, "events": codec.encode(buffer.events, f"buffer of step {step}")}
             for (step, buffer_id), buffer in state.buffers.items()
         ]
+    if state.path:
+        core["path"] = {f"{source} {target}": n for (source, target), n in state.path.items()}
     if state.final is not None:
         core["final"] = codec.encode(state.final, "the event that ended the run")
     if state.error is not None:
@@ -144,6 +146,7 @@ def _load_run(definition: Definition, codec: Codec, run: StoredRun, values: Mapp
         final=_of(Event | None, codec.decode(run.final, "final"), "the event that ended the run"),
         error=_of(Exception | None, codec.decode(run.error, "error"), "error"),
         announced=run.announced,
+        path={(source, target): n for arrow, n in run.path.items() for source, _, target in [arrow.partition(" ")]},
     )
     for call in run.calls:
         if call.step not in definition.steps:

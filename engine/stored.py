@@ -5,7 +5,7 @@ Values of the author's own stand here as ``Any``; the codec judges those.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -85,6 +85,7 @@ class StoredRun(Shape):
     calls: list[StoredCall]
     asks: list[StoredAsk]
     buffers: list[StoredBuffer] = []
+    path: dict[Annotated[str, Field(pattern=r"^\S+ \S+$")], int] = {}
     store: dict[str, Any] = {}
 
 

@@ -22,7 +22,14 @@ def owe_call(
         call.recoveries = parent.recoveries
     state.next_id += 1
     state.calls[call.id] = call
+    go_along(state, type(event).__name__, step.name)
     take_worker(step, state, call, out)
+
+
+def go_along(state: RunState, source: str, target: str) -> None:
+    """Count one more way along an arrow of the graph."""
+    arrow = source, target
+    state.path[arrow] = state.path.get(arrow, 0) + 1
 
 
 def take_worker(step: StepSpec, state: RunState, call: Call, out: list[Command]) -> None:

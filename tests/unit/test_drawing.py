@@ -1,10 +1,11 @@
 """Mermaid text of workflows and runs: what is asked, open or over stands out, and any text may stand in it."""
 
+import json
 import re
 
 from engine import Context, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
 from engine.drawing import TEXT_CHARS, mermaid, mermaid_run
-from engine.model import Answered, CancelRequested, Paused, Raised, Returned, RunState, Wait
+from engine.model import Answered, CancelRequested, Emitted, Paused, Raised, Returned, RunState, Wait
 from engine.reducer import begin, reduce
 
 
@@ -31,7 +32,7 @@ INLINE = Inline().definition
 BOX = (
     r"(?:\w+(?:\[|\(\[|\{\{|\[/|\(\()\"[\w ,.?!()/…'#;-]*(?:<br/>[\w ,.?!()/…'#;-]*)?\"(?:\]|\]\)|\}\}|/\]|\)\)):::\w+)"
 )
-LINE = re.compile(rf"    (?:{BOX}|\w+ (?:-->|-\.->|==>) \w+|classDef \w+ [\w#:,-]+)")
+LINE = re.compile(rf"    (?:{BOX}|\w+ (?:-->|-\.->|==>(?:\|\d+ times\|)?) \w+|classDef \w+ [\w#:,-]+)")
 
 
 def checked(text: str) -> str:
@@ -53,6 +54,7 @@ def asking(text: str = "Ship v2?") -> RunState:
 
 
 def test_questions_answers_and_people_have_shapes_of_their_own() -> None:
+    """Behaviour 66."""
     text = checked(mermaid(Deploy()))
 
     assert '    step_ask["ask"]:::step\n' in text
@@ -88,7 +90,65 @@ def test_names_in_any_alphabet_become_plain_ids() -> None:
     assert 'step_pr_ufc_fe["prüfe"]:::step' in checked(mermaid(Frage()))
 
 
+def test_the_way_a_run_has_come_stands_out() -> None:
+    """Behaviour 66."""
+    text = checked(mermaid_run(asking(), DEPLOY))
+
+    assert "    event_StartEvent ==> step_ask\n" in text
+    assert "    step_ask ==> event_InputRequiredEvent\n" in text
+    assert "    event_InputRequiredEvent ==> event_external_step\n" in text
+    assert "    event_external_step -.-> event_HumanResponseEvent\n" in text
+    assert "    event_HumanResponseEvent --> step_decide\n" in text
+    assert '    step_ask["ask"]:::passed\n' in text
+    assert '    step_decide["decide"]:::step\n' in text
+
+
+async def test_a_run_is_drawn_from_its_handler_its_context_and_its_snapshot() -> None:
+    """Behaviour 66."""
+
+    class Review(Workflow):
+        @step
+        async def write(self, ev: StartEvent | HumanResponseEvent) -> InputRequiredEvent | StopEvent:
+            done = isinstance(ev, HumanResponseEvent) and ev.response == "approve"
+            return StopEvent() if done else InputRequiredEvent(prefix="Good?")
+
+    flow = Review()
+    unborn = checked(mermaid(Context(flow)))
+    handler = flow.run()
+    replies = ["revise", "revise"]
+    async for event in handler.stream_events():
+        if isinstance(event, InputRequiredEvent):
+            if not replies:
+                break
+            handler.ctx.send_event(HumanResponseEvent(response=replies.pop()))
+    paused = checked(mermaid(handler))
+    again: Context = Context.from_dict(flow, json.loads(json.dumps(handler.ctx.to_dict())))
+
+    assert "==>" not in unborn
+    assert "    event_HumanResponseEvent ==>|2 times| step_write\n" in paused
+    assert "    step_write ==>|3 times| event_InputRequiredEvent\n" in paused
+    assert "    event_external_step ==> event_HumanResponseEvent\n" in paused
+    assert "Good?" in paused
+    assert "    step_write --> event_StopEvent\n" in paused
+    assert paused == mermaid(handler.ctx) == mermaid(again)
+    handler.ctx.send_event(HumanResponseEvent(response="approve"))
+    await handler
+    assert "    step_write ==> event_StopEvent\n" in checked(mermaid(handler))
+
+
+def test_an_answer_that_a_step_made_is_no_person_s() -> None:
+    """Behaviour 66."""
+    state = begin(DEPLOY, "r1", StartEvent(), 0.0)
+    reduce(DEPLOY, state, Emitted(1.0, 1, 0, HumanResponseEvent(response="yes")))
+
+    text = checked(mermaid_run(state, DEPLOY))
+
+    assert "    event_external_step -.-> event_HumanResponseEvent\n" in text
+    assert "    event_HumanResponseEvent ==> step_decide\n" in text
+
+
 def test_the_call_at_work_stands_out() -> None:
+    """Behaviour 66."""
     state = begin(DEPLOY, "r1", StartEvent(), 0.0)
 
     text = checked(mermaid_run(state, DEPLOY))
@@ -98,6 +158,7 @@ def test_the_call_at_work_stands_out() -> None:
 
 
 def test_an_open_question_stands_out_at_what_asked_it() -> None:
+    """Behaviour 66."""
     text = checked(mermaid_run(asking(), DEPLOY))
 
     assert '    ask_a2{{"open#58; Ship v2?"}}:::open\n' in text
@@ -105,6 +166,7 @@ def test_an_open_question_stands_out_at_what_asked_it() -> None:
 
 
 def test_a_question_inside_a_step_stands_out_at_the_step() -> None:
+    """Behaviour 66."""
     state = begin(INLINE, "r1", StartEvent(), 0.0)
     reduce(INLINE, state, Paused(1.0, 1, Wait("w", "HumanResponseEvent"), InputRequiredEvent(prefix="Go?")))
 
@@ -136,6 +198,7 @@ def test_the_question_of_a_stored_run_is_filled_in() -> None:
 
 
 def test_the_end_of_a_run_stands_out() -> None:
+    """Behaviour 66."""
     state = asking()
     reduce(DEPLOY, state, Answered(2.0, "a2", HumanResponseEvent(response="yes")))
     reduce(DEPLOY, state, Returned(3.0, 3, StopEvent()))
@@ -165,6 +228,7 @@ def test_a_cancelled_run_says_so_and_asks_nothing() -> None:
 
 
 def test_whatever_a_question_says_it_stays_one_label() -> None:
+    """Behaviour 66."""
     nasty = '"]; end\n%%{init: {}}%% <b>style:"x"</b> `code` #35; &amp; classDef:a;--> \x00\u202e'
 
     text = checked(mermaid_run(asking(nasty), DEPLOY))

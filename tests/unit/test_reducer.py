@@ -262,7 +262,7 @@ def test_the_cost_of_a_tick_does_not_grow_with_what_happened_before() -> None:
         reduce(DEFINITION, state, Returned(0.0, call_id, None))
         sizes.append(len(json.dumps(plain(state))))
 
-    assert max(sizes) - min(sizes) <= 3, "only the number of the next call may get longer"
+    assert max(sizes) - min(sizes) <= 5, "only numbers may get longer: of the next call, of calls made"
 
 
 def plain(state: RunState) -> dict[str, Any]:
