@@ -5,6 +5,7 @@ from engine.decorators import catch_error
 from engine.errors import (
     ContextSerdeError,
     ContextStateError,
+    DidNotHappen,
     WorkflowCancelledByUser,
     WorkflowConfigurationError,
     WorkflowRuntimeError,
@@ -30,6 +31,7 @@ __all__ = [
     "Context",
     "ContextSerdeError",
     "ContextStateError",
+    "DidNotHappen",
     "Event",
     "HumanResponseEvent",
     "InputRequiredEvent",

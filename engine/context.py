@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import math
 import time
@@ -16,15 +17,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cas
 
 from pydantic import BaseModel
 
-from engine.errors import ContextStateError, WorkflowRuntimeError
-from engine.events import Event, InputRequiredEvent
+from engine import questions
+from engine.errors import ContextStateError, DidNotHappen, WorkflowRuntimeError
+from engine.events import Event, HumanResponseEvent, InputRequiredEvent
 from engine.model import (
     Ask,
     Call,
+    CancelRequested,
     Collected,
     Definition,
     DictState,
     Emitted,
+    Intent,
     RunState,
     Sent,
     Streamed,
@@ -82,7 +86,10 @@ class LiveRun(Protocol):
         """Apply a tick from anywhere and return when that is done."""
 
     async def remember(self, call: Call, key: str, value: Any) -> Any:
-        """Keep the result of a ``once`` and return the one that counts."""
+        """Keep the result of a ``once`` or an ``effect`` and return the one that counts."""
+
+    async def intend(self, call: Call, key: str, intent: Intent) -> None:
+        """Keep what is known of an ``effect`` that has no result."""
 
     def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]: ...
 
@@ -239,9 +246,32 @@ class Context(Generic[S]):
         """Run ``fn(*args)`` and remember its result for this call; a repeat returns what is remembered."""
         raise _only_in_steps("once")
 
+    @overload
+    async def effect(
+        self, key: str, fn: Callable[..., Awaitable[R]], *args: Any, reconcile: None = None
+    ) -> R | None: ...
+    @overload
+    async def effect(
+        self, key: str, fn: Callable[..., Awaitable[R]], *args: Any, reconcile: Callable[..., R | Awaitable[R]]
+    ) -> R: ...
+    @overload
+    async def effect(self, key: str, fn: Callable[..., R], *args: Any, reconcile: None = None) -> R | None: ...
+    @overload
+    async def effect(
+        self, key: str, fn: Callable[..., R], *args: Any, reconcile: Callable[..., R | Awaitable[R]]
+    ) -> R: ...
+    async def effect(
+        self, key: str, fn: Callable[..., Any], *args: Any, reconcile: Callable[..., Any] | None = None
+    ) -> Any:
+        """Run ``fn(*args)``, which must not happen twice; see `StepContext.effect`."""
+        raise _only_in_steps("effect")
+
     @property
     def idempotency_key(self) -> str:
-        """A string that is the same for every repeat of this call, for services that take one."""
+        """A string that is the same for every repeat of this call, for services that take one.
+
+        It is one for the whole call: where a call makes several requests, add a word of its own to each.
+        """
         raise _only_in_steps("idempotency_key")
 
     # --- how a run and its context find each other ------------------------------------------
@@ -323,6 +353,20 @@ class StepContext(Context[S]):
         """
         self._waits += 1
         name = waiter_id or f"{event_type.__name__}#{self._waits}"
+        if waiter_event is None and prompt is not None:
+            waiter_event = InputRequiredEvent(prefix=prompt)
+        return self._wait(name, event_type, waiter_event, requirements, timeout, accept_event_subclasses)
+
+    def _wait(
+        self,
+        name: str,
+        event_type: type[E],
+        question: Event | None,
+        requirements: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        takes_subclasses: bool = False,
+    ) -> E:
+        """Return what the wait called *name* was waiting for; unwind the step if it has not come."""
         wait = self._call.waits.get(name)
         if wait is None:
             seconds = self._live.default_wait_s if timeout is UNSET else timeout
@@ -330,12 +374,9 @@ class StepContext(Context[S]):
             wait = Wait(
                 id=name,
                 accepts=event_type.__name__,
-                takes_subclasses=accept_event_subclasses,
+                takes_subclasses=takes_subclasses,
                 requirements=dict(requirements or {}),
                 deadline=None if seconds is None else self._live.clock() + seconds,
-            )
-            question = (
-                InputRequiredEvent(prefix=prompt) if waiter_event is None and prompt is not None else waiter_event
             )
             raise Pause(wait, question)
         if wait.answer is not None:
@@ -377,9 +418,66 @@ class StepContext(Context[S]):
         """
         if key in self._call.memo:
             return self._call.memo[key]
-        made = fn(*args)
-        result = await made if inspect.isawaitable(made) else made
-        return await self._live.remember(self._call, key, result)
+        return await self._live.remember(self._call, key, await _called(fn, *args))
+
+    async def effect(
+        self, key: str, fn: Callable[..., Any], *args: Any, reconcile: Callable[..., Any] | None = None
+    ) -> Any:
+        """Run ``fn(*args)``, which must not happen twice, and remember its result for this call.
+
+        That it is about to happen is kept first. A repeat of the call that finds this and no result,
+        since *fn* raised or the process died meanwhile, does not run *fn* again before it is told to:
+
+        * ``reconcile(*args)`` looks outside. What it returns is the result; it raises `DidNotHappen`
+          to have *fn* run again. Any other error of it fails the step, and a retry asks it again.
+        * Without *reconcile* the run asks a person, and this returns what the answer carries as
+          ``result``, else None, if it happened; runs *fn* again; or cancels the run.
+
+        An exception out of *fn* fails the step and does not tell whether *fn* had its effect. Where it
+        is certain that it had none, raise `DidNotHappen` from it: a retry then runs *fn* unasked.
+
+        Raises:
+            CodecError: in a durable run, the result has no stored form; the effect stays in doubt.
+        """
+        call = self._call
+        if key in call.memo:
+            return call.memo[key]
+        last = call.intents.get(key, Intent(0, open=False))
+        if last.open:
+            try:
+                known = await (_called(reconcile, *args) if reconcile else self._ask_about(key, last))
+            except DidNotHappen:
+                pass
+            else:
+                return await self._live.remember(call, key, known)
+        await self._live.intend(call, key, Intent(last.number + 1))
+        try:
+            result = await _called(fn, *args)
+        except DidNotHappen:
+            await self._live.intend(call, key, Intent(last.number + 2, open=False))
+            raise
+        return await self._live.remember(call, key, result)
+
+    async def _ask_about(self, key: str, intent: Intent) -> Any:
+        """Do as a person says about an effect of which nobody here knows whether it happened.
+
+        Raises:
+            DidNotHappen: it is to run again.
+        """
+        n = 0
+        while True:  # what is none of the answers, as a response that was meant for another, asks anew
+            n += 1
+            name = f"effect {key} {intent.number}.{n}"
+            answer = self._wait(name, HumanResponseEvent, questions.in_doubt(self._call.step, key))
+            match answer.get("response"):
+                case questions.HAPPENED:
+                    return answer.get("result")
+                case questions.AGAIN:
+                    raise DidNotHappen
+                case questions.CANCEL:
+                    await self._live.intend(self._call, key, Intent(intent.number + 1))  # one that goes on asks anew
+                    self._live.submit(CancelRequested(self._live.clock()))
+                    raise asyncio.CancelledError
 
     @property
     def idempotency_key(self) -> str:
@@ -416,6 +514,12 @@ def check_target(definition: Definition, event: Event, step: str | None) -> None
         raise WorkflowRuntimeError(f"Step {step} does not exist")
     if not accepts(spec, type(event)):
         raise WorkflowRuntimeError(f"Step {step} does not accept event of type {type(event)}")
+
+
+async def _called(fn: Callable[..., Any], *args: Any) -> Any:
+    """Call what may or may not be a coroutine function."""
+    made = fn(*args)
+    return await made if inspect.isawaitable(made) else made
 
 
 def _only_in_steps(name: str) -> ContextStateError:

@@ -44,6 +44,16 @@ class WorkflowDone(Exception):
     """The run is over; nothing more will happen in it."""
 
 
+# --- The author's own code says so ------------------------------------------------
+
+
+class DidNotHappen(Exception):
+    """What a ``ctx.effect`` was to do has certainly not happened, so it may be tried again unasked.
+
+    Raised by the effect itself, or by its ``reconcile``.
+    """
+
+
 # --- The operator: stored data or its size ------------------------------------------
 
 

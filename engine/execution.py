@@ -26,6 +26,8 @@ from engine.model import (
     Call,
     Command,
     Definition,
+    Intended,
+    Intent,
     Paused,
     Publish,
     Raised,
@@ -80,6 +82,9 @@ class Persistence(Protocol):
 
     async def remember(self, call: Call, key: str, value: Any) -> Any:
         """Save a remembered result at once; return the one that counts."""
+
+    async def intend(self, call: Call, key: str, intent: Intent) -> None:
+        """Save at once what is known of an effect without a result."""
 
 
 class Execution:
@@ -175,11 +180,17 @@ class Execution:
         done.result()
 
     async def remember(self, call: Call, key: str, value: Any) -> Any:
-        """Keep the result of a ``once``; in a durable run it is saved before it is returned."""
+        """Keep the result of a ``once`` or an ``effect``; in a durable run it is saved before it is returned."""
         if self.persistence is not None:
             value = await self.persistence.remember(call, key, value)
         self.feed(Remembered(call.id, key, value))
         return value
+
+    async def intend(self, call: Call, key: str, intent: Intent) -> None:
+        """Keep what is known of an ``effect`` without a result; in a durable run it is saved first."""
+        if self.persistence is not None:
+            await self.persistence.intend(call, key, intent)
+        self.feed(Intended(call.id, key, intent))
 
     def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
         """Iterate over what the outlet was given."""

@@ -23,6 +23,7 @@ from engine.model import (
     CancelRequested,
     Definition,
     Expired,
+    Intent,
     RunState,
     Sent,
     Shown,
@@ -75,10 +76,15 @@ class HeldRun:
             start = self.codec.loads(first.body, "start event")
             state = begin(self.definition, self.claim.run_id, start, first.at)
         for name, value in self.claim.memo.items():
-            call_id, _, key = name.partition(":")
-            call = state.calls.get(int(call_id))
-            if call is not None:
-                call.memo[key] = self.codec.loads(value, f"once {key!r} of step {call.step}")
+            call_id, number, key = _parts(name)
+            call = state.calls.get(call_id)
+            if call is None:
+                continue
+            found = self.codec.loads(value, f"once {key!r} of step {call.step}")
+            if not number:
+                call.memo[key] = found
+            elif key not in call.intents or call.intents[key].number < number:
+                call.intents[key] = Intent(number, open=found)
         return state
 
     def _tick(self, entry: Entry) -> Tick:
@@ -140,7 +146,7 @@ class HeldRun:
     def _change(self, release: bool) -> Commit:
         """Return what differs from what is stored."""
         state = self.state
-        fresh = [ask for ask in state.asks.values() if not ask.shown]
+        fresh = [] if state.finished else [ask for ask in state.asks.values() if not ask.shown]
         asks = [self._new_ask(ask) for ask in fresh]
         for ask in fresh:
             reduce(self.definition, state, Shown(ask.id))
@@ -154,7 +160,7 @@ class HeldRun:
             asks=asks,
             withdrawn=[ask_id for ask_id in self.open if ask_id not in state.asks],
             effects=[NewEffect(RESULT, self.codec.dumps(state.final, RESULT))] if ended else [],
-            forgotten=[key for key in self.memo_keys if int(key.partition(":")[0]) not in state.calls],
+            forgotten=[name for name in self.memo_keys if not self._matters(name)],
             wake_at=None if state.finished else self._next_time(),
             release=release,
             note=_note(state),
@@ -163,11 +169,26 @@ class HeldRun:
         return change
 
     async def remember(self, call: Call, key: str, value: Any) -> Any:
-        """Store the result of a ``once`` at once, so that even a crash does not repeat it."""
-        name, where = f"{call.id}:{key}", f"once {key!r} of step {call.step}"
+        """Store a result at once, so that even a crash does not repeat what led to it."""
+        return await self._memorize(call, f"{call.id}:{key}", key, value)
+
+    async def intend(self, call: Call, key: str, intent: Intent) -> None:
+        """Store at once what is known of an effect without a result."""
+        await self._memorize(call, f"{call.id}#{intent.number}:{key}", key, intent.open)
+
+    async def _memorize(self, call: Call, name: str, key: str, value: Any) -> Any:
+        where = f"once {key!r} of step {call.step}"
         stored = await self.store.remember(self.claim, name, self.codec.dumps(value, where))
         self.memo_keys.add(name)
         return self.codec.loads(stored, where)
+
+    def _matters(self, name: str) -> bool:
+        """Tell whether what was memorized can still be asked for: its call goes on, and an intent is the last."""
+        call_id, number, key = _parts(name)
+        call = self.state.calls.get(call_id)
+        if call is None or not number:
+            return call is not None
+        return key in call.intents and call.intents[key].number <= number
 
     def _next_time(self) -> float | None:
         times = [timer.at for timer in timers(self.state) if timer.kind in ("call", "wait")]
@@ -224,6 +245,13 @@ class _NoOutlet:
     async def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
         return
         yield
+
+
+def _parts(name: str) -> tuple[int, int, str]:
+    """Return the call, the number of the intent (0: a result) and the key that the name of a memo stands for."""
+    place, _, key = name.partition(":")
+    call_id, _, number = place.partition("#")
+    return int(call_id), int(number or 0), key
 
 
 def _stored_status(state: RunState) -> RunStatus:

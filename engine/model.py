@@ -105,6 +105,15 @@ class Wait:
         return self.answer is None and not self.expired
 
 
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One attempt of a ``ctx.effect``. While it is open, what it was to do may have happened."""
+
+    number: int
+    """Counts the attempts of this effect in its call, from 1; none is used twice."""
+    open: bool = True
+
+
 @dataclass(slots=True)
 class Call:
     """One call of a step, until it has returned for good. A waiting call holds no worker."""
@@ -122,7 +131,9 @@ class Call:
     applied: list[str] = field(default_factory=list)
     """What its effects were, by position, so that a repeat applies none twice."""
     memo: dict[str, Any] = field(default_factory=dict)
-    """Results of ``ctx.once``."""
+    """Results of ``ctx.once`` and ``ctx.effect``."""
+    intents: dict[str, Intent] = field(default_factory=dict)
+    """The last attempt of each ``ctx.effect`` that has no result."""
     recoveries: Mapping[str, int] = field(default_factory=dict)
     """How often each ``@catch_error`` step has already stepped in on the way to this call."""
     gathered: dict[int, list[Event]] = field(default_factory=dict)
@@ -293,8 +304,17 @@ class Collected:
 
 
 @dataclass(frozen=True, slots=True)
+class Intended:
+    """A running call's ``ctx.effect`` is about to happen; or, with an intent that is not open, did not."""
+
+    call_id: int
+    key: str
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
 class Remembered:
-    """A running call's ``ctx.once`` has its result."""
+    """A running call's ``ctx.once`` or ``ctx.effect`` has its result."""
 
     call_id: int
     key: str
@@ -354,6 +374,7 @@ Tick: TypeAlias = (
     | Streamed
     | Wrote
     | Collected
+    | Intended
     | Remembered
     | Shown
     | Announced

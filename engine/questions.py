@@ -13,6 +13,18 @@ from engine.model import Answered, Ask, Call, Command, Definition, RunState, Sho
 from engine.routing import lineage_of, matches, route, unhandled
 from engine.workers import wake_call
 
+HAPPENED, AGAIN, CANCEL = "it happened", "run it again", "cancel the run"
+"""The answers to `in_doubt`."""
+
+
+def in_doubt(step: str, key: str) -> InputRequiredEvent:
+    """Ask about a ``ctx.effect`` that was interrupted, so that only a person can find out whether it happened."""
+    return InputRequiredEvent(
+        prefix=f"Step `{step}` was interrupted during `{key}`, which may or may not have happened. "
+        "Please look, then say how to go on.",
+        options=[HAPPENED, AGAIN, CANCEL],
+    )
+
 
 def open_question(
     state: RunState,

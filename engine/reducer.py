@@ -36,6 +36,7 @@ from engine.model import (
     Definition,
     Emitted,
     Expired,
+    Intended,
     Paused,
     Publish,
     Raised,
@@ -133,9 +134,13 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
             _paused(definition, state, tick, out)
         case Raised():
             _raised(definition, state, tick, out)
+        case Intended():
+            if (call := state.calls.get(tick.call_id)) is not None:
+                call.intents[tick.key] = tick.intent
         case Remembered():
             if (call := state.calls.get(tick.call_id)) is not None:
                 call.memo[tick.key] = tick.value
+                call.intents.pop(tick.key, None)
         case Shown():
             if (ask := state.asks.get(tick.ask_id)) is not None:
                 ask.shown = True

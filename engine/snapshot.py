@@ -17,7 +17,7 @@ from engine.codec import Codec, read_json, rebuild, write_json
 from engine.collecting import Buffer
 from engine.errors import CodecError, ContextSerdeError
 from engine.events import DictLikeModel, Event, InputRequiredEvent
-from engine.model import Ask, Call, Definition, RunState, Wait
+from engine.model import Ask, Call, Definition, Intent, RunState, Wait
 from engine.stored import FORMAT, StoredCall, StoredRun, StoredWait, check_shape
 
 CORE = "core"
@@ -238,6 +238,8 @@ def _dump_call(codec: Codec, call: Call, *, memo: bool) -> dict[str, Any]:
         plain["memo"] = {
             key: codec.encode(value, f"once {key!r} of step {call.step}") for key, value in call.memo.items()
         }
+    if memo and call.intents:
+        plain["intents"] = {key: {"number": one.number, "open": one.open} for key, one in call.intents.items()}
     return plain
 
 
@@ -258,6 +260,7 @@ def _load_call(codec: Codec, plain: StoredCall) -> Call:
         recoveries=plain.recoveries,
         gathered={one.position: _load_events(codec, one.events, where) for one in plain.gathered},
         memo={key: codec.decode(value, f"once {key!r} of step {plain.step}") for key, value in plain.memo.items()},
+        intents={key: Intent(one.number, one.open) for key, one in plain.intents.items()},
     )
 
 

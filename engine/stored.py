@@ -37,6 +37,11 @@ class StoredGathering(Shape):
     events: list[Any]
 
 
+class StoredIntent(Shape):
+    number: int = Field(ge=1)
+    open: bool
+
+
 class StoredCall(Shape):
     id: int
     step: str
@@ -50,6 +55,7 @@ class StoredCall(Shape):
     waits: list[StoredWait] = []
     applied: list[str] = []
     memo: dict[str, Any] = {}
+    intents: dict[str, StoredIntent] = {}
     gathered: list[StoredGathering] = []
     recoveries: dict[str, int] = {}
 

@@ -20,6 +20,7 @@ from bot.prompts import (
 from bot.replies import NotUnderstood, Reply, read_reply, respond
 from engine.codec import Codec
 from engine.events import InputRequiredEvent
+from engine.questions import AGAIN, in_doubt
 
 REVIEW = Prompt(prefix="Good?", choices=["approve", "reject"], takes_text="feedback")
 YES_NO = InputRequiredEvent(prefix="Approve? (yes/no): ")
@@ -208,6 +209,13 @@ def test_options_of_a_plain_event_are_choices() -> None:
     question = question_of(InputRequiredEvent(prefix="?", options=["red", "blue", " "], allowed=["U1"], quorum=2))
 
     assert (values(question), question.approvers, question.quorum) == (["red", "blue"], ("U1",), 2)
+
+
+def test_a_question_about_an_effect_in_doubt_has_its_buttons_and_can_be_answered_in_words() -> None:
+    event = in_doubt("pay", "charge_card")
+
+    assert [choice.shown for choice in question_of(event).choices] == ["It happened", "Run it again", "Cancel the run"]
+    assert replied(event, "Run it again!") == Reply(choice=AGAIN, response=AGAIN)
 
 
 class Odd(StrEnum):

@@ -22,6 +22,8 @@ from engine.model import (
     Definition,
     Emitted,
     Expired,
+    Intended,
+    Intent,
     Paused,
     Publish,
     Raised,
@@ -133,7 +135,8 @@ def ticks_of(world: World, command: Command, draw: Any) -> list[tuple[Tick, Comm
                 (Emitted(now, call_id, len(call.applied), Part(n=2)), None),
                 (Streamed(now, call_id, 0, Event()), None),
                 (Wrote(now, "key", now, call_id, len(call.applied)), None),
-                (Remembered(call_id, "once", 1), None),
+                (Intended(call_id, "effect", Intent(len(call.intents) + 1, draw(st.booleans()))), None),
+                (Remembered(call_id, draw(st.sampled_from(["once", "effect"])), 1), None),
                 (Collected(call_id, len(call.applied), "default", Part(n=3), (Part, Part)), None),
             ]
             if name not in call.waits or call.waits[name].open:

@@ -491,6 +491,8 @@ async def test_what_belongs_to_a_step_is_refused_outside() -> None:
         ctx.retry_info()
     with pytest.raises(ContextStateError, match=r"once\(\) is only available from within step"):
         await ctx.once("key", dict)
+    with pytest.raises(ContextStateError, match=r"effect\(\) is only available from within step"):
+        await ctx.effect("key", dict)
 
 
 class Leaky(Workflow):
