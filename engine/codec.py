@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from engine.errors import CodecError
+from engine.errors import CodecError, UnreconstructedException
 from engine.events import DictLikeModel, InputRequiredEvent, StopEvent
 
 TAG = "$"
@@ -133,8 +133,16 @@ class Codec:
         except KeyError:
             raise CodecError(
                 f"{where}: class {_called(cls)} is not registered; "
-                "name it in a step's annotations or in the workflow's `types`"
+                "name it in a step's annotations, in the workflow's `types` or in JsonSerializer(allowed_types=[...])"
             ) from None
+
+    def encode_state(self, key: str, value: Any) -> Any:
+        """Return what stands under *key* in a run's state in terms of JSON's own types.
+
+        Raises:
+            CodecError: something in it has no exact stored form; the message names the key.
+        """
+        return self.encode(value, f"state.{key}")
 
     # --- reading ---------------------------------------------------------------------
 
@@ -190,6 +198,8 @@ class Codec:
                 return UnreconstructedException(str(plain["t"]), str(self._decode(value, where)))
             case _ if isinstance(tag, str) and tag in _READERS:
                 return _READERS[tag](value)
+            case "pickle" | "serialized":  # see `engine.serializers`; what is durable holds neither
+                raise CodecError(f"{where}: written by a serializer; pass the same one to read it back")
         raise CodecError(f"{where}: unknown mark {tag!r} in stored data; it was written by a newer version")
 
     def _decode_model(self, plain: dict[str, Any], where: str) -> BaseModel:
@@ -217,15 +227,6 @@ class Codec:
         if cls is None or not (base is object or issubclass(cls, base)):
             raise CodecError(f"{where}: stored data names {plain['t']!r}, which this workflow does not know")
         return cls
-
-
-class UnreconstructedException(Exception):
-    """Stands for an exception of a run that was stored: its class name and message."""
-
-    def __init__(self, exception_type: str, exception_message: str) -> None:
-        super().__init__(f"{exception_type}: {exception_message}")
-        self.exception_type = exception_type
-        self.exception_message = exception_message
 
 
 def write_json(plain: Any) -> bytes:

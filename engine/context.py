@@ -39,6 +39,10 @@ from engine.model import (
 )
 from engine.reducer import reduce
 from engine.retry import RetryInfo as RetryInfo
+from engine.serializers import BaseSerializer as BaseSerializer
+from engine.serializers import JsonSerializer as JsonSerializer
+from engine.serializers import PickleSerializer as PickleSerializer
+from engine.serializers import codec_for
 from engine.snapshot import dump, load
 from engine.state_store import EditLock, StateStore
 
@@ -63,6 +67,8 @@ class Program(Protocol):
 
     @property
     def definition(self) -> Definition: ...
+    @property
+    def serializer(self) -> BaseSerializer | None: ...
 
 
 class LiveRun(Protocol):
@@ -111,8 +117,19 @@ class Context(Generic[S]):
 
     _current: ClassVar[ContextVar[StepContext[Any]]] = ContextVar("step_context")
 
-    def __init__(self, workflow: Program, previous_context: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        workflow: Program,
+        previous_context: Mapping[str, Any] | None = None,
+        serializer: BaseSerializer | None = None,
+    ) -> None:
+        """Make the context of a run to come, or of the one that is saved in *previous_context*.
+
+        Raises:
+            ContextSerdeError: *previous_context* cannot be read; the message says what is wrong with it.
+        """
         self._program = workflow
+        self._serializer = serializer or workflow.serializer
         self._live: LiveRun | None = None
         self._state: RunState | None = None
         self._seed: BaseModel = workflow.definition.state_type()
@@ -121,8 +138,10 @@ class Context(Generic[S]):
             self._adopt(previous_context)
 
     @classmethod
-    def from_dict(cls, workflow: Program, data: Mapping[str, Any]) -> Context[S]:
-        """Return the context that `to_dict` wrote; `Workflow.run` goes on with it.
+    def from_dict(
+        cls, workflow: Program, data: Mapping[str, Any], serializer: BaseSerializer | None = None
+    ) -> Context[S]:
+        """Return the context that `to_dict` wrote, with the same *serializer*; `Workflow.run` goes on with it.
 
         What is asked is in `open_asks` without running, and is shown again first on the run's new
         stream. An answer may be sent before the run goes on.
@@ -130,27 +149,30 @@ class Context(Generic[S]):
         Raises:
             ContextSerdeError: *data* cannot be read; the message says what is wrong with it.
         """
-        context = cls(workflow)
+        context = cls(workflow, serializer=serializer)
         context._adopt(data)
         return context
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, serializer: BaseSerializer | None = None, *, include_state: bool = True) -> dict[str, Any]:
         """Return a snapshot that ``json.dumps`` takes. Nothing sent before is missing from it.
 
+        *serializer* is the context's own unless given, and that is the workflow's. Without the state,
+        whoever reads the snapshot begins with a fresh one.
+
         Raises:
-            CodecError: something in the state cannot be stored; the message names the key.
+            CodecError: something in the state cannot be stored; the message names the key. It is a ValueError.
         """
         definition = self._program.definition
-        state = self._run_state()
+        state, at = self._run_state(), self._now()
         if state is None:
-            unborn = RunState(run_id="", workflow=definition.name, store=self._seed, budget=definition.timeout)
-            return dump(definition, unborn, 0.0)
-        return dump(definition, state, self._now())
+            state, at = RunState("", definition.name, self._seed, budget=definition.timeout), 0.0
+        codec = codec_for(serializer or self._serializer, definition.types)
+        return dump(definition, state, at, codec, include_state=include_state)
 
     @property
     def store(self) -> StateStore[S]:
         """The run's memory: usable before the run (seeding), during it and after."""
-        return StateStore(self._root, self._write, self._lock)
+        return StateStore(self._root, self._write, self._lock, self._program.definition.types)
 
     @property
     def is_running(self) -> bool:
@@ -277,7 +299,8 @@ class Context(Generic[S]):
     # --- how a run and its context find each other ------------------------------------------
 
     def _adopt(self, data: Mapping[str, Any]) -> None:
-        self._state = load(self._program.definition, data)
+        definition = self._program.definition
+        self._state = load(definition, data, codec_for(self._serializer, definition.types))
         if not self._state.run_id:  # saved before its run began: only what was seeded counts
             self._seed, self._state = self._state.store, None
 
@@ -484,7 +507,7 @@ class StepContext(Context[S]):
         """A string that is the same for every repeat of this call and no other's."""
         return f"{self._live.state.run_id}:{self._call.id}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, serializer: BaseSerializer | None = None, *, include_state: bool = True) -> dict[str, Any]:
         raise ContextStateError("to_dict() is only available from handler code, not from within steps.")
 
     def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:

@@ -65,6 +65,15 @@ class CodecError(ContextSerdeError, ValueError):
     """A value has no exact stored form, or stored bytes do not name a known type."""
 
 
+class UnreconstructedException(Exception):
+    """Stands for an exception of a run that was stored: its class name and message."""
+
+    def __init__(self, exception_type: str, exception_message: str) -> None:
+        super().__init__(f"{exception_type}: {exception_message}")
+        self.exception_type = exception_type
+        self.exception_message = exception_message
+
+
 class RunNotFound(LookupError):
     """No run has this id: it finished long ago or never existed."""
 

@@ -21,6 +21,8 @@ from pydantic import (
     model_serializer,
 )
 
+from engine.errors import UnreconstructedException as UnreconstructedException
+
 
 class DictLikeModel(BaseModel):
     """A pydantic model that keeps undeclared keywords and offers them as a mapping."""
@@ -226,6 +228,10 @@ class WorkflowCancelledEvent(StopEvent):
     """Somebody cancelled the run."""
 
 
+class IdleReleasedEvent(StopEvent):
+    """For imports: in LlamaIndex it ends a run that is let go while idle; here such a run just rests in its store."""
+
+
 class WorkflowFailedEvent(StopEvent):
     """A step raised and no retry or handler was left."""
 
@@ -238,6 +244,14 @@ class WorkflowFailedEvent(StopEvent):
     def _dump_exception(self, error: Exception) -> dict[str, str]:
         cls = type(error)
         return {"exception_type": f"{cls.__module__}.{cls.__qualname__}", "exception_message": str(error)}
+
+
+class CollectionReleaseEvent(Event):
+    """The batch that a step of several events was called with; a `StepFailedEvent` has it as its input."""
+
+    events: list[Event] = []
+    stream_id: str = ""
+    binding_id: str = ""
 
 
 class StepFailedEvent(Event):
@@ -297,7 +311,9 @@ BUILTIN_EVENTS: tuple[type[Event], ...] = (
     AskExpired,
     WorkflowTimedOutEvent,
     WorkflowCancelledEvent,
+    IdleReleasedEvent,
     WorkflowFailedEvent,
+    CollectionReleaseEvent,
     StepFailedEvent,
     StepStateChanged,
     WorkflowIdleEvent,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, assert_never
+from typing import Any, TypeVar, assert_never
 
 from pydantic import BaseModel, ValidationError
 
@@ -20,33 +20,37 @@ from engine.events import DictLikeModel, Event, InputRequiredEvent
 from engine.model import Ask, Call, Definition, Intent, RunState, Wait
 from engine.stored import FORMAT, StoredCall, StoredRun, StoredWait, check_shape
 
+M = TypeVar("M", bound=BaseModel)
+
 CORE = "core"
 KEY = "s:"
 """Prefix of the field that holds one of the author's keys."""
 
 
-def dump(definition: Definition, state: RunState, at: float) -> dict[str, Any]:
-    """Return the whole of *state* as plain JSON, to go on from at any later time.
+def dump(
+    definition: Definition, state: RunState, at: float, codec: Codec | None = None, *, include_state: bool = True
+) -> dict[str, Any]:
+    """Return the whole of *state* as plain JSON, to go on from at any later time; its store only on request.
 
     Raises:
         CodecError: something in it cannot be stored; the message names the key.
     """
-    codec = Codec(definition.types)
+    codec = codec or Codec(definition.types)
     core = _dump_core(definition, codec, state, at)
     core["calls"] = [_dump_call(codec, call, memo=True) for call in state.calls.values()]
     core["asks"] = [_dump_ask(ask) | {"event": codec.encode(ask.event, f"ask {ask.id}")} for ask in state.asks.values()]
-    core["store"] = {key: codec.encode(value, f"state.{key}") for key, value in store_items(state.store).items()}
+    core["store"] = dump_store(codec, state.store) if include_state else {}
     return core
 
 
-def load(definition: Definition, data: Any) -> RunState:
+def load(definition: Definition, data: Any, codec: Codec | None = None) -> RunState:
     """Return the state that `dump` wrote. A cancelled one comes back ready to go on.
 
     Raises:
         ContextSerdeError: whatever is wrong with *data*; the message names it.
     """
     run = check_shape(data)
-    codec = Codec(definition.types)
+    codec = codec or Codec(definition.types)
     state = _load_run(definition, codec, run, run.store)
     for ask in run.asks:
         where = f"ask {ask.id}"
@@ -88,6 +92,33 @@ def load_fields(definition: Definition, fields: Mapping[str, bytes]) -> RunState
         if name.startswith(KEY)
     }
     return _load_run(definition, codec, run, values)
+
+
+def dump_store(codec: Codec, store: BaseModel) -> dict[str, Any]:
+    """Return a run's state in terms of JSON's own types.
+
+    Raises:
+        CodecError: something in it cannot be stored; the message names the key.
+    """
+    return {key: codec.encode_state(key, value) for key, value in store_items(store).items()}
+
+
+def load_store(codec: Codec, cls: type[M], plain: Mapping[str, Any]) -> M:
+    """Return the state, of type *cls*, that `dump_store` wrote.
+
+    Raises:
+        ContextSerdeError: it cannot be read; the message says where.
+    """
+    values = {key: codec.decode(value, f"state.{key}") for key, value in plain.items()}
+    declared = {name: value for name, value in values.items() if name in cls.model_fields}
+    rest = {name: value for name, value in values.items() if name not in cls.model_fields}
+    try:
+        return rebuild(cls, declared, rest)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ContextSerdeError(f"stored state does not fit {cls.__name__}: {first['loc']}: {first['msg']}") from error
+    except Exception as error:  # an author's class refuses it in its own way
+        raise ContextSerdeError(f"stored state does not fit {cls.__name__}: {error}") from error
 
 
 def store_items(store: BaseModel) -> dict[str, Any]:
@@ -135,11 +166,10 @@ def _dump_core(definition: Definition, codec: Codec, state: RunState, at: float)
 
 
 def _load_run(definition: Definition, codec: Codec, run: StoredRun, values: Mapping[str, Any]) -> RunState:
-    store = {key: codec.decode(value, f"state.{key}") for key, value in values.items()}
     state = RunState(
         run_id=run.run_id,
         workflow=run.workflow,
-        store=_load_store(definition, store),
+        store=load_store(codec, definition.state_type, values),
         status=run.status,
         next_id=run.next_id,
         budget=None if definition.timeout is None else max(0.0, definition.timeout - run.spent),
@@ -194,19 +224,6 @@ def _of(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, kind):
         raise ContextSerdeError(f"{where}: found {type(value).__name__}, not {getattr(kind, '__name__', kind)}")
     return value
-
-
-def _load_store(definition: Definition, values: dict[str, Any]) -> BaseModel:
-    cls = definition.state_type
-    declared = {name: value for name, value in values.items() if name in cls.model_fields}
-    rest = {name: value for name, value in values.items() if name not in cls.model_fields}
-    try:
-        return rebuild(cls, declared, rest)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ContextSerdeError(f"stored state does not fit {cls.__name__}: {first['loc']}: {first['msg']}") from error
-    except Exception as error:  # an author's class refuses it in its own way
-        raise ContextSerdeError(f"stored state does not fit {cls.__name__}: {error}") from error
 
 
 def _dump_call(codec: Codec, call: Call, *, memo: bool) -> dict[str, Any]:

@@ -1,17 +1,21 @@
-"""``ctx.store``: a run's own memory, as a step, a handler or a seeding caller sees it."""
+"""``ctx.store``: a run's own memory, as a step, a handler or a seeding caller sees it; and one without a run."""
 
 from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
 from engine.events import DictLikeModel
-from engine.paths import read_path, split_path
+from engine.model import DictState as DictState
+from engine.paths import read_path, split_path, write_path
+from engine.registered import registered
+from engine.serializers import BaseSerializer, JsonSerializer, codec_for
+from engine.snapshot import dump_store, load_store
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -56,12 +60,15 @@ class StateStore(Generic[S]):
     change is recorded.
     """
 
-    __slots__ = ("_lock", "_root", "_write")
+    __slots__ = ("_lock", "_root", "_types", "_write")
 
-    def __init__(self, root: Callable[[], S], write: Callable[[str, Any], None], lock: EditLock) -> None:
+    def __init__(
+        self, root: Callable[[], S], write: Callable[[str, Any], None], lock: EditLock, types: Mapping[str, type]
+    ) -> None:
         self._root = root
         self._write = write
         self._lock = lock
+        self._types = types
 
     async def get(self, path: str, default: Any = _MISSING) -> Any:
         """Return what stands at the dotted *path*.
@@ -125,6 +132,54 @@ class StateStore(Generic[S]):
         except ValueError as error:
             raise ValueError(f"State must have defaults for all fields to be cleared: {error}") from error
         await self.set_state(fresh)
+
+    def to_dict(self, serializer: BaseSerializer | None = None) -> dict[str, Any]:
+        """Return the state as plain JSON; see `InMemoryStateStore.from_dict`.
+
+        Raises:
+            ValueError: something in it cannot be stored; the message names the key.
+        """
+        state = self._root()
+        values = dump_store(codec_for(serializer, self._types), state)
+        return {"state_type": type(state).__name__, "values": values}
+
+
+class InMemoryStateStore(StateStore[S]):
+    """A store of its own, beside any run."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, initial_state: S) -> None:
+        self._state = initial_state
+        super().__init__(lambda: self._state, self._put, EditLock(), registered([type(initial_state)]))
+
+    @classmethod
+    def from_dict(
+        cls, serialized_state: Mapping[str, Any], serializer: BaseSerializer | None = None
+    ) -> InMemoryStateStore[Any]:
+        """Return the store that `to_dict` wrote; an empty one of nothing.
+
+        The class of a typed state must be known: ``JsonSerializer(allowed_types=[...])`` tells it.
+
+        Raises:
+            ValueError: it cannot be read; the message says what is wrong.
+        """
+        if not serialized_state:
+            return InMemoryStateStore(DictState())
+        known = serializer if isinstance(serializer, JsonSerializer) else JsonSerializer()
+        name, values = serialized_state.get("state_type"), serialized_state.get("values")
+        if not isinstance(name, str) or not isinstance(values, dict):
+            raise ValueError("not a stored state: it needs a state_type, a name, and values, a dict")
+        kind = known.with_types(DictState).resolve_class(name)
+        if not issubclass(kind, BaseModel):
+            raise ValueError(f"not a stored state: {name} is no model")
+        return InMemoryStateStore(load_store(codec_for(serializer, registered([kind])), kind, values))
+
+    def _put(self, path: str, value: Any) -> None:
+        if path:
+            write_path(self._state, path, value)
+        else:
+            self._state = value
 
 
 def _isolated(state: S) -> S:

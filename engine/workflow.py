@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import hashlib
 import inspect
 import math
 import secrets
 import sys
 import time
-import typing
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import copy_context
-from enum import Enum
 from functools import partial
 from typing import Any, ClassVar, TypeVar, cast, overload
 
 from pydantic import BaseModel, ValidationError
 
 from engine.context import Context, StepContext
-from engine.errors import ContextStateError, WorkflowRuntimeError, WorkflowValidationError
-from engine.events import BUILTIN_EVENTS, Event, StartEvent, StopEvent
+from engine.errors import (
+    ContextStateError,
+    WorkflowConfigurationError,
+    WorkflowRuntimeError,
+    WorkflowValidationError,
+)
+from engine.events import Event, StartEvent, StopEvent
 from engine.handler import WorkflowHandler, is_alive
 from engine.model import Definition, DictState
 from engine.reducer import begin
+from engine.registered import held_by, registered, storable_parts
 from engine.resource import ResourceManager, check_configs, check_resources
 from engine.retry import RetryPolicy
+from engine.serializers import BaseSerializer
 from engine.signatures import Step, caller_names, read_step
 from engine.validation import check_skips, only_start_event, only_stop_event, validate
 
@@ -110,22 +114,36 @@ class Workflow:
         verbose: bool = False,
         resource_manager: ResourceManager | None = None,
         num_concurrent_runs: int | None = None,
+        runtime: None = None,
         workflow_name: str | None = None,
         skip_graph_checks: Iterable[str] | None = None,
+        serializer: BaseSerializer | None = None,
     ) -> None:
         """*timeout* is seconds of active time, None for none. Workflows of one *resource_manager* share resources.
 
+        *verbose* tells of every step, on the logger ``engine.verbose`` if that is on and else on stdout.
+        *serializer* is for snapshots of runs in process; durable ones hold what the engine itself can
+        store. There is no *runtime* to choose: `run` works in the event loop it is called from, and
+        `engine.runner.Runner` makes runs durable.
+
         Raises:
-            WorkflowConfigurationError: no step begins or ends the workflow, or several kinds of event do.
+            WorkflowConfigurationError: no step begins or ends the workflow, or several kinds of event do; or a
+                *runtime* is given.
             WorkflowValidationError: an option does not make sense.
         """
         if num_concurrent_runs is not None and (type(num_concurrent_runs) is not int or num_concurrent_runs < 1):
             raise WorkflowValidationError("num_concurrent_runs must be an integer greater than 0 or None")
+        if runtime is not None:
+            raise WorkflowConfigurationError(
+                f"runtime must be None, found {type(runtime).__name__}: run() works in the event loop it is called "
+                "from; give the workflow to an engine.runner.Runner to make its runs durable"
+            )
         self._skips = frozenset(skip_graph_checks or ())
         check_skips(self._skips)
         self._timeout = None if timeout is None or timeout == math.inf else float(timeout)
         self._disable_validation = disable_validation
         self._verbose = verbose
+        self._serializer = serializer
         self._resource_manager = ResourceManager() if resource_manager is None else resource_manager
         self._name = workflow_name or f"{type(self).__module__}.{type(self).__qualname__}"
         self._slots = None if num_concurrent_runs is None else asyncio.Semaphore(num_concurrent_runs)
@@ -145,6 +163,15 @@ class Workflow:
     @property
     def workflow_name(self) -> str:
         return self._name
+
+    @property
+    def serializer(self) -> BaseSerializer | None:
+        """The serializer of its snapshots, if one was given."""
+        return self._serializer
+
+    @property
+    def runtime(self) -> None:
+        """Always None: where a run works is for whoever starts it to say."""
 
     @property
     def start_event_class(self) -> type[StartEvent]:
@@ -321,23 +348,13 @@ def _state_type(declared: list[type[BaseModel]]) -> type[BaseModel]:
 
 def _registered(cls: type, roots: Iterable[type]) -> dict[str, type]:
     """Return every class that stored data may name: declared, nested in those, or an event of the module."""
-    found: dict[str, type] = {}
-    pending = [*BUILTIN_EVENTS, *roots]
-    while pending:
-        kind = pending.pop(0)
-        if found.get(kind.__name__) is kind:
-            continue
-        if kind.__name__ in found:
-            raise WorkflowValidationError(
-                f"{cls.__name__}: two classes are called {kind.__name__}, in {found[kind.__name__].__module__} and "
-                f"{kind.__module__}; stored runs know a class by its name, so rename one"
-            )
-        found[kind.__name__] = kind
-        pending += [part for hint in _field_hints(kind) for part in _storable_parts(hint)]
+    try:
+        found = registered(roots)
+    except ValueError as error:
+        raise WorkflowValidationError(f"{cls.__name__}: {error}") from None
     for value in _beside(cls):
-        found.setdefault(value.__name__, value)
-        for part in (part for hint in _field_hints(value) for part in _storable_parts(hint)):
-            found.setdefault(part.__name__, part)
+        for kind in (value, *held_by(value)):
+            found.setdefault(kind.__name__, kind)
     return found
 
 
@@ -346,28 +363,8 @@ def _beside(cls: type) -> list[type]:
     module = sys.modules.get(cls.__module__)
     seen = [value for value in vars(module).values() if isinstance(value, type)] if module else []
     return [
-        kind
-        for kind in seen
-        if issubclass(kind, Event) or (kind.__module__ == cls.__module__ and _storable_parts(kind))
+        kind for kind in seen if issubclass(kind, Event) or (kind.__module__ == cls.__module__ and storable_parts(kind))
     ]
-
-
-def _field_hints(kind: type) -> list[Any]:
-    if issubclass(kind, BaseModel):
-        return [field.annotation for field in kind.model_fields.values()]
-    if dataclasses.is_dataclass(kind):
-        try:
-            return list(typing.get_type_hints(kind).values())
-        except NameError:  # a name for type checkers only; what it names must be declared elsewhere
-            return []
-    return []
-
-
-def _storable_parts(hint: Any) -> list[type]:
-    if typing.get_origin(hint) is None and isinstance(hint, type):
-        named = issubclass(hint, BaseModel | Enum) or dataclasses.is_dataclass(hint)
-        return [hint] if named else []
-    return [part for arg in typing.get_args(hint) for part in _storable_parts(arg)]
 
 
 def _revision(specs: Mapping[str, Any]) -> str:

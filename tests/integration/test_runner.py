@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,10 +23,11 @@ from engine import (
     retry_policy,
     step,
 )
-from engine.errors import CodecError, RunNotFound
+from engine.errors import CodecError, RunNotFound, UnreconstructedException
 from engine.retry import stop_after_attempt, wait_fixed
 from engine.run_store import RunStore
 from engine.runner import Runner
+from engine.serializers import PickleSerializer
 from engine.verdicts import Accepted, Already, Expired, Invalid, NotAllowed, Recorded, Unknown
 from tests.integration.stores import StoreWithClock, in_memory, in_redis
 
@@ -68,6 +71,25 @@ class Inline(Workflow):
     async def pay(self, topic: str) -> str:
         self.calls.append(topic)
         return f"paid for {topic}"
+
+
+class Odd(Workflow):
+    """Keeps what has no stored form."""
+
+    @step
+    async def keep(self, ctx: Context, ev: StartEvent) -> StopEvent:
+        await ctx.store.set("odd", Fraction(1, 3))
+        return StopEvent()
+
+
+class Trap:
+    """Leaves a file behind when its pickle is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.path,))
 
 
 class Guarded(Workflow):
@@ -369,6 +391,32 @@ async def test_a_worker_leaves_workflows_it_does_not_know_to_others(world: Store
 
     assert not worked
     assert (await fresh(world.store).drain(run_id)).status == "waiting"
+
+
+async def test_a_serializer_is_no_help_to_a_durable_run(world: StoreWithClock) -> None:
+    """Behaviour 54: its state is what the engine can store, whatever serializer the workflow has for itself."""
+    runner = Runner(world.store, [])
+    run_id = await runner.start(Odd(serializer=PickleSerializer()))
+
+    view = await runner.drain(run_id)
+
+    assert isinstance(view.error, UnreconstructedException)
+    assert "state.odd: a fractions.Fraction cannot be stored" in str(view.error)
+
+
+async def test_a_pickle_in_a_run_store_is_not_read(world: StoreWithClock, tmp_path: Path) -> None:
+    """Behaviour 54, 55."""
+    trap = tmp_path / "sprung"
+    runner = Runner(world.store, [])
+    run_id = await runner.start(Review(serializer=PickleSerializer()), topic="birds")
+    await runner.drain(run_id)
+    forged = PickleSerializer().serialize(Trap(trap))
+
+    await world.store.send(run_id, "d1", forged.encode())
+    view = await runner.drain(run_id)
+
+    assert view.status == "parked"
+    assert not trap.exists()
 
 
 async def test_a_run_that_this_code_cannot_read_is_parked_with_the_reason(world: StoreWithClock) -> None:

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
-from engine.codec import Codec, UnreconstructedException
-from engine.errors import CodecError, ContextSerdeError
+from engine.codec import Codec
+from engine.errors import CodecError, ContextSerdeError, UnreconstructedException
 from engine.events import Event, HumanResponseEvent, InputRequiredEvent, StopEvent
 
 

@@ -29,8 +29,7 @@ from engine import (
     retry_policy,
     step,
 )
-from engine.codec import UnreconstructedException
-from engine.errors import CodecError
+from engine.errors import CodecError, UnreconstructedException
 from engine.events import WorkflowFailedEvent
 from engine.handler import WorkflowHandler
 from engine.model import DictState, RunState
