@@ -40,3 +40,53 @@ def collect(buffer: Buffer, event: Event, expected: Sequence[type[Event]]) -> li
     if any(len(waiting.get(wanted, ())) < expected.count(wanted) for wanted in set(expected)):
         return None  # what was expected has changed meanwhile
     return [waiting[wanted].popleft() for wanted in expected]
+
+
+@dataclass(slots=True)
+class Slots:
+    """Events that wait until a step that takes several can be called, by type; each with its number of arrival."""
+
+    waiting: dict[type[Event], deque[tuple[int, Event]]] = field(default_factory=dict)
+    arrived: int = 0
+
+    def put(self, event: Event) -> None:
+        self.waiting.setdefault(type(event), deque()).append((self.arrived, event))
+        self.arrived += 1
+
+    @property
+    def events(self) -> list[Event]:
+        """All that wait, in order of arrival."""
+        return [event for _, event in sorted((one for kind in self.waiting.values() for one in kind), key=_number)]
+
+
+def fill(slots: Slots, wanted: Sequence[type[Event]], *, subclasses: bool) -> list[Event] | None:
+    """Take an event for each of the *wanted* types, in that order and the earliest first; None if one is missing."""
+    chosen = _choose(slots, wanted, subclasses, ())
+    if chosen is None:
+        return None
+    events = [slots.waiting[kind].popleft()[1] for kind in chosen]
+    slots.waiting = {kind: left for kind, left in slots.waiting.items() if left}
+    return events
+
+
+def _choose(
+    slots: Slots, wanted: Sequence[type[Event]], subclasses: bool, chosen: tuple[type[Event], ...]
+) -> tuple[type[Event], ...] | None:
+    """Return the type of the event to take for each wanted one. Looks at types only, however many events wait."""
+    if len(chosen) == len(wanted):
+        return chosen
+    slot = wanted[len(chosen)]
+    left = {
+        kind: waiting[chosen.count(kind)]
+        for kind, waiting in slots.waiting.items()
+        if (kind is slot or (subclasses and issubclass(kind, slot))) and len(waiting) > chosen.count(kind)
+    }
+    for kind in sorted(left, key=lambda one: _number(left[one])):
+        found = _choose(slots, wanted, subclasses, (*chosen, kind))
+        if found is not None:
+            return found
+    return None
+
+
+def _number(one: tuple[int, Event]) -> int:
+    return one[0]

@@ -17,6 +17,8 @@ def end_run(
         state.calls.clear()
         state.asks.clear()
         state.buffers.clear()
+        state.streams.clear()
+        state.slots.clear()
         state.running.clear()
         state.queued.clear()
         state.waiting.clear()

@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     PrivateAttr,
+    SerializeAsAny,
     SerializerFunctionWrapHandler,
     field_serializer,
     model_serializer,
@@ -265,6 +266,15 @@ class StepFailedEvent(Event):
     failed_at: datetime
 
 
+class CollectionReleaseEvent(Event):
+    """What a step with several events is called for: *events* for a ``list[E]`` parameter, or one for each parameter.
+
+    A ``@catch_error`` step finds it as the ``input_event`` of such a step.
+    """
+
+    events: list[SerializeAsAny[Event]]
+
+
 class InternalDispatchEvent(Event):
     """Base of what the engine says about its own work; streamed only on request."""
 
@@ -315,6 +325,7 @@ BUILTIN_EVENTS: tuple[type[Event], ...] = (
     WorkflowFailedEvent,
     CollectionReleaseEvent,
     StepFailedEvent,
+    CollectionReleaseEvent,
     StepStateChanged,
     WorkflowIdleEvent,
     UnhandledEvent,

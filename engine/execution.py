@@ -46,6 +46,7 @@ from engine.model import (
 from engine.reducer import reduce, timers, todo
 from engine.retry import next_delay
 from engine.state_store import EditLock
+from engine.streams import check_made
 from engine.watching import Watcher
 
 R = TypeVar("R")
@@ -312,8 +313,9 @@ class Execution:
     def _watch_end(self, watcher: Watcher, tick: Returned | Paused | Raised) -> None:
         call = self.state.calls.get(tick.call_id)
         if call is not None:
-            returned = isinstance(tick, Returned)
-            watcher.ended(call, tick.event if isinstance(tick, Returned) else None, returned=returned)
+            made = tick.made if isinstance(tick, Returned) else None
+            first = (made[0] if made else None) if isinstance(made, list) else made
+            watcher.ended(call, first, returned=isinstance(tick, Returned))
 
     async def _outcome(self, call_id: int) -> Tick | None:
         """Run the author's code of one call; what became of it is a tick."""
@@ -323,12 +325,9 @@ class Execution:
         ctx: StepContext[Any] = StepContext(self.program, self, call, self.lock)
         Context._current.set(ctx)  # for this call alone: it runs with variables of its own
         try:
-            event = await self.program.call(call.step, ctx, call.event)
-            if event is not None and not isinstance(event, Event):
-                raise WorkflowRuntimeError(
-                    f"Step function {call.step} returned {type(event).__name__} instead of an Event instance."
-                )
-            return Returned(self.clock(), call_id, event)
+            made = await self.program.call(call.step, ctx, call.event)
+            check_made(self.definition.steps[call.step], made)
+            return Returned(self.clock(), call_id, made)
         except Pause as pause:
             return Paused(self.clock(), call_id, pause.wait, pause.question)
         except asyncio.CancelledError:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel
 
-from engine.collecting import Buffer
+from engine.collect import Cardinality
+from engine.collecting import Buffer, Slots
 from engine.events import DictLikeModel, Event, HumanResponseEvent, InputRequiredEvent
 from engine.retry import RetryPolicy
 
@@ -35,6 +37,16 @@ class StepSpec:
     """For a ``@catch_error`` step, the steps whose failures it takes; empty: all that no other does."""
     max_recoveries: int = 1
     """How often it may do so on the way from one event to what came of it."""
+    lists: tuple[type[Event], ...] = ()
+    """What it may return in a list, which opens a stream."""
+    singles: tuple[type[Event], ...] = ()
+    """What it may return by itself."""
+    parameters: tuple[str, ...] = ()
+    """The names of what it takes events by."""
+    collects: Cardinality | None = None
+    """It is called once for a stream, with a list of what arrives at it there."""
+    slots: tuple[type[Event], ...] = ()
+    """It is called once an event of each of these types, by *parameters*, is there; empty: with one event."""
 
 
 class DictState(DictLikeModel):
@@ -53,6 +65,8 @@ class Definition:
     timeout: float | None = 45.0
     revision: str = ""
     """Hash of the graph: equal graphs have equal revisions."""
+    collectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By the name of a step that opens streams: which steps collect from them."""
     _routes: dict[type[Event], tuple[StepSpec, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def accepting(self, event_type: type[Event]) -> tuple[StepSpec, ...]:
@@ -64,13 +78,14 @@ class Definition:
             self._routes[event_type] = found
             return found
 
-    def handler_of(self, step: StepSpec) -> StepSpec | None:
-        """Return the step that takes the failures of *step*; a handler's own are nobody's."""
-        if step.catches is not None:
-            return None
-        handlers = [one for one in self.steps.values() if one.catches is not None]
-        named = (one for one in handlers if one.catches and step.name in one.catches)
-        return next(named, next((one for one in handlers if not one.catches), None))
+
+def handler_of(steps: Mapping[str, StepSpec], step: StepSpec) -> StepSpec | None:
+    """Return the one of *steps* that takes the failures of *step*; a handler's own are nobody's."""
+    if step.catches is not None:
+        return None
+    handlers = [one for one in steps.values() if one.catches is not None]
+    named = (one for one in handlers if one.catches and step.name in one.catches)
+    return next(named, next((one for one in handlers if not one.catches), None))
 
 
 def accepts(step: StepSpec, event_type: type[Event]) -> bool:
@@ -114,6 +129,18 @@ class Intent:
     open: bool = True
 
 
+class Origin(NamedTuple):
+    """What a call has from the call that its event came from."""
+
+    stream: int | None = None
+    """The innermost stream that it belongs to."""
+    recoveries: Mapping[str, int] = MappingProxyType({})
+    """How often each ``@catch_error`` step has already stepped in on the way to it."""
+
+
+OUTSIDE = Origin()
+
+
 @dataclass(slots=True)
 class Call:
     """One call of a step, until it has returned for good. A waiting call holds no worker."""
@@ -134,8 +161,7 @@ class Call:
     """Results of ``ctx.once`` and ``ctx.effect``."""
     intents: dict[str, Intent] = field(default_factory=dict)
     """The last attempt of each ``ctx.effect`` that has no result."""
-    recoveries: Mapping[str, int] = field(default_factory=dict)
-    """How often each ``@catch_error`` step has already stepped in on the way to this call."""
+    origin: Origin = OUTSIDE
     gathered: dict[int, list[Event]] = field(default_factory=dict)
     """What ``ctx.collect_events`` has returned, by position."""
 
@@ -153,7 +179,23 @@ class Ask:
     call_id: int | None = None
     wait_id: str | None = None
     """Both set when a ``wait_for_event`` asked; the answer goes to that wait."""
+    stream: int | None = None
+    """The stream that a step has asked in by returning the question; what comes of the answer belongs to it."""
     shown: bool = False
+
+
+@dataclass(slots=True)
+class Stream:
+    """All that comes of one list of events that a step has returned."""
+
+    source: str
+    """Name of the step."""
+    parent: int | None = None
+    """The stream it is part of."""
+    open: int = 0
+    """How much of it is on its way: calls, questions, streams within. Follows from the rest of the state."""
+    batches: dict[str, list[Event] | None] = field(default_factory=dict)
+    """By collecting step: what has arrived at it so far; None once it has been called."""
 
 
 @dataclass(slots=True)
@@ -178,6 +220,9 @@ class RunState:
     path: dict[tuple[str, str], int] = field(default_factory=dict)
     """How often each arrow of the graph was gone along: from an event to a step it called, from a step
     to an event it made. No longer than the graph, however long the run."""
+    streams: dict[int, Stream] = field(default_factory=dict)
+    slots: dict[tuple[str, int | None], Slots] = field(default_factory=dict)
+    """What waits for its fellows, by step and stream."""
     budget: float | None = None
     """Seconds of active time left when last resumed; None: no limit."""
     deadline: float | None = None
@@ -233,11 +278,11 @@ class Expired:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """A step call came to its end."""
+    """A step call came to its end. A list of events opens a stream."""
 
     at: float
     call_id: int
-    event: Event | None
+    made: Event | list[Event] | None
 
 
 @dataclass(frozen=True, slots=True)

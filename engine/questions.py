@@ -9,8 +9,9 @@ from typing import Any
 from engine.ending import end_run
 from engine.errors import WorkflowTimeoutError
 from engine.events import AskExpired, HumanResponseEvent, InputRequiredEvent, WorkflowTimedOutEvent
-from engine.model import Answered, Ask, Call, Command, Definition, RunState, Show, Timer, Wait, WakeAt
+from engine.model import Answered, Ask, Call, Command, Definition, Origin, RunState, Show, Timer, Wait, WakeAt
 from engine.routing import lineage_of, matches, route, unhandled
+from engine.streams import leave
 from engine.workers import wake_call
 
 HAPPENED, AGAIN, CANCEL = "it happened", "run it again", "cancel the run"
@@ -33,8 +34,9 @@ def open_question(
     out: list[Command],
     call: Call | None = None,
     wait: Wait | None = None,
+    stream: int | None = None,
 ) -> None:
-    """Open a question and owe its showing."""
+    """Open a question and owe its showing. A *stream* that a step has asked in stays open until it is closed."""
     if event._ask_id is not None:
         event = event.model_copy()  # an author may ask with the same object again
     timeout = _seconds(getattr(event, "timeout", None))
@@ -47,7 +49,10 @@ def open_question(
         on_timeout=on_timeout if on_timeout and isinstance(on_timeout, str) else "expire",
         call_id=None if call is None else call.id,
         wait_id=None if wait is None else wait.id,
+        stream=stream,
     )
+    if stream is not None:
+        state.streams[stream].open += 1
     state.next_id += 1
     event._ask_id = ask.id
     if wait is not None:
@@ -65,16 +70,25 @@ def _seconds(value: Any) -> float | None:
     return float(value) if type(value) in (int, float) and math.isfinite(value) else None
 
 
+def close_question(definition: Definition, state: RunState, ask: Ask, at: float, out: list[Command]) -> None:
+    """Close a question that a step has returned; what came of it is on its way already."""
+    del state.asks[ask.id]
+    leave(definition, state, ask.stream, at, out)
+
+
 def answer(definition: Definition, state: RunState, tick: Answered, out: list[Command]) -> None:
-    ask = state.asks.pop(tick.ask_id, None)
+    ask = state.asks.get(tick.ask_id)
     if ask is None:
         out.append(unhandled(state, tick.event, None))
     elif ask.call_id is not None and ask.wait_id is not None:
+        del state.asks[ask.id]
         call = state.calls[ask.call_id]
         call.waits[ask.wait_id].answer = tick.event
         wake_call(definition, state, call, out)
-    elif not route(definition, state, tick.event, tick.at, out):
-        out.append(unhandled(state, tick.event, None))
+    else:
+        if not route(definition, state, tick.event, tick.at, out, origin=Origin(ask.stream)):
+            out.append(unhandled(state, tick.event, None))
+        close_question(definition, state, ask, tick.at, out)
 
 
 def awaited_class(definition: Definition, state: RunState, ask_id: str) -> type[HumanResponseEvent]:
@@ -108,10 +122,13 @@ def expire(definition: Definition, state: RunState, ask_id: str, at: float, out:
         call = state.calls[ask.call_id]
         expire_wait(definition, state, call, call.waits[ask.wait_id], at, out)
         return
-    del state.asks[ask_id]
+    origin = Origin(ask.stream)
     if ask.on_timeout not in ("expire", "fail"):
-        route(definition, state, _standing_answer(ask), at, out)
-    elif ask.on_timeout == "fail" or not route(definition, state, AskExpired(ask_id=ask_id), at, out):
+        route(definition, state, _standing_answer(ask), at, out, origin=origin)
+        close_question(definition, state, ask, at, out)
+    elif ask.on_timeout == "expire" and route(definition, state, AskExpired(ask_id=ask_id), at, out, origin=origin):
+        close_question(definition, state, ask, at, out)
+    else:
         seconds = at - ask.opened_at
         error = WorkflowTimeoutError(f"Nobody answered question {ask_id} within {seconds:g} seconds")
         end_run(state, "timed_out", WorkflowTimedOutEvent(timeout=seconds, active_steps=[]), out, error)

@@ -26,6 +26,7 @@ from engine.events import (
     WorkflowFailedEvent,
 )
 from engine.model import (
+    OUTSIDE,
     Announce,
     Announced,
     Answered,
@@ -37,6 +38,7 @@ from engine.model import (
     Emitted,
     Expired,
     Intended,
+    Origin,
     Paused,
     Publish,
     Raised,
@@ -56,10 +58,12 @@ from engine.model import (
     WakeAt,
     Woke,
     Wrote,
+    handler_of,
 )
 from engine.paths import write_path
-from engine.questions import answer, expire, expire_wait, fits, open_question, wait_timer
+from engine.questions import answer, close_question, expire, expire_wait, fits, open_question, wait_timer
 from engine.routing import deliver, route, unhandled
+from engine.streams import leave, open_stream
 from engine.workers import free_worker, go_along, owe_call, wake_call
 
 
@@ -120,7 +124,9 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
                 if isinstance(tick.event, StopEvent):
                     out.append(unhandled(state, tick.event, tick.step))  # only what a step returns ends a run
                 else:
-                    _emit(definition, state, tick.event, tick.at, out, tick.step, state.calls.get(tick.call_id))
+                    call = state.calls.get(tick.call_id)
+                    origin = OUTSIDE if call is None else Origin(recoveries=call.origin.recoveries)
+                    _emit(definition, state, tick.event, tick.at, out, call, origin, tick.step)
         case Wrote():
             if tick.call_id is None or _first_time(state, tick.call_id, tick.position, f"set {tick.path}"):
                 _write(state, tick)
@@ -171,8 +177,15 @@ def _returned(definition: Definition, state: RunState, tick: Returned, out: list
     if call is None:
         return  # the late twin of a call that ran twice
     free_worker(definition.steps[call.step], state, out)
-    if tick.event is not None:
-        _emit(definition, state, tick.event, tick.at, out, parent=call)
+    if isinstance(tick.made, list):
+        stream = open_stream(state, call.step, call.origin.stream)
+        for event in tick.made:
+            if not state.finished:
+                _emit(definition, state, event, tick.at, out, call, call.origin._replace(stream=stream))
+        leave(definition, state, stream, tick.at, out)
+    elif tick.made is not None:
+        _emit(definition, state, tick.made, tick.at, out, call, call.origin)
+    leave(definition, state, call.origin.stream, tick.at, out)
 
 
 def _paused(definition: Definition, state: RunState, tick: Paused, out: list[Command]) -> None:
@@ -199,9 +212,9 @@ def _raised(definition: Definition, state: RunState, tick: Raised, out: list[Com
     step = definition.steps[call.step]
     call.failure, call.failed_at = tick.error, tick.at
     if tick.retry_in is None:
-        handler = definition.handler_of(step)
-        if handler is not None and call.recoveries.get(handler.name, 0) < handler.max_recoveries:
-            _recover(step, handler, state, call, tick, out)
+        handler = handler_of(definition.steps, step)
+        if handler is not None and call.origin.recoveries.get(handler.name, 0) < handler.max_recoveries:
+            _recover(definition, step, handler, state, call, tick, out)
             return
         end_run(
             state,
@@ -226,7 +239,15 @@ def _raised(definition: Definition, state: RunState, tick: Raised, out: list[Com
     free_worker(step, state, out)
 
 
-def _recover(step: StepSpec, handler: StepSpec, state: RunState, call: Call, tick: Raised, out: list[Command]) -> None:
+def _recover(
+    definition: Definition,
+    step: StepSpec,
+    handler: StepSpec,
+    state: RunState,
+    call: Call,
+    tick: Raised,
+    out: list[Command],
+) -> None:
     """Give up a call and let *handler* decide what becomes of its event."""
     del state.calls[call.id]
     free_worker(step, state, out)
@@ -238,9 +259,11 @@ def _recover(step: StepSpec, handler: StepSpec, state: RunState, call: Call, tic
         elapsed_seconds=tick.at - call.first_at,
         failed_at=datetime.fromtimestamp(tick.at, UTC),
     )
-    owe_call(state, handler, event, tick.at, out)
-    recoveries = {**call.recoveries, handler.name: call.recoveries.get(handler.name, 0) + 1}
-    state.calls[state.next_id - 1].recoveries = recoveries
+    recoveries = call.origin.recoveries
+    again = {**recoveries, handler.name: recoveries.get(handler.name, 0) + 1}
+    go_along(state, StepFailedEvent.__name__, handler.name)
+    owe_call(state, handler, event, tick.at, out, call.origin._replace(recoveries=again))
+    leave(definition, state, call.origin.stream, tick.at, out)
 
 
 def _first_time(state: RunState, call_id: int, position: int, what: str) -> bool:
@@ -293,20 +316,21 @@ def _emit(
     event: Event,
     at: float,
     out: list[Command],
+    call: Call | None,
+    origin: Origin,
     step: str | None = None,
-    parent: Call | None = None,
 ) -> None:
-    """Let an event that a step made take its way."""
-    if parent is not None:
-        go_along(state, parent.step, type(event).__name__)
+    """Let an event that a step made take its way. *call* is None if it has ended since."""
+    if call is not None:
+        go_along(state, call.step, type(event).__name__)
     if isinstance(event, StopEvent):
         end_run(state, "done", event, out)
         return
     if isinstance(event, InputRequiredEvent):
-        open_question(state, event, at, out)
-        route(definition, state, event, at, out, step, parent=parent)
+        open_question(state, event, at, out, stream=origin.stream)
+        route(definition, state, event, at, out, step, origin=origin)
         return
-    deliver(definition, state, event, at, out, step, parent)
+    deliver(definition, state, event, at, out, step, origin)
 
 
 def _sent(definition: Definition, state: RunState, tick: Sent, out: list[Command]) -> None:
@@ -321,11 +345,13 @@ def _sent(definition: Definition, state: RunState, tick: Sent, out: list[Command
         else:
             out.append(unhandled(state, event, tick.step))
         return
-    woken = deliver(definition, state, event, tick.at, out, tick.step)
-    if isinstance(event, HumanResponseEvent) and not woken:
-        oldest = next((ask.id for ask in state.asks.values() if ask.wait_id is None), None)
-        if oldest is not None:
-            del state.asks[oldest]
+    answered = None
+    if isinstance(event, HumanResponseEvent):
+        answered = next((ask for ask in state.asks.values() if ask.wait_id is None), None)
+    origin = OUTSIDE if answered is None else Origin(answered.stream)
+    woken = deliver(definition, state, event, tick.at, out, tick.step, origin)
+    if answered is not None and not woken:
+        close_question(definition, state, answered, tick.at, out)
 
 
 # --- Questions and time -----------------------------------------------------------------------

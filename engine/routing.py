@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from engine.events import Event, UnhandledEvent
-from engine.model import Call, Command, Definition, Publish, RunState, Wait
-from engine.workers import owe_call, wake_call
+from engine.model import OUTSIDE, Command, Definition, Origin, Publish, RunState, Wait
+from engine.streams import arrive
+from engine.workers import go_along, owe_call, wake_call
 
 
 def deliver(
@@ -14,7 +15,7 @@ def deliver(
     at: float,
     out: list[Command],
     step: str | None,
-    parent: Call | None = None,
+    origin: Origin = OUTSIDE,
 ) -> bool:
     """Wake what waits for *event* and call the other steps that accept it; tell whether any was woken."""
     woken: set[str] = set()
@@ -31,7 +32,7 @@ def deliver(
                     state.asks.pop(wait.ask_id, None)
             woken.add(call.step)
             wake_call(definition, state, call, out)
-    routed = route(definition, state, event, at, out, step, woken, parent)
+    routed = route(definition, state, event, at, out, step, woken, origin)
     if not woken and not routed:
         out.append(unhandled(state, event, step))
     return bool(woken)
@@ -45,14 +46,22 @@ def route(
     out: list[Command],
     step: str | None = None,
     woken: set[str] | frozenset[str] = frozenset(),
-    parent: Call | None = None,
+    origin: Origin = OUTSIDE,
 ) -> bool:
     """Call each step that accepts *event*, but those it has just woken; tell whether any does."""
     targets = definition.accepting(type(event)) if step is None else (definition.steps[step],)
+    taken = False
     for target in targets:
-        if target.name not in woken:
-            owe_call(state, target, event, at, out, parent)
-    return bool(targets)
+        if target.name in woken:
+            taken = True
+        elif target.collects is None and not target.slots:
+            go_along(state, type(event).__name__, target.name)
+            owe_call(state, target, event, at, out, origin)
+            taken = True
+        elif arrive(definition, state, target, event, at, out, origin):
+            go_along(state, type(event).__name__, target.name)
+            taken = True
+    return taken
 
 
 def matches(wait: Wait, event: Event, lineage: list[str]) -> bool:

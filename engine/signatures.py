@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import inspect
 import sys
-import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 from pydantic import BaseModel
 
+from engine.annotations import event_types, listed_types, read_taken
 from engine.context import Context
 from engine.errors import WorkflowValidationError
-from engine.events import Event
 from engine.model import StepSpec
 from engine.resource import Need, resource_in
 
@@ -73,54 +72,51 @@ def read_step(code: Callable[..., Any], options: dict[str, Any], local_names: di
     """
     if inspect.isasyncgenfunction(code):
         raise WorkflowValidationError(
-            f"Async-iterator fan-out ({code.__qualname__}) is not supported. Return an Event or call ctx.send_event."
+            "Async-iterator fan-out (AsyncIterator[E] / AsyncGenerator[E, None] / async generator steps) is not "
+            "supported. Return list[E] for a static collection, or emit incrementally with ctx.send_event. "
+            f"({code.__qualname__})"
         )
     hints = resolve_hints(code, local_names)
     parameters = inspect.signature(code).parameters
     names = list(parameters)
     bound = bool(names) and names[0] not in hints and names[0] != "ctx"
     context = [name for name in names if _is_context(name, hints.get(name))]
-    events = {name: event_types(hints[name]) for name in names if name in hints and event_types(hints[name])}
     where = f"{code.__qualname__}"
-    if not events:
-        raise WorkflowValidationError(
-            f"Step signature must have at least one parameter annotated as type Event ({where})"
-        )
-    if len(events) > 1:
-        raise WorkflowValidationError(f"{where}: takes {len(events)} events; annotate one parameter with an Event")
+    taken = read_taken({name: hints[name] for name in names if name in hints}, where)
     if "return" not in hints:
         raise WorkflowValidationError(
             f"Return types of workflows step functions must be annotated with their type. ({where})"
         )
-    (event,) = events
     needs = _needs(names, hints, local_names)
-    filled = {event, *context, *(need.parameter for need in needs)}
+    filled = {*taken.parameters, *context, *(need.parameter for need in needs)}
     rest = [name for name in names[bound:] if name not in filled and _needed(parameters[name])]
     if rest or len(context) > 1:
         rest = rest or context[1:]
         raise WorkflowValidationError(f"{where}: cannot fill parameter {', '.join(sorted(rest))}")
-    spec = StepSpec(name=code.__name__, accepts=events[event], returns=event_types(hints["return"]), **options)
+    lists, singles = listed_types(hints["return"]), event_types(hints["return"])
+    spec = StepSpec(
+        name=code.__name__,
+        accepts=taken.accepts,
+        returns=tuple(dict.fromkeys((*lists, *singles))),
+        lists=lists,
+        singles=singles,
+        parameters=taken.parameters,
+        collects=taken.collects,
+        slots=taken.slots,
+        **options,
+    )
     is_async = inspect.iscoroutinefunction(code)
-    invoke = _invoker_with_resources if needs else _invoker
+    invoke = _invoker_by_name if needs or taken.slots or taken.collects else _invoker
     return Step(
         spec=spec,
         code=code,
-        invoke=invoke(code, bound, context[0] if context else None, event, parameters),
+        invoke=invoke(code, bound, context[0] if context else None, spec, parameters),
         is_async=is_async,
         needs=needs,
         direct=is_async and not needs,
         state_type=_state_type(hints.get(context[0])) if context else None,
         bound=bound,
     )
-
-
-def event_types(hint: Any) -> tuple[type[Event], ...]:
-    """Flatten ``A | B | None`` to its event classes."""
-    if typing.get_origin(hint) in (Union, types.UnionType):
-        return tuple(kind for part in typing.get_args(hint) for kind in event_types(part))
-    if isinstance(hint, type) and issubclass(hint, Event):
-        return (hint,)
-    return ()
 
 
 def _is_context(name: str, hint: Any) -> bool:
@@ -152,9 +148,14 @@ def _needed(parameter: inspect.Parameter) -> bool:
 
 
 def _invoker(
-    code: Callable[..., Any], bound: bool, context: str | None, event: str, parameters: Mapping[str, inspect.Parameter]
-) -> Callable[[Any, Any, Event], Any]:
+    code: Callable[..., Any],
+    bound: bool,
+    context: str | None,
+    spec: StepSpec,
+    parameters: Mapping[str, inspect.Parameter],
+) -> Callable[[Any, Any, Any], Any]:
     """Return a call of *code* with its parameters in their order, or else by name."""
+    event = spec.parameters[0]
     order = [name for name, parameter in parameters.items() if parameter.kind is not inspect.Parameter.KEYWORD_ONLY]
     order = order[bound:]
     if order == [event] and context is None:
@@ -164,20 +165,25 @@ def _invoker(
     if order[:2] == [event, context]:
         return (lambda self, ctx, ev: code(self, ev, ctx)) if bound else (lambda self, ctx, ev: code(ev, ctx))
 
-    def by_name(self: Any, ctx: Any, ev: Event) -> Any:
-        filled = {event: ev} if context is None else {event: ev, context: ctx}
-        return code(self, **filled) if bound else code(**filled)
-
-    return by_name
+    return _invoker_by_name(code, bound, context, spec, parameters)
 
 
-def _invoker_with_resources(
-    code: Callable[..., Any], bound: bool, context: str | None, event: str, parameters: Mapping[str, inspect.Parameter]
+def _invoker_by_name(
+    code: Callable[..., Any],
+    bound: bool,
+    context: str | None,
+    spec: StepSpec,
+    parameters: Mapping[str, inspect.Parameter],
 ) -> Callable[..., Any]:
     """Return a call of *code* by name that also takes its resources by name."""
 
-    def by_name(self: Any, ctx: Any, ev: Event, /, **given: Any) -> Any:
-        given[event] = ev
+    def by_name(self: Any, ctx: Any, ev: Any, /, **given: Any) -> Any:
+        if spec.collects is not None:
+            given[spec.parameters[0]] = list(ev.events)
+        elif spec.slots:
+            given.update(zip(spec.parameters, ev.events, strict=True))
+        else:
+            given[spec.parameters[0]] = ev
         if context is not None:
             given[context] = ctx
         return code(self, **given) if bound else code(**given)

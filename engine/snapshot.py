@@ -14,11 +14,11 @@ from typing import Any, TypeVar, assert_never
 from pydantic import BaseModel, ValidationError
 
 from engine.codec import Codec, read_json, rebuild, write_json
-from engine.collecting import Buffer
+from engine.collecting import Buffer, Slots
 from engine.errors import CodecError, ContextSerdeError
 from engine.events import DictLikeModel, Event, InputRequiredEvent
-from engine.model import Ask, Call, Definition, Intent, RunState, Wait
-from engine.stored import FORMAT, StoredCall, StoredRun, StoredWait, check_shape
+from engine.model import Ask, Call, Definition, Intent, Origin, RunState, Stream, Wait
+from engine.stored import FORMAT, StoredCall, StoredRun, StoredStream, StoredWait, check_shape
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -158,6 +158,13 @@ def _dump_core(definition: Definition, codec: Codec, state: RunState, at: float)
         ]
     if state.path:
         core["path"] = {f"{source} {target}": n for (source, target), n in state.path.items()}
+    if state.streams:
+        core["streams"] = [_dump_stream(codec, stream_id, stream) for stream_id, stream in state.streams.items()]
+    if state.slots:
+        core["slots"] = [
+            {"step": step, "stream": stream, "events": codec.encode(slots.events, f"events for step {step}")}
+            for (step, stream), slots in state.slots.items()
+        ]
     if state.final is not None:
         core["final"] = codec.encode(state.final, "the event that ended the run")
     if state.error is not None:
@@ -178,12 +185,8 @@ def _load_run(definition: Definition, codec: Codec, run: StoredRun, values: Mapp
         announced=run.announced,
         path={(source, target): n for arrow, n in run.path.items() for source, _, target in [arrow.partition(" ")]},
     )
+    _check_steps(definition, run)
     for call in run.calls:
-        if call.step not in definition.steps:
-            raise ContextSerdeError(
-                f"the run waits in step {call.step!r}, which {definition.name} no longer has; "
-                f"it has {', '.join(definition.steps)}"
-            )
         state.calls[call.id] = _load_call(codec, call)
     # Those that had a worker come first: the step may have fewer workers by now.
     for loaded in sorted(state.calls.values(), key=lambda call: call.status != "ready"):
@@ -194,7 +197,54 @@ def _load_run(definition: Definition, codec: Codec, run: StoredRun, values: Mapp
             buffer.put(event)
     for ask in run.asks:
         state.asks[ask.id] = Ask(**{**dict(ask), "event": None})
+    _load_streams(codec, run, state)
     return state
+
+
+def _dump_stream(codec: Codec, stream_id: int, stream: Stream) -> dict[str, Any]:
+    plain: dict[str, Any] = {"id": stream_id, "source": stream.source, "parent": stream.parent}
+    if stream.batches:
+        plain["batches"] = {
+            step: codec.encode(events, f"events for step {step}") for step, events in stream.batches.items()
+        }
+    return plain
+
+
+def _load_streams(codec: Codec, run: StoredRun, state: RunState) -> None:
+    for stored in run.streams:
+        state.streams[stored.id] = Stream(stored.source, stored.parent, batches=_load_batches(codec, stored))
+    for waiting in run.slots:
+        slots = state.slots.setdefault((waiting.step, waiting.stream), Slots())
+        for event in _load_events(codec, waiting.events, f"events for step {waiting.step}"):
+            slots.put(event)
+    members = [call.origin.stream for call in state.calls.values()]
+    members += [ask.stream for ask in state.asks.values()]
+    members += [stream.parent for stream in state.streams.values()]
+    for stream_id in members:
+        if stream_id is not None:
+            state.streams[stream_id].open += 1
+    for stream_id, stream in state.streams.items():
+        if not stream.open:
+            raise ContextSerdeError(f"nothing is left in stream {stream_id}, so it can never close")
+
+
+def _load_batches(codec: Codec, stored: StoredStream) -> dict[str, list[Event] | None]:
+    return {
+        step: None if events is None else _load_events(codec, events, f"events for step {step}")
+        for step, events in stored.batches.items()
+    }
+
+
+def _check_steps(definition: Definition, run: StoredRun) -> None:
+    """Refuse a run that cannot go on because a step it needs has been taken out or renamed."""
+    needed = [call.step for call in run.calls] + [waiting.step for waiting in run.slots]
+    needed += [step for stream in run.streams for step in (stream.source, *stream.batches)]
+    for step in needed:
+        if step not in definition.steps:
+            raise ContextSerdeError(
+                f"the run waits in step {step!r}, which {definition.name} no longer has; "
+                f"it has {', '.join(definition.steps)}"
+            )
 
 
 def _place(definition: Definition, state: RunState, call: Call) -> None:
@@ -245,8 +295,10 @@ def _dump_call(codec: Codec, call: Call, *, memo: bool) -> dict[str, Any]:
         plain["waits"] = [_dump_wait(codec, wait) for wait in call.waits.values()]
     if call.applied:
         plain["applied"] = call.applied
-    if call.recoveries:
-        plain["recoveries"] = dict(call.recoveries)
+    if call.origin.recoveries:
+        plain["recoveries"] = dict(call.origin.recoveries)
+    if call.origin.stream is not None:
+        plain["stream"] = call.origin.stream
     if call.gathered:
         plain["gathered"] = [
             {"position": at, "events": codec.encode(events, where)} for at, events in call.gathered.items()
@@ -274,7 +326,7 @@ def _load_call(codec: Codec, plain: StoredCall) -> Call:
         failed_at=plain.failed_at,
         waits={wait.id: _load_wait(codec, wait) for wait in plain.waits},
         applied=plain.applied,
-        recoveries=plain.recoveries,
+        origin=Origin(plain.stream, plain.recoveries),
         gathered={one.position: _load_events(codec, one.events, where) for one in plain.gathered},
         memo={key: codec.decode(value, f"once {key!r} of step {plain.step}") for key, value in plain.memo.items()},
         intents={key: Intent(one.number, one.open) for key, one in plain.intents.items()},
@@ -304,7 +356,7 @@ def _load_wait(codec: Codec, plain: StoredWait) -> Wait:
 
 
 def _dump_ask(ask: Ask) -> dict[str, Any]:
-    return {
+    plain = {
         "id": ask.id,
         "opened_at": ask.opened_at,
         "deadline": ask.deadline,
@@ -313,3 +365,4 @@ def _dump_ask(ask: Ask) -> dict[str, Any]:
         "wait_id": ask.wait_id,
         "shown": ask.shown,
     }
+    return plain if ask.stream is None else {**plain, "stream": ask.stream}

@@ -58,6 +58,7 @@ class StoredCall(Shape):
     intents: dict[str, StoredIntent] = {}
     gathered: list[StoredGathering] = []
     recoveries: dict[str, int] = {}
+    stream: int | None = None
 
 
 class StoredAsk(Shape):
@@ -68,12 +69,26 @@ class StoredAsk(Shape):
     on_timeout: str
     call_id: int | None
     wait_id: str | None
+    stream: int | None = None
     shown: bool
 
 
 class StoredBuffer(Shape):
     step: str
     id: str
+    events: list[Any]
+
+
+class StoredStream(Shape):
+    id: int
+    source: str
+    parent: int | None = None
+    batches: dict[str, list[Any] | None] = {}
+
+
+class StoredSlots(Shape):
+    step: str
+    stream: int | None = None
     events: list[Any]
 
 
@@ -92,6 +107,8 @@ class StoredRun(Shape):
     asks: list[StoredAsk]
     buffers: list[StoredBuffer] = []
     path: dict[Annotated[str, Field(pattern=r"^\S+ \S+$")], int] = {}
+    streams: list[StoredStream] = []
+    slots: list[StoredSlots] = []
     store: dict[str, Any] = {}
 
 
@@ -126,8 +143,20 @@ def _check_ids(run: StoredRun) -> None:
     waits = {call.id: {wait.id for wait in call.waits} for call in run.calls}
     if len(waits) < len(run.calls) or len({ask.id for ask in run.asks}) < len(run.asks):
         raise ContextSerdeError("Context dict specified in an invalid format: two calls or questions have one id")
-    if run.calls and run.next_id <= max(waits):
+    streams = {stream.id for stream in run.streams}
+    if len(streams) < len(run.streams):
+        raise ContextSerdeError("Context dict specified in an invalid format: two streams have one id")
+    if run.next_id <= max([*waits, *streams], default=-1):
         raise ContextSerdeError(f"Context dict specified in an invalid format: next_id {run.next_id} is taken")
+    members = [call.stream for call in run.calls] + [ask.stream for ask in run.asks] + [one.stream for one in run.slots]
+    for member in members:
+        if member is not None and member not in streams:
+            raise ContextSerdeError(f"Context dict specified in an invalid format: there is no stream {member}")
+    for stream in run.streams:
+        if stream.parent is not None and (stream.parent not in streams or stream.parent >= stream.id):
+            raise ContextSerdeError(
+                f"Context dict specified in an invalid format: stream {stream.id} is within {stream.parent}"
+            )
     for ask in run.asks:
         if ask.call_id is not None and ask.wait_id not in waits.get(ask.call_id, ()):
             raise ContextSerdeError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from engine.errors import WorkflowConfigurationError, WorkflowValidationError
 from engine.events import (
@@ -14,6 +14,7 @@ from engine.events import (
     StepFailedEvent,
     StopEvent,
 )
+from engine.levels import outermost_level, stream_levels
 from engine.model import Definition, StepSpec, accepts
 
 GRAPH_CHECKS = frozenset({"reachability", "terminal_event", "dead_end"})
@@ -73,6 +74,7 @@ def validate(definition: Definition, skip: frozenset[str] = frozenset()) -> bool
         WorkflowValidationError: the message lists every fault found by the check that failed.
     """
     steps = list(definition.steps.values())
+    _check_streams(definition)
     for step in steps:
         if any(issubclass(event, StopEvent) for event in step.accepts):
             raise WorkflowValidationError(
@@ -89,6 +91,47 @@ def validate(definition: Definition, skip: frozenset[str] = frozenset()) -> bool
     return any(issubclass(event, InputRequiredEvent) for event in made) or any(
         issubclass(event, HumanResponseEvent) for event in taken
     )
+
+
+def _check_streams(definition: Definition) -> None:
+    """A list must be of a stream's events, and events that are taken together must meet in one stream or outside."""
+    streams = stream_levels(definition.steps)
+    faults: list[str] = []
+    for step in definition.steps.values():
+        missing = [event for event in step.accepts if not _made_in(streams.values(), step, event)]
+        if step.collects is not None and missing:
+            faults.append(
+                f"Step '{step.name}' parameter '{step.parameters[0]}' collects list[{_listed(missing)}], but no "
+                "returned-list producer creates a stream for those event types. list[E] fan-in only consumes events "
+                "from steps annotated as returning list[E]; use ctx.collect_events for unstreamed ctx.send_event flows."
+            )
+    if any(step.slots for step in definition.steps.values()):
+        levels = {"the top level": outermost_level(definition.steps)}
+        levels |= {f"the stream of step '{name}'": level for name, level in streams.items()}
+        faults += [fault for step in definition.steps.values() for fault in _never_together(step, levels)]
+    if faults:
+        raise WorkflowValidationError("\n".join(faults))
+
+
+def _never_together(step: StepSpec, levels: Mapping[str, set[type[Event]]]) -> Iterable[str]:
+    """Say where each of the events is made that *step* takes together, if that is nowhere the same."""
+    if any(all(_made_in([level], step, slot) for slot in step.slots) for level in levels.values()):
+        return
+    slots = []
+    for parameter, slot in zip(step.parameters, step.slots, strict=True):
+        where = sorted(name for name, level in levels.items() if _made_in([level], step, slot))
+        slots.append(f"'{parameter}' ({slot.__name__}) is produced at {', '.join(where) or 'no level'}")
+    yield (
+        f"Step '{step.name}' joins event parameters that are never produced at a common stream level: "
+        f"{'; '.join(slots)}. A multi-slot join only fires when all of its inputs originate at the same level. To gate "
+        "in-stream work on input from another level, use ctx.wait_for_event inside the producing step instead."
+    )
+
+
+def _made_in(levels: Iterable[set[type[Event]]], step: StepSpec, event: type[Event]) -> bool:
+    """Tell whether *event*, or what *step* takes for it, can be on one of the *levels*."""
+    made = (kind for level in levels for kind in level)
+    return any(kind is event or (step.takes_subclasses and issubclass(kind, event)) for kind in made)
 
 
 def _check_flow(steps: list[StepSpec]) -> None:

@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections import deque
 
 from engine.events import Event
-from engine.model import Call, Command, Definition, RunState, RunStep, StepSpec
+from engine.model import OUTSIDE, Call, Command, Definition, Origin, RunState, RunStep, StepSpec
 
 
 def owe_call(
-    state: RunState,
-    step: StepSpec,
-    event: Event,
-    at: float,
-    out: list[Command],
-    parent: Call | None = None,
+    state: RunState, step: StepSpec, event: Event, at: float, out: list[Command], origin: Origin = OUTSIDE
 ) -> None:
-    """Owe a new call of *step*; *parent* is the call whose event it is for."""
-    call = Call(state.next_id, step.name, event, first_at=at)
-    if parent is not None and parent.recoveries:
-        call.recoveries = parent.recoveries
+    """Owe a new call of *step*."""
+    call = Call(state.next_id, step.name, event, first_at=at, origin=origin)
+    if origin.stream is not None:
+        state.streams[origin.stream].open += 1
     state.next_id += 1
     state.calls[call.id] = call
-    go_along(state, type(event).__name__, step.name)
     take_worker(step, state, call, out)
 
 

@@ -26,7 +26,8 @@ from engine.errors import (
 )
 from engine.events import Event, StartEvent, StopEvent
 from engine.handler import WorkflowHandler, is_alive
-from engine.model import Definition, DictState
+from engine.levels import collectors
+from engine.model import Definition, DictState, StepSpec
 from engine.reducer import begin
 from engine.registered import held_by, registered, storable_parts
 from engine.resource import ResourceManager, check_configs, check_resources
@@ -321,6 +322,7 @@ def define(cls: type[Workflow], name: str, timeout: float | None, steps: Mapping
         state_type=state_type,
         timeout=timeout,
         revision=_revision(specs),
+        collectors=collectors(specs),
     )
 
 
@@ -367,10 +369,21 @@ def _beside(cls: type) -> list[type]:
     ]
 
 
-def _revision(specs: Mapping[str, Any]) -> str:
+def _revision(specs: Mapping[str, StepSpec]) -> str:
     """Hash the graph: step names and event names, not code."""
-    lines = [
-        f"{spec.name}:{','.join(t.__name__ for t in spec.accepts)}>{','.join(t.__name__ for t in spec.returns)}"
-        for spec in specs.values()
-    ]
+    lines = [f"{spec.name}:{_taken(spec)}>{_named(spec.singles)}{_listed(spec.lists)}" for spec in specs.values()]
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:12]
+
+
+def _taken(spec: StepSpec) -> str:
+    if spec.collects is not None:
+        return f"{_listed(spec.accepts)}{spec.collects}"
+    return _named(spec.slots or spec.accepts)
+
+
+def _named(kinds: Iterable[type]) -> str:
+    return ",".join(kind.__name__ for kind in kinds)
+
+
+def _listed(kinds: tuple[type, ...]) -> str:
+    return f"[{_named(kinds)}]" if kinds else ""
