@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
     S = DefaultTypeVar("S", bound=BaseModel, default=DictState)
 else:
     S = TypeVar("S", bound=BaseModel)
+
+logger = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Event)
 R = TypeVar("R")
@@ -531,12 +534,22 @@ def check_target(definition: Definition, event: Event, step: str | None) -> None
         WorkflowRuntimeError: as said.
     """
     if step is None:
+        if type(event) in definition.only_collected:
+            logger.warning(
+                "sent event ignored: only what a step returns in a list is collected",
+                extra={"event_type": type(event).__name__},
+            )
         return
     spec = definition.steps.get(step)
     if spec is None:
         raise WorkflowRuntimeError(f"Step {step} does not exist")
     if not accepts(spec, type(event)):
         raise WorkflowRuntimeError(f"Step {step} does not accept event of type {type(event)}")
+    if spec.collects is not None:
+        raise WorkflowRuntimeError(
+            f"{type(event).__name__} was sent to collect step '{step}' via send_event(step=...), but a collect step "
+            "cannot receive targeted events: it only collects events emitted inside a fan-out stream."
+        )
 
 
 async def _called(fn: Callable[..., Any], *args: Any) -> Any:

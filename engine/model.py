@@ -67,6 +67,8 @@ class Definition:
     """Hash of the graph: equal graphs have equal revisions."""
     collectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By the name of a step that opens streams: which steps collect from them."""
+    only_collected: frozenset[type[Event]] = frozenset()
+    """Event classes that no step takes but in a list."""
     _routes: dict[type[Event], tuple[StepSpec, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def accepting(self, event_type: type[Event]) -> tuple[StepSpec, ...]:

@@ -323,6 +323,7 @@ def define(cls: type[Workflow], name: str, timeout: float | None, steps: Mapping
         timeout=timeout,
         revision=_revision(specs),
         collectors=collectors(specs),
+        only_collected=_only_collected(specs.values()),
     )
 
 
@@ -373,6 +374,11 @@ def _revision(specs: Mapping[str, StepSpec]) -> str:
     """Hash the graph: step names and event names, not code."""
     lines = [f"{spec.name}:{_taken(spec)}>{_named(spec.singles)}{_listed(spec.lists)}" for spec in specs.values()]
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:12]
+
+
+def _only_collected(specs: Iterable[StepSpec]) -> frozenset[type[Event]]:
+    collected = {kind for spec in specs if spec.collects is not None for kind in spec.accepts}
+    return frozenset(collected.difference(*(spec.accepts for spec in specs if spec.collects is None)))
 
 
 def _taken(spec: StepSpec) -> str:

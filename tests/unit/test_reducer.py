@@ -6,12 +6,13 @@ import copy
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
+from engine.collect import Collect, Take
 from engine.model import (
     Announce,
     Announced,
@@ -56,19 +57,35 @@ class Question(InputRequiredEvent):
     n: int
 
 
+class Half(Event):
+    n: int
+
+
 class Busy(Workflow):
-    """A bit of everything: fan-out, one worker, questions, waits."""
+    """A bit of everything: fan-out, one worker, questions, waits, lists within lists, joins."""
 
     @step
-    async def split(self, ctx: Context, ev: StartEvent) -> Part | None:
+    async def split(self, ctx: Context, ev: StartEvent) -> Part | list[Part] | None:
         return None
 
     @step(num_workers=1)
-    async def alone(self, ev: Part) -> Part | Question | StopEvent | None:
+    async def alone(self, ev: Part) -> Part | list[Part] | Half | Question | StopEvent | None:
         return None
 
     @step(num_workers=2)
     async def beside(self, ev: Part) -> Part | None:
+        return None
+
+    @step(num_workers=1)
+    async def gather(self, evs: list[Part | Half]) -> Part | None:
+        return None
+
+    @step
+    async def first(self, evs: Annotated[list[Part], Collect(Take(2))]) -> Half | None:
+        return None
+
+    @step
+    async def join(self, one: Half, other: Part) -> Half | None:
         return None
 
     @step
@@ -116,7 +133,17 @@ class World:
 
 
 def events(draw: Any) -> Any:
-    made: list[Event | None] = [None, Part(n=1), Question(n=1), Question(n=2, timeout=60), StopEvent(result=1)]
+    made: list[Event | list[Event] | None] = [
+        None,
+        Part(n=1),
+        Half(n=1),
+        Question(n=1),
+        Question(n=2, timeout=60),
+        StopEvent(result=1),
+        [],
+        [Part(n=1), Half(n=2)],
+        [Part(n=3), Question(n=5), Part(n=4)],
+    ]
     return copy.deepcopy(draw(st.sampled_from(made)))
 
 
@@ -221,6 +248,12 @@ def test_whatever_happens_the_state_keeps_its_own_rules(world: World) -> None:
     assert state.status == "cancelled" or plain(load(DEFINITION, stored)) == stored
     assert all(ready[name] == state.running.get(name, 0) <= spec.num_workers for name, spec in DEFINITION.steps.items())
     assert all(state.running[name] == DEFINITION.steps[name].num_workers for name in queued)
+    members = [call.origin.stream for call in state.calls.values()] + [ask.stream for ask in state.asks.values()]
+    members += [stream.parent for stream in state.streams.values()]
+    if not state.finished:
+        assert {stream_id: stream.open for stream_id, stream in state.streams.items()} == Counter(
+            member for member in members if member is not None
+        )
     assert set(state.waiting) == {call.id for call in state.calls.values() if call.status == "waiting"}
     assert all(
         state.calls[ask.call_id].waits[ask.wait_id].open for ask in state.asks.values() if ask.call_id and ask.wait_id
