@@ -226,12 +226,14 @@ class Context(Generic[S]):
         """Return the context of the step this is called from.
 
         Raises:
-            ContextStateError: it is not called from a step.
+            WorkflowRuntimeError: it is not called from a step.
         """
         try:
             return Context._current.get()
         except LookupError:
-            raise ContextStateError("get_step_context() is only available from within step functions.") from None
+            raise WorkflowRuntimeError(
+                "Context.get_step_context() may only be called from within a step function"
+            ) from None
 
     # --- only inside a step ------------------------------------------------------------
 

@@ -36,6 +36,7 @@ from engine.model import (
     Returned,
     RunState,
     RunStep,
+    Sent,
     Show,
     Shown,
     Tick,
@@ -150,6 +151,9 @@ class Execution:
             for queue in self.state.queued.values():
                 for call_id in queue:
                     self._watcher.queued(self.state.calls[call_id])
+            if isinstance(tick, Sent):
+                self._watcher.stirred()
+                self._tell()
         if self.state.finished:
             self._stop()
         elif self._ready:

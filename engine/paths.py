@@ -21,19 +21,19 @@ def split_path(path: str) -> list[str]:
         raise ValueError("Path cannot be empty")
     parts = path.split(".")
     if len(parts) > MAX_DEPTH:
-        raise ValueError(f"Path length exceeds maximum allowed depth of {MAX_DEPTH}")
+        raise ValueError(f"Path length exceeds {MAX_DEPTH} segments")
     return parts
 
 
 def read_path(root: Any, path: str) -> Any:
-    """Return what stands at *path*.
+    """Return what stands at *path*; all of *root* if it is empty.
 
     Raises:
         ValueError: nothing stands there.
     """
-    found = root
+    found, parts = root, split_path(path) if path else []
     try:
-        for part in split_path(path):
+        for part in parts:
             found = _child(found, part)
     except (KeyError, IndexError, AttributeError, TypeError):
         raise ValueError(f"Path '{path}' not found in state") from None

@@ -71,7 +71,7 @@ class StateStore(Generic[S]):
         self._types = types
 
     async def get(self, path: str, default: Any = _MISSING) -> Any:
-        """Return what stands at the dotted *path*.
+        """Return what stands at the dotted *path*; the whole state if it is empty.
 
         Raises:
             ValueError: nothing stands there and no *default* is given.
@@ -79,7 +79,7 @@ class StateStore(Generic[S]):
         try:
             return read_path(self._root(), path)
         except ValueError:
-            if default is _MISSING or not path:
+            if default is _MISSING:
                 raise
             return default
 
@@ -207,4 +207,4 @@ def _merged(current: S, state: BaseModel) -> S:
         return state
     if isinstance(current, type(state)) and not isinstance(state, DictLikeModel):
         return current.model_copy(update=dict(state))
-    raise ValueError(f"State must be of type {cls.__name__} or a parent of it, found {type(state).__name__}")
+    raise ValueError(f"State must be of type {cls.__name__} or a parent type, got {type(state).__name__}")

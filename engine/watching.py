@@ -42,10 +42,14 @@ class Watcher:
         self._tell(call, StepState.NOT_RUNNING, str(worker), str(type(call.event)), made)
 
     def idle(self) -> None:
-        """Nothing runs and nothing is queued; told once until something does."""
+        """Nothing runs and nothing is queued; told once until something does, or comes from outside."""
         if not self._idle:
             self._idle = True
             self._publish(WorkflowIdleEvent())
+
+    def stirred(self) -> None:
+        """Something came from outside; if the run is idle all the same, that is told again."""
+        self._idle = False
 
     def _tell(self, call: Call, state: StepState, worker: str, given: str, made: str | None = None) -> None:
         self._idle = False

@@ -345,7 +345,10 @@ def _state_type(declared: list[type[BaseModel]]) -> type[BaseModel]:
     most = max(declared, key=lambda kind: len(kind.__mro__))
     if not all(issubclass(most, kind) for kind in declared):
         names = ", ".join(sorted({kind.__name__ for kind in declared}))
-        raise ValueError(f"State types {names} are not in a compatible inheritance hierarchy.")
+        raise ValueError(
+            "Multiple state types are not in a compatible inheritance hierarchy. "
+            f"All state types must share a common inheritance chain. Found: {names}"
+        )
     return most
 
 

@@ -64,9 +64,8 @@ async def test_a_missing_path_raises_or_gives_the_default(store: StateStore[Dict
     assert await store.get("x.y", 5) == 5
 
 
-async def test_an_empty_path_is_an_error_default_or_not(store: StateStore[DictState]) -> None:
-    with pytest.raises(ValueError, match="Path cannot be empty"):
-        await store.get("", default=1)
+async def test_an_empty_path_is_the_whole_state_and_cannot_be_set(store: StateStore[DictState]) -> None:
+    assert await store.get("", default=1) is await store.get_state()
     with pytest.raises(ValueError, match="Path cannot be empty"):
         await store.set("", 1)
 
@@ -121,7 +120,7 @@ async def test_a_state_of_the_parent_type_changes_its_own_fields(typed: StateSto
 
 async def test_a_state_of_another_type_is_refused(typed: StateStore[Any]) -> None:
     """Behaviour 59."""
-    with pytest.raises(ValueError, match="State must be of type Pages or a parent of it, found Needy"):
+    with pytest.raises(ValueError, match="State must be of type Pages or a parent type, got Needy"):
         await typed.set_state(Needy(must=1))
 
 
