@@ -1,0 +1,21 @@
+"""Where the two engines part on purpose, and why. A scenario that stands here must really differ."""
+
+DIFFERENCES: dict[str, str] = {
+    "bodies_of_a_collecting_step": "The body of a step that collects runs once for each event; theirs is run again "
+    "whenever another event came in between.",
+    "internal_events_from_before_anybody_watched": "Internal events are made for whoever watches; theirs are kept for "
+    "a run that nobody ever watches, without limit.",
+    "fields_of_a_stop_event": "A StopEvent's undeclared fields are in its dump; theirs drops them.",
+    "a_wait_with_a_prompt": "`wait_for_event(T, prompt=p)` asks p, as people expect; theirs has no such parameter.",
+    "two_waits_for_the_same_kind_of_event": "Each wait keeps its own answer; theirs gives the last one to all.",
+    "two_waits_without_names": "Waits are told apart by their place in the step; theirs never asks the second.",
+    "a_wait_inside_except_exception": "The pause is no Exception, so that a step's `except Exception` cannot "
+    "swallow it.",
+    "a_value_that_does_not_fit_typed_state": "Typed state validates what is set; theirs takes anything.",
+    "an_index_past_the_end_of_a_list": "The error is an IndexError; theirs says that a list has no attribute '7'.",
+    "effects_of_an_attempt_that_failed": "An effect of a call counts once, however often the call runs; theirs are "
+    "made again by each attempt.",
+    "the_event_that_ended_a_failed_run": "The event that ended a run can be had without its error, whatever it is; "
+    "theirs is None, or the error again.",
+    "the_words_of_a_cancellation": "The error says what happened; theirs is empty.",
+}
