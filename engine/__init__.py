@@ -22,8 +22,10 @@ from engine.events import (
     StopEvent,
 )
 from engine.handler import WorkflowHandler
+from engine.model import DictState
 from engine.resource import Resource, ResourceConfig
 from engine.retry import retry_policy
+from engine.serializers import JsonPickleSerializer, JsonSerializer, PickleSerializer
 from engine.workflow import Workflow, step
 
 __all__ = [
@@ -31,10 +33,14 @@ __all__ = [
     "Context",
     "ContextSerdeError",
     "ContextStateError",
+    "DictState",
     "DidNotHappen",
     "Event",
     "HumanResponseEvent",
     "InputRequiredEvent",
+    "JsonPickleSerializer",
+    "JsonSerializer",
+    "PickleSerializer",
     "Resource",
     "ResourceConfig",
     "StartEvent",
