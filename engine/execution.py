@@ -44,10 +44,11 @@ from engine.model import (
     WakeAt,
     Woke,
 )
-from engine.reducer import reduce, timers, todo
+from engine.reducer import reduce, todo
 from engine.retry import next_delay
 from engine.state_store import EditLock
 from engine.streams import check_made
+from engine.timing import timers
 from engine.watching import Watcher
 
 R = TypeVar("R")

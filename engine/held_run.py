@@ -32,9 +32,10 @@ from engine.model import (
     Woke,
 )
 from engine.questions import awaited_class
-from engine.reducer import begin, reduce, timers
+from engine.reducer import begin, reduce
 from engine.run_store import Claim, Commit, Entry, NewAsk, NewEffect, RunStatus, RunStore, Timer, TimerKind
 from engine.snapshot import dump_fields, load_fields
+from engine.timing import timers
 
 logger = logging.getLogger(__name__)
 

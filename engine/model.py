@@ -157,6 +157,8 @@ class Call:
     failure: Exception | None = None
     failed_at: float | None = None
     waits: dict[str, Wait] = field(default_factory=dict)
+    missed: bool = False
+    """A wait was over while it was running: it may not have seen what came."""
     applied: list[str] = field(default_factory=list)
     """What its effects were, by position, so that a repeat applies none twice."""
     memo: dict[str, Any] = field(default_factory=dict)
@@ -215,7 +217,7 @@ class RunState:
     queued: dict[str, deque[int]] = field(default_factory=dict)
     """Calls that wait for a worker, first come first served."""
     waiting: dict[int, None] = field(default_factory=dict)
-    """Ids of waiting calls, in order."""
+    """Ids of calls with an open wait, in order; one that another wait has woken may run meanwhile."""
     asks: dict[str, Ask] = field(default_factory=dict)
     buffers: dict[tuple[str, str], Buffer] = field(default_factory=dict)
     """What waits to be collected, by step and buffer; none is empty."""

@@ -12,7 +12,7 @@ from engine.events import AskExpired, HumanResponseEvent, InputRequiredEvent, Wo
 from engine.model import Answered, Ask, Call, Command, Definition, Origin, RunState, Show, Timer, Wait, WakeAt
 from engine.routing import lineage_of, matches, route, unhandled
 from engine.streams import leave
-from engine.workers import wake_call
+from engine.workers import end_wait
 
 HAPPENED, AGAIN, CANCEL = "it happened", "run it again", "cancel the run"
 """The answers to `in_doubt`."""
@@ -84,7 +84,7 @@ def answer(definition: Definition, state: RunState, tick: Answered, out: list[Co
         del state.asks[ask.id]
         call = state.calls[ask.call_id]
         call.waits[ask.wait_id].answer = tick.event
-        wake_call(definition, state, call, out)
+        end_wait(definition, state, call, out)
     else:
         if not route(definition, state, tick.event, tick.at, out, origin=Origin(ask.stream)):
             out.append(unhandled(state, tick.event, None))
@@ -140,14 +140,9 @@ def expire_wait(definition: Definition, state: RunState, call: Call, wait: Wait,
         wait.answer = _standing_answer(ask)
     else:
         wait.expired = True
-    wake_call(definition, state, call, out)
+    end_wait(definition, state, call, out)
 
 
 def _standing_answer(ask: Ask) -> HumanResponseEvent:
     """Return the answer that the author named for when nobody gives one."""
     return HumanResponseEvent(response=ask.on_timeout, ask_id=ask.id, user_id=None)
-
-
-def wait_timer(call: Call, wait: Wait) -> Timer:
-    assert wait.deadline is not None
-    return Timer(wait.deadline, "wait", str(call.id), wait.id)

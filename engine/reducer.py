@@ -61,10 +61,11 @@ from engine.model import (
     handler_of,
 )
 from engine.paths import write_path
-from engine.questions import answer, close_question, expire, expire_wait, fits, open_question, wait_timer
+from engine.questions import answer, close_question, expire, expire_wait, fits, open_question
 from engine.routing import deliver, route, unhandled
 from engine.streams import leave, open_stream
-from engine.workers import free_worker, go_along, owe_call, wake_call
+from engine.timing import timers, wait_timer
+from engine.workers import end_call, free_worker, go_along, owe_call, wake_call
 
 
 def begin(
@@ -88,18 +89,6 @@ def todo(state: RunState) -> list[Command]:
     owed: list[Command] = [Show(ask.id) for ask in state.asks.values() if not ask.shown]
     owed += [RunStep(call.id) for call in state.calls.values() if call.status == "ready"]
     return owed + [WakeAt(timer) for timer in timers(state)]
-
-
-def timers(state: RunState) -> list[Timer]:
-    """Return every time that matters to an unfinished run."""
-    found = [] if state.deadline is None else [Timer(state.deadline, "run")]
-    found += [Timer(ask.deadline, "ask", ask.id) for ask in state.asks.values() if ask.deadline is not None]
-    for call in state.calls.values():
-        if call.status == "delayed" and call.not_before is not None:
-            found.append(Timer(call.not_before, "call", str(call.id)))
-        elif call.status == "waiting":
-            found += [wait_timer(call, wait) for wait in call.waits.values() if wait.open and wait.deadline is not None]
-    return found
 
 
 def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]:
@@ -173,7 +162,7 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
 
 
 def _returned(definition: Definition, state: RunState, tick: Returned, out: list[Command]) -> None:
-    call = state.calls.pop(tick.call_id, None)
+    call = end_call(state, tick.call_id)
     if call is None:
         return  # the late twin of a call that ran twice
     free_worker(definition.steps[call.step], state, out)
@@ -192,17 +181,21 @@ def _paused(definition: Definition, state: RunState, tick: Paused, out: list[Com
     call = state.calls.get(tick.call_id)
     if call is None:
         return
-    call.status = "waiting"
-    state.waiting[call.id] = None
     wait = call.waits.setdefault(tick.wait.id, tick.wait)
     if wait is tick.wait:
+        state.waiting[call.id] = None
         if isinstance(tick.question, InputRequiredEvent):
             open_question(state, tick.question, tick.at, out, call, wait)
         elif tick.question is not None:
             out.append(Publish(tick.question))
-    if wait.deadline is not None:
-        out.append(WakeAt(wait_timer(call, wait)))
-    free_worker(definition.steps[call.step], state, out)
+        if wait.deadline is not None:
+            out.append(WakeAt(wait_timer(call, wait)))
+    if call.missed or call.id not in state.waiting:
+        call.missed = False
+        out.append(RunStep(call.id))  # it keeps its worker
+    else:
+        call.status = "waiting"
+        free_worker(definition.steps[call.step], state, out)
 
 
 def _raised(definition: Definition, state: RunState, tick: Raised, out: list[Command]) -> None:
@@ -249,7 +242,7 @@ def _recover(
     out: list[Command],
 ) -> None:
     """Give up a call and let *handler* decide what becomes of its event."""
-    del state.calls[call.id]
+    end_call(state, call.id)
     free_worker(step, state, out)
     event = StepFailedEvent(
         step_name=step.name,
@@ -372,7 +365,7 @@ def _woke(definition: Definition, state: RunState, tick: Woke, out: list[Command
         case "wait":
             call = state.calls.get(int(timer.id))
             wait = None if call is None else call.waits.get(timer.wait_id)
-            if call is not None and wait is not None and wait.open and call.status == "waiting":
+            if call is not None and wait is not None and wait.open:
                 expire_wait(definition, state, call, wait, tick.at, out)
         case _:
             assert_never(timer.kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.events import Event, UnhandledEvent
 from engine.model import OUTSIDE, Command, Definition, Origin, Publish, RunState, Wait
 from engine.streams import arrive
-from engine.workers import go_along, owe_call, wake_call
+from engine.workers import end_wait, go_along, owe_call
 
 
 def deliver(
@@ -31,7 +31,7 @@ def deliver(
                 if wait.ask_id is not None:
                     state.asks.pop(wait.ask_id, None)
             woken.add(call.step)
-            wake_call(definition, state, call, out)
+            end_wait(definition, state, call, out)
     routed = route(definition, state, event, at, out, step, woken, origin)
     if not woken and not routed:
         out.append(unhandled(state, event, step))

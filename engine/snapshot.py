@@ -248,7 +248,9 @@ def _check_steps(definition: Definition, run: StoredRun) -> None:
 
 
 def _place(definition: Definition, state: RunState, call: Call) -> None:
-    """Put a loaded call where its status belongs."""
+    """Put a loaded call where its status and its waits belong."""
+    if any(wait.open for wait in call.waits.values()):
+        state.waiting[call.id] = None
     match call.status:
         case "ready" | "queued":
             taken = state.running.get(call.step, 0)
@@ -258,9 +260,7 @@ def _place(definition: Definition, state: RunState, call: Call) -> None:
             else:
                 state.queued.setdefault(call.step, deque()).append(call.id)
                 call.status = "queued"
-        case "waiting":
-            state.waiting[call.id] = None
-        case "delayed":
+        case "waiting" | "delayed":
             pass
         case _:
             assert_never(call.status)

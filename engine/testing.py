@@ -17,10 +17,10 @@ from engine.context import Context
 from engine.events import Event, EventType, InputRequiredEvent, StartEvent
 from engine.memory_store import MemoryRunStore
 from engine.model import RunState, Timer
-from engine.reducer import timers
 from engine.run_store import JournalEntry, RunStatus
 from engine.runner import Asked, OpenAsk, Runner, RunView
 from engine.snapshot import load_fields
+from engine.timing import timers
 from engine.verdicts import Accepted, Recorded, Verdict
 from engine.workflow import Workflow
 

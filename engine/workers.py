@@ -49,8 +49,27 @@ def free_worker(step: StepSpec, state: RunState, out: list[Command]) -> None:
     out.append(RunStep(call.id))
 
 
+def end_call(state: RunState, call_id: int) -> Call | None:
+    """Take a call out of the run, and what it asks with it; None if it is not there."""
+    call = state.calls.pop(call_id, None)
+    if call is not None and state.waiting.pop(call.id, 0) is None:
+        for wait in call.waits.values():
+            if wait.open and wait.ask_id is not None:
+                state.asks.pop(wait.ask_id, None)
+    return call
+
+
+def end_wait(definition: Definition, state: RunState, call: Call, out: list[Command]) -> None:
+    """A wait of *call* is over: run it again, at once if it waits."""
+    if not any(wait.open for wait in call.waits.values()):
+        state.waiting.pop(call.id, None)
+    if call.status == "waiting":
+        wake_call(definition, state, call, out)
+    else:
+        call.missed = call.status == "ready"
+
+
 def wake_call(definition: Definition, state: RunState, call: Call, out: list[Command]) -> None:
     """Run a waiting or delayed call again from its top."""
-    state.waiting.pop(call.id, None)
     call.not_before = None
     take_worker(definition.steps[call.step], state, call, out)

@@ -166,8 +166,7 @@ def ticks_of(world: World, command: Command, draw: Any) -> list[tuple[Tick, Comm
                 (Remembered(call_id, draw(st.sampled_from(["once", "effect"])), 1), None),
                 (Collected(call_id, len(call.applied), "default", Part(n=3), (Part, Part)), None),
             ]
-            if name not in call.waits or call.waits[name].open:
-                done.append((Paused(now, call_id, wait, copy.deepcopy(question)), command))
+            done.append((Paused(now, call_id, wait, copy.deepcopy(question)), command))
             return done
         case Show(ask_id):
             return [(Shown(ask_id), command)]
@@ -254,7 +253,8 @@ def test_whatever_happens_the_state_keeps_its_own_rules(world: World) -> None:
         assert {stream_id: stream.open for stream_id, stream in state.streams.items()} == Counter(
             member for member in members if member is not None
         )
-    assert set(state.waiting) == {call.id for call in state.calls.values() if call.status == "waiting"}
+    assert set(state.waiting) == {call.id for call in state.calls.values() if any(w.open for w in call.waits.values())}
+    assert all(call.id in state.waiting for call in state.calls.values() if call.status == "waiting")
     assert all(
         state.calls[ask.call_id].waits[ask.wait_id].open for ask in state.asks.values() if ask.call_id and ask.wait_id
     )
