@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from pydantic import BaseModel
@@ -41,17 +42,27 @@ def read_path(root: Any, path: str) -> Any:
 
 
 def write_path(root: Any, path: str, value: Any) -> None:
-    """Put *value* at *path*, making dictionaries on the way where there is nothing."""
-    *way, last = split_path(path)
-    place = root
-    for part in way:
+    """Put *value* at *path*, making dictionaries on the way where there is nothing.
+
+    Raises:
+        ValueError: the field of a typed state refuses it; nothing has changed then.
+    """
+    way = split_path(path)
+    place, owner = root, None
+    for depth, part in enumerate(way[:-1]):
+        if isinstance(place, BaseModel):
+            owner = (place, part) if part in type(place).model_fields else None
         try:
             place = _child(place, part)
         except (KeyError, AttributeError):
-            made: dict[str, Any] = {}
-            _put(place, part, made)
-            place = made
-    _put(place, last, value)
+            for missing in reversed(way[depth + 1 :]):
+                value = {missing: value}
+            way = way[: depth + 1]
+            break
+    if owner is not None and isinstance(place, dict | list):
+        _put_into_field(*owner, place, way[-1], value)
+    else:
+        _put(place, way[-1], value)
 
 
 def _child(place: Any, part: str) -> Any:
@@ -82,6 +93,18 @@ def _index(part: str) -> int:
         return int(part)
     except ValueError:
         raise KeyError(part) from None
+
+
+def _put_into_field(model: BaseModel, name: str, place: dict[str, Any] | list[Any], part: str, value: Any) -> None:
+    """Put *value* into a container that stands in a field of *model*, if the field's type takes it there."""
+    before = copy.copy(place)
+    _put(place, part, value)
+    try:
+        _validated_put(model, name, getattr(model, name))
+    except Exception:  # a validator is the author's code
+        place.clear()
+        place.update(before) if isinstance(place, dict) else place.extend(before)
+        raise
 
 
 def _validated_put(model: BaseModel, name: str, value: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from engine.codec import rebuild
 from engine.events import DictLikeModel
 from engine.model import DictState as DictState
 from engine.paths import read_path, split_path, write_path
@@ -102,11 +103,11 @@ class StateStore(Generic[S]):
         """Replace the whole state. A state of a parent type changes the fields that it has.
 
         Raises:
-            ValueError: it is of an unrelated type.
+            ValueError: it is of an unrelated type, or one of its fields has a value that its type refuses.
         """
         self._lock.refuse_inside()
         await self._lock.pass_through()
-        self._write("", _merged(self._root(), state))
+        self._write("", _validated(_merged(self._root(), state)))
 
     @asynccontextmanager
     async def edit_state(self) -> AsyncIterator[S]:
@@ -114,11 +115,12 @@ class StateStore(Generic[S]):
 
         Raises:
             RuntimeError: a writer is called inside the block.
+            ValueError: a typed state refuses what a field has come to; it stays as it was.
         """
         async with self._lock.hold():
             edited = _isolated(self._root())
             yield edited
-            self._write("", edited)
+            self._write("", _validated(edited))
 
     async def clear(self) -> None:
         """Set every key and field back to where it began.
@@ -180,6 +182,15 @@ class InMemoryStateStore(StateStore[S]):
             write_path(self._state, path, value)
         else:
             self._state = value
+
+
+def _validated(state: S) -> S:
+    """Return *state* with each declared field as its type makes it: assignments to a model are not checked."""
+    cls = type(state)
+    if cls.model_fields:
+        made = rebuild(cls, {name: getattr(state, name) for name in cls.model_fields}, state.model_extra or {})
+        state.__dict__.update({name: getattr(made, name) for name in cls.model_fields})
+    return state
 
 
 def _isolated(state: S) -> S:

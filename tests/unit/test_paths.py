@@ -127,6 +127,44 @@ def test_a_typed_state_refuses_a_value_by_name_and_stays_as_it_was(path: str, va
     assert page == Page()
 
 
+class Book(BaseModel):
+    pages: list[Page] = []
+    names: list[str] = []
+    prices: dict[str, int] = {}
+    index: dict[str, dict[str, int]] = {}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field"),
+    [
+        ("names.0", None, "names"),
+        ("prices.tea", "dear", "prices"),
+        ("pages.0.notes.0", 5, "notes"),
+        ("index.a.c", "x", "index"),
+        ("index.new", 1, "index"),
+    ],
+)
+def test_a_typed_state_refuses_what_does_not_fit_deep_inside_a_field(path: str, value: Any, field: str) -> None:
+    """Behaviour 68."""
+    book = Book(pages=[Page(notes=["x"])], names=["a", "b"], prices={"tea": 3}, index={"a": {"b": 1}})
+    before = book.model_copy(deep=True)
+
+    with pytest.raises(ValidationError, match=field):
+        write_path(book, path, value)
+
+    assert book == before
+
+
+def test_a_typed_state_takes_what_fits_deep_inside_a_field() -> None:
+    book = Book(names=["a"], index={"a": {"b": 1}})
+
+    write_path(book, "names.0", "b")
+    write_path(book, "prices.tea", "3")
+    write_path(book, "index.new.c", 2)
+
+    assert book == Book(names=["b"], prices={"tea": 3}, index={"a": {"b": 1}, "new": {"c": 2}})
+
+
 def test_a_typed_state_has_no_other_fields() -> None:
     """Behaviour 68."""
     with pytest.raises(ValueError, match="nothing"):

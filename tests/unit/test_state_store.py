@@ -164,6 +164,32 @@ async def test_a_typed_state_is_edited_in_isolation(typed: StateStore[Pages]) ->
     assert await typed.get("names") == ["x"]
 
 
+async def test_an_edit_that_does_not_fit_its_type_changes_nothing(typed: StateStore[Pages]) -> None:
+    """Behaviour 58, 68."""
+    await typed.set("names", ["x"])
+
+    async def spoil() -> None:
+        async with typed.edit_state() as state:
+            state.names.append("y")
+            state.count = "many"  # type: ignore[assignment]  # that is the point
+
+    with pytest.raises(ValueError, match="count"):
+        await spoil()
+
+    assert await typed.get_state() == Pages(names=["x"])
+
+
+async def test_a_state_that_has_come_not_to_fit_its_type_is_refused_whole(typed: StateStore[Pages]) -> None:
+    """Behaviour 68."""
+    state = Pages()
+    state.names = "x"  # type: ignore[assignment]  # that is the point
+
+    with pytest.raises(ValueError, match="names"):
+        await typed.set_state(state)
+
+    assert await typed.get_state() == Pages()
+
+
 async def test_what_has_no_copy_is_shared_by_an_edit(store: StateStore[DictState]) -> None:
     lock = threading.Lock()
     await store.set("lock", lock)
