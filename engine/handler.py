@@ -7,6 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from engine.context import Context
@@ -30,7 +31,7 @@ class WorkflowHandler:
     """What ``workflow.run()`` returns. Await it for the result, as often as you like."""
 
     def __init__(
-        self, program: StepProgram, ctx: Context[Any], state: RunState, slots: asyncio.Semaphore | None
+        self, program: StepProgram, ctx: Context[Any], state: RunState, slot: AbstractAsyncContextManager[Any]
     ) -> None:
         self._ctx = ctx
         self._unread: deque[Event] = deque()
@@ -43,17 +44,14 @@ class WorkflowHandler:
         self._execution = Execution(program, state, self, time.time, lock=ctx._lock)
         ctx._live = self._execution
         # The one task without a parent: run() is not a coroutine, so there is none to give it.
-        self._task = asyncio.get_running_loop().create_task(self._drive(slots))
+        self._task = asyncio.get_running_loop().create_task(self._drive(slot))
         _alive[self._task] = state.run_id
         self._task.add_done_callback(lambda task: _alive.pop(task, None))
 
-    async def _drive(self, slots: asyncio.Semaphore | None) -> None:
+    async def _drive(self, slot: AbstractAsyncContextManager[Any]) -> None:
         try:
-            if slots is None:
+            async with slot:
                 await self._execution.run()
-            else:
-                async with slots:
-                    await self._execution.run()
         except BaseException as error:
             self._error = error
             raise

@@ -310,7 +310,7 @@ class Runner:
             parked = Commit("parked", effects=[NewEffect(PARKED, note.encode())], note=note)
             await self.store.commit(claim, parked)
             return None
-        async with held.kept():
+        async with held.kept(), workflow.slot():
             await held.execution.run()
         return await held.save(release=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import inspect
 import math
@@ -11,6 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from contextvars import copy_context
 from functools import partial
 from typing import Any, ClassVar, TypeVar, cast, overload
@@ -121,6 +123,9 @@ class Workflow:
         serializer: BaseSerializer | None = None,
     ) -> None:
         """*timeout* is seconds of active time, None for none. Workflows of one *resource_manager* share resources.
+
+        At most *num_concurrent_runs* of this instance are at work at once; more wait. A run in process keeps its
+        place while it is paused, a durable one gives it back.
 
         *verbose* tells of every step, on the logger ``engine.verbose`` if that is on and else on stdout.
         *serializer* is for snapshots of runs in process; durable ones hold what the engine itself can
@@ -251,7 +256,7 @@ class Workflow:
                 raise RuntimeError(f"Workflow run with run_id '{run_id}' already exists.")
             start, store = self._start_event(start_event, kwargs), ctx._root()
             state = begin(definition, run_id or secrets.token_hex(5), start, time.time(), store)
-        return WorkflowHandler(self, ctx, state, self._slots)
+        return WorkflowHandler(self, ctx, state, self.slot())
 
     def _start_event(self, given: StartEvent | None, kwargs: dict[str, Any]) -> StartEvent:
         if given is not None:
@@ -271,6 +276,10 @@ class Workflow:
             raise WorkflowRuntimeError(
                 f"Failed creating a start event of type '{cls.__name__}' with the keyword arguments: {kwargs}"
             ) from error
+
+    def slot(self) -> AbstractAsyncContextManager[Any]:
+        """Hold one of the `num_concurrent_runs` that may be at work at once in this process."""
+        return contextlib.nullcontext() if self._slots is None else self._slots
 
     async def call(self, step: str, ctx: StepContext[Any], event: Event) -> Any:
         """Run one step's code with the resources it needs; a plain function runs in a thread of its own."""

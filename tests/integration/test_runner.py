@@ -30,6 +30,7 @@ from engine.runner import Runner
 from engine.serializers import PickleSerializer
 from engine.verdicts import Accepted, Already, Expired, Invalid, NotAllowed, Recorded, Unknown
 from tests.integration.stores import StoreWithClock, in_memory, in_redis
+from tests.unit.turns import until
 
 
 class Draft(Event):
@@ -166,6 +167,7 @@ def fresh(store: RunStore, *workflows: Workflow) -> Runner:
 
 
 async def test_each_round_may_be_run_by_another_process(world: StoreWithClock) -> None:
+    """Behaviour 5, 35, 38, 70."""
     run_id = await fresh(world.store).start(Review(), topic="tea")
     responses = ["warmer", "shorter", "approve"]
 
@@ -179,6 +181,7 @@ async def test_each_round_may_be_run_by_another_process(world: StoreWithClock) -
 
 
 async def test_a_second_click_changes_nothing_and_is_told_who_was_first(world: StoreWithClock) -> None:
+    """Behaviour 18, 19."""
     runner = fresh(world.store)
     run_id = await runner.start(Review(), topic="tea")
     (ask,) = (await runner.drain(run_id)).asks
@@ -203,6 +206,7 @@ async def test_the_same_key_starts_one_run(world: StoreWithClock) -> None:
 
 
 async def test_waits_in_one_step_get_each_their_own_answer_and_effects_count_once(world: StoreWithClock) -> None:
+    """Behaviour 8, 17."""
     Inline.calls.clear()
     run_id = await fresh(world.store).start(Inline(), topic="tea")
 
@@ -262,6 +266,7 @@ async def test_a_quorum_counts_people(world: StoreWithClock) -> None:
 
 
 async def test_a_question_expires_once_and_the_step_decides_what_then(world: StoreWithClock) -> None:
+    """Behaviour 14."""
     runner = fresh(world.store)
     run_id = await runner.start(Guarded(), timeout=60.0)
     (ask,) = (await runner.drain(run_id)).asks
@@ -295,6 +300,7 @@ async def test_silence_may_end_the_run(world: StoreWithClock) -> None:
 
 
 async def test_a_retry_waits_in_the_store_and_in_no_process(world: StoreWithClock) -> None:
+    """Behaviour 45."""
     run_id = await fresh(world.store).start(Flaky(), until=2)
     statuses = [(await fresh(world.store).drain(run_id)).status]
 
@@ -331,6 +337,7 @@ async def test_time_spent_waiting_for_a_person_is_not_charged_to_the_run(world: 
 
 
 async def test_what_cannot_be_stored_ends_the_run_and_is_named(world: StoreWithClock) -> None:
+    """Behaviour 54."""
     runner = fresh(world.store)
     run_id = await runner.start(Holding())
 
@@ -360,6 +367,7 @@ async def test_a_cancelled_run_closes_its_question(world: StoreWithClock) -> Non
 
 
 async def test_a_forged_question_is_unknown(world: StoreWithClock) -> None:
+    """Behaviour 18."""
     runner = fresh(world.store)
     run_id = await runner.start(Review(), topic="tea")
     await runner.drain(run_id)
@@ -373,6 +381,7 @@ async def test_a_forged_question_is_unknown(world: StoreWithClock) -> None:
 
 
 async def test_an_event_can_be_sent_to_a_run_and_to_no_other(world: StoreWithClock) -> None:
+    """Behaviour 33."""
     runner = fresh(world.store)
     run_id = await runner.start(Review(), topic="tea")
     await runner.drain(run_id)
@@ -420,6 +429,7 @@ async def test_a_pickle_in_a_run_store_is_not_read(world: StoreWithClock, tmp_pa
 
 
 async def test_a_run_that_this_code_cannot_read_is_parked_with_the_reason(world: StoreWithClock) -> None:
+    """Behaviour 49."""
     run_id = await fresh(world.store).start(Review(), topic="tea")
     (ask,) = (await fresh(world.store).drain(run_id)).asks
     renamed = type("Review", (Inline,), {"__module__": "elsewhere"})
@@ -434,6 +444,7 @@ async def test_a_run_that_this_code_cannot_read_is_parked_with_the_reason(world:
 
 
 async def test_two_runners_never_work_on_one_run_at_once(world: StoreWithClock) -> None:
+    """Behaviour 50."""
     running, most = 0, 0
 
     class Counting(Workflow):
@@ -455,6 +466,116 @@ async def test_two_runners_never_work_on_one_run_at_once(world: StoreWithClock) 
 
     assert most == 1
     assert (await runners[0].view(run_id)).status == "done"
+
+
+class Slow(Workflow):
+    """Asks, and then takes its time with the answer; counts who gets to it and who to its end."""
+
+    begun: list[str] = []  # noqa: RUF012 - shared by all instances on purpose: the outside world
+
+    def __init__(self, hold: asyncio.Event) -> None:
+        super().__init__()
+        self.hold = hold
+
+    @step
+    async def ask(self, ev: StartEvent) -> InputRequiredEvent:
+        return InputRequiredEvent(prefix="?")
+
+    @step
+    async def decide(self, ctx: Context, ev: HumanResponseEvent) -> StopEvent:
+        self.begun.append(ev.response)
+        await self.hold.wait()
+        return StopEvent(result=len(self.begun))
+
+
+async def test_of_many_who_resume_a_paused_run_one_wins(world: StoreWithClock) -> None:
+    """Behaviour 50."""
+    Slow.begun.clear()
+    hold = asyncio.Event()
+    hold.set()
+    runners = [fresh(world.store, Slow(hold)) for _ in range(5)]
+    run_id = await runners[0].start(Slow(hold))
+    (ask,) = (await runners[0].drain(run_id)).asks
+    await runners[0].answer(run_id, ask.id, "yes", user_id="U2")
+
+    async with asyncio.TaskGroup() as tasks:
+        worked = [tasks.create_task(runner.work(run_id)) for runner in runners]
+
+    assert Slow.begun == ["yes"]
+    assert sum(one.result() for one in worked) == 1
+    assert (await runners[0].view(run_id)).result == 1
+
+
+async def test_whoever_comes_back_after_its_lease_has_lost_the_run(world: StoreWithClock) -> None:
+    """Behaviour 50: what the one who was overtaken comes to counts for nothing."""
+    Slow.begun.clear()
+    hold, free = asyncio.Event(), asyncio.Event()
+    free.set()
+    stalled, other = fresh(world.store, Slow(hold)), fresh(world.store, Slow(free))
+    run_id = await stalled.start(Slow(hold))
+    (ask,) = (await stalled.drain(run_id)).asks
+    await stalled.answer(run_id, ask.id, "yes", user_id="U2")
+
+    async with asyncio.TaskGroup() as tasks:
+        late = tasks.create_task(stalled.work(run_id))
+        await until(lambda: Slow.begun)
+        await world.pass_time(stalled.lease_s + 1)
+        assert await other.work(run_id)
+        hold.set()
+
+    assert not late.result()
+    assert (await other.view(run_id)).result == 2, "the second who got to the step is the one whose end counts"
+
+
+async def test_the_number_of_runs_at_work_is_limited_and_a_paused_one_is_not_at_work(world: StoreWithClock) -> None:
+    """Behaviour 62."""
+    working, most = 0, 0
+
+    class Limited(Workflow):
+        @step
+        async def ask(self, ev: StartEvent) -> InputRequiredEvent:
+            nonlocal working, most
+            working += 1
+            most = max(most, working)
+            await asyncio.sleep(0)
+            working -= 1
+            return InputRequiredEvent(prefix="?")
+
+        @step
+        async def end(self, ev: HumanResponseEvent) -> StopEvent:
+            return StopEvent()
+
+    flow = Limited(num_concurrent_runs=1)
+    runner = fresh(world.store, flow)
+    run_ids = [await runner.start(flow) for _ in range(3)]
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        for run_id in run_ids:
+            tasks.create_task(runner.work(run_id))
+
+    assert most == 1
+    assert [len((await runner.view(run_id)).asks) for run_id in run_ids] == [1, 1, 1]
+
+
+async def test_one_class_runs_in_process_and_durably_with_the_same_result(world: StoreWithClock) -> None:
+    """Behaviour 70."""
+    handler = Review().run(topic="tea")
+    local, replies = [], ["warmer", "approve"]
+    async for event in handler.stream_events():
+        if isinstance(event, InputRequiredEvent):
+            local.append(event.prefix)
+            handler.ctx.send_event(HumanResponseEvent(response=replies[len(local) - 1], user_id="U2"))
+
+    runner = fresh(world.store)
+    run_id = await runner.start(Review(), topic="tea")
+    durable = []
+    for response in replies:
+        (ask,) = (await runner.drain(run_id)).asks
+        durable.append(ask.event.prefix)
+        await runner.answer(run_id, ask.id, response, user_id="U2")
+
+    assert durable == local == ["v1: on tea?", "v2: on tea, warmer?"]
+    assert (await runner.drain(run_id)).result == await handler
 
 
 async def test_a_paused_run_leaves_no_task_behind(world: StoreWithClock) -> None:

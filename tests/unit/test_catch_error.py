@@ -81,6 +81,7 @@ class Divided(Workflow):
 
 @pytest.mark.parametrize(("broken", "told"), [("first", "other: first"), ("second", "named: second")])
 async def test_the_handler_that_names_a_step_goes_before_the_one_for_all(broken: str, told: str) -> None:
+    """Behaviour 60."""
     assert await Divided().run(broken=broken) == told
 
 
@@ -97,6 +98,7 @@ class Failing(Workflow):
 
 
 async def test_a_handler_s_own_failure_is_the_run_s() -> None:
+    """Behaviour 60."""
     with pytest.raises(KeyError, match="rescue"):
         await Failing().run()
 
@@ -119,6 +121,7 @@ class Asking(Workflow):
 
 
 async def test_how_often_it_stepped_in_survives_a_snapshot() -> None:
+    """Behaviour 45, 60."""
     handler = Asking().run()
     async for event in handler.stream_events():
         if isinstance(event, InputRequiredEvent):

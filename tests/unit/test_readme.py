@@ -33,6 +33,7 @@ async def test_the_same_class_runs_without_slack(tmp_path: Path, capsys: pytest.
 
 
 async def test_the_test_in_the_readme_passes(tmp_path: Path) -> None:
+    """Behaviour 67."""
     (tmp_path / "deploy.py").write_text(f"{PLUGIN}\n\n{TESTED}", "utf-8")
     module: Any = load(tmp_path / "deploy.py")
 

@@ -181,6 +181,7 @@ async def test_runs_stream_each_their_own() -> None:
 
 
 async def test_progress_is_seen_while_the_step_still_works() -> None:
+    """Behaviour 21."""
     go = asyncio.Event()
 
     class Flow(Workflow):

@@ -136,6 +136,7 @@ async def test_the_context_given_is_used() -> None:
 
 
 def test_a_manual_clock_moves_when_it_is_told_to() -> None:
+    """Behaviour 67."""
     clock = ManualClock(100.0)
 
     clock.advance(50)
@@ -157,6 +158,7 @@ def test_later_adds_its_units_up() -> None:
 
 
 async def test_a_run_is_played_through_its_question() -> None:
+    """Behaviour 67."""
     played = await play(Ask(), StartEvent(prefix="Ship?"), "yes")
 
     assert (played.status, played.result) == ("done", ("yes", "somebody-1"))
@@ -169,6 +171,7 @@ async def test_a_run_without_questions_needs_no_answers() -> None:
 
 
 async def test_questions_inside_a_step_are_answered_in_order() -> None:
+    """Behaviour 67."""
     played = await play(Twice(), StartEvent(), "a", later(days=90), "b")
 
     assert played.questions == ["First?", "Second?"]
@@ -206,12 +209,14 @@ async def test_an_event_is_sent_to_the_run() -> None:
 
 
 async def test_a_question_expires_when_its_time_has_passed() -> None:
+    """Behaviour 67."""
     played = await play(Ask(), StartEvent(prefix="Ship?", timeout=HOUR), later(hours=1))
 
     assert played.result == "nobody answered"
 
 
 async def test_a_question_does_not_expire_before() -> None:
+    """Behaviour 67."""
     played = await play(Ask(), StartEvent(prefix="Ship?", timeout=HOUR), later(minutes=59), "yes")
 
     assert played.result == ("yes", "somebody-1")
@@ -225,6 +230,7 @@ async def test_a_question_that_fails_fails_the_run() -> None:
 
 
 async def test_reminders_and_escalations_on_the_way_are_counted() -> None:
+    """Behaviour 67."""
     start = StartEvent(prefix="Ship?", timeout=4 * HOUR, remind=[HOUR, 2 * HOUR], escalate=[3 * HOUR])
 
     played = await play(Ask(), start, later(days=1))
@@ -234,6 +240,7 @@ async def test_reminders_and_escalations_on_the_way_are_counted() -> None:
 
 
 async def test_a_reminder_is_seen_though_the_run_still_waits() -> None:
+    """Behaviour 67."""
     played = await play(Ask(), StartEvent(prefix="Ship?", remind=[HOUR, 2 * HOUR]), later(hours=1), to_end=False)
 
     assert (played.status, played.reminded, played.result) == ("waiting", 1, None)
@@ -257,10 +264,12 @@ async def test_what_comes_of_an_expired_question_has_a_time_of_its_own() -> None
 
 
 async def test_a_wait_ends_when_its_time_has_passed() -> None:
+    """Behaviour 67."""
     assert (await play(Wait(), None, later(hours=2))).result == "no parcel"
 
 
 async def test_a_retry_comes_by_itself() -> None:
+    """Behaviour 67."""
     assert (await play(Flaky(), StartEvent(failures=2))).result == 2
 
 

@@ -1,6 +1,7 @@
 """``wait_for_event``: a step unwinds, asks once, and runs again from its top with the answer."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -174,6 +175,18 @@ async def test_parallel_waits_ask_each_their_own_question() -> None:
     assert await handler == {"0": 0, "1": 1, "2": 2}
 
 
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+async def test_questions_answered_in_any_order_go_to_their_askers(order: tuple[int, ...]) -> None:
+    """Behaviour 20."""
+    handler = Parallel().run(routed=False)
+    asked = await questions(handler, 3)
+
+    for n in order:
+        handler.ctx.send_event(yes(response=f"to {n}", ask_id=asked[n].ask_id))
+
+    assert await handler == {"0": "to 0", "1": "to 1", "2": "to 2"}
+
+
 async def test_requirements_bring_each_answer_to_its_wait() -> None:
     """Behaviour 10."""
     handler = Parallel().run(routed=True)
@@ -292,6 +305,33 @@ async def test_other_steps_get_the_event_that_woke_one() -> None:
     await prompts(handler, yes())
 
     assert (await handler, seen) == ("yes", ["yes"])
+
+
+async def test_an_answer_given_before_the_question_is_unhandled() -> None:
+    """Behaviour 6, 31: a wait takes what comes while it lasts, and whoever answers too early is told."""
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    class Flow(Workflow):
+        @step
+        async def only(self, ctx: Context, ev: StartEvent) -> StopEvent:
+            begun.set()
+            await go.wait()
+            answer = await ctx.wait_for_event(HumanResponseEvent, prompt="?")
+            return StopEvent(result=answer.response)
+
+    handler = Flow().run()
+    await begun.wait()
+    handler.ctx.send_event(yes(response="early"))
+    go.set()
+
+    seen = []
+    async for event in handler.stream_events(expose_internal=True):
+        seen.append(type(event))
+        if isinstance(event, InputRequiredEvent):
+            handler.ctx.send_event(yes(response="asked for"))
+
+    assert seen.index(UnhandledEvent) < seen.index(InputRequiredEvent)
+    assert await handler == "asked for"
 
 
 # --- The pause -----------------------------------------------------------------------------------
