@@ -247,14 +247,6 @@ class WorkflowFailedEvent(StopEvent):
         return {"exception_type": f"{cls.__module__}.{cls.__qualname__}", "exception_message": str(error)}
 
 
-class CollectionReleaseEvent(Event):
-    """The batch that a step of several events was called with; a `StepFailedEvent` has it as its input."""
-
-    events: list[Event] = []
-    stream_id: str = ""
-    binding_id: str = ""
-
-
 class StepFailedEvent(Event):
     """What a ``@catch_error`` step receives when a step's retries are exhausted."""
 
@@ -325,7 +317,6 @@ BUILTIN_EVENTS: tuple[type[Event], ...] = (
     WorkflowFailedEvent,
     CollectionReleaseEvent,
     StepFailedEvent,
-    CollectionReleaseEvent,
     StepStateChanged,
     WorkflowIdleEvent,
     UnhandledEvent,
