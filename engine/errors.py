@@ -74,6 +74,10 @@ class UnreconstructedException(Exception):
         self.exception_message = exception_message
 
 
+class StateTooLarge(ContextSerdeError):
+    """A step has made its run's state larger than a durable run may be; the message names the largest keys."""
+
+
 class RunNotFound(LookupError):
     """No run has this id: it finished long ago or never existed."""
 

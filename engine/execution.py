@@ -117,6 +117,8 @@ class Execution:
         self._alarm: asyncio.TimerHandle | None = None
         self._inline = False
         self._interrupted = False
+        self.settled: list[int] = []
+        """In a durable run, the calls that have returned, paused or failed since it was last saved."""
         self._unsaved = False
         """A call has ended, or sent something that another call is to start with."""
         self._news: asyncio.Future[None] | None = None
@@ -310,6 +312,8 @@ class Execution:
     def _settle(self, tick: Tick | None) -> None:
         if tick is not None:
             self._unsaved = True
+            if self.persistence is not None and isinstance(tick, Returned | Paused | Raised):
+                self.settled.append(tick.call_id)
             if self._watcher is not None and isinstance(tick, Returned | Paused | Raised):
                 self._watch_end(self._watcher, tick)
             self.feed(tick)
@@ -339,19 +343,19 @@ class Execution:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            return self._failed(call, WorkflowRuntimeError(f"Step {call.step} awaited something that was cancelled"))
+            return self.failed(call, WorkflowRuntimeError(f"Step {call.step} awaited something that was cancelled"))
         except Exception as error:  # noqa: BLE001 - whatever the author's code raises
-            return self._failed(call, error)
+            return self.failed(call, error)
         except BaseExceptionGroup as group:
             pauses, rest = group.split(Pause)
             if pauses is None or not (rest is None or isinstance(rest, Exception)):
                 raise
             if rest is not None:
-                return self._failed(call, rest)
+                return self.failed(call, rest)
             first = _first(pauses)
             return Paused(self.clock(), call_id, first.wait, first.question)
 
-    def _failed(self, call: Call, error: Exception) -> Tick:
+    def failed(self, call: Call, error: Exception) -> Tick:
         """Ask the step's policy whether the call is tried again. A policy that raises ends the run."""
         now = self.clock()
         policy = self.definition.steps[call.step].retry

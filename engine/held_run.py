@@ -7,13 +7,14 @@ import contextlib
 import hashlib
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from pydantic import ValidationError
 
 from engine.codec import Codec
-from engine.errors import CodecError
+from engine.errors import CodecError, ContextSerdeError
 from engine.events import Event, HumanResponseEvent
 from engine.execution import Execution, StepProgram
 from engine.model import (
@@ -36,6 +37,7 @@ from engine.reducer import begin, reduce
 from engine.run_store import Claim, Commit, Entry, NewAsk, NewEffect, RunStatus, RunStore, Timer, TimerKind
 from engine.snapshot import dump_fields, load_fields
 from engine.timing import timers
+from engine.weight import Scale
 
 logger = logging.getLogger(__name__)
 
@@ -46,16 +48,26 @@ RESULT = "result"
 class HeldRun:
     """A claimed run; it is an `Execution`'s persistence."""
 
-    def __init__(self, store: RunStore, workflow: StepProgram, claim: Claim, lease_s: float) -> None:
+    def __init__(self, store: RunStore, workflow: StepProgram, claim: Claim, lease_s: float, scale: Scale) -> None:
         self.store = store
+        self.workflow = workflow
         self.claim = claim
         self.lease_s = lease_s
         self.definition: Definition = workflow.definition
         self.codec = Codec(self.definition.types)
         offset = claim.now - time.time()
         self.clock: Callable[[], float] = lambda: time.time() + offset
+        self.scale = scale
+        self.warned = False
+        self.memo = dict(claim.memo)
+        self._take_up()
+
+    # --- loading -------------------------------------------------------------------------------
+
+    def _take_up(self) -> None:
+        """Stand where the run was saved last, with what has happened to it since."""
+        claim = self.claim
         self.saved = dict(claim.state)
-        self.memo_keys = set(claim.memo)
         self.taken = len(claim.inbox)
         """How many entries of the claim's inbox the state has taken in."""
         self.state = self._load()
@@ -65,9 +77,7 @@ class HeldRun:
         for timer in timers(self.state):
             if timer.kind != "ask" and timer.at <= claim.now:
                 reduce(self.definition, self.state, Woke(claim.now, timer))
-        self.execution = Execution(workflow, self.state, _NoOutlet(), self.clock, self)
-
-    # --- loading -------------------------------------------------------------------------------
+        self.execution = Execution(self.workflow, self.state, _NoOutlet(), self.clock, self)
 
     def _load(self) -> RunState:
         if self.claim.state:
@@ -76,7 +86,7 @@ class HeldRun:
             first = self.claim.inbox[0]
             start = self.codec.loads(first.body, "start event")
             state = begin(self.definition, self.claim.run_id, start, first.at)
-        for name, value in self.claim.memo.items():
+        for name, value in self.memo.items():
             call_id, number, key = _parts(name)
             call = state.calls.get(call_id)
             if call is None:
@@ -115,36 +125,84 @@ class HeldRun:
             first = error.errors()[0]
             raise CodecError(f"{where} does not fit {cls.__name__}: {first['loc']}: {first['msg']}") from error
 
+    # --- working -------------------------------------------------------------------------------
+
+    async def work(self, slot: Callable[[], AbstractAsyncContextManager[Any]]) -> Claim:
+        """Work until the run is over or waits for the world, and return the claim that is given back.
+
+        Steps run while a *slot* is held.
+
+        A step that leaves something behind that cannot be stored has failed: its run is again what it
+        was when last saved, and its retry policy or a ``@catch_error`` step decides what then.
+
+        Raises:
+            FencedError: another worker has the run; in a group with what else went wrong.
+        """
+        while True:
+            refused: ContextSerdeError | None = None
+            try:
+                async with self._kept(), slot():
+                    await self.execution.run()
+                return await self._save(release=True)
+            except* _Refused as refusals:
+                refused = _reason(refusals)
+            if refused is not None:
+                await self._fail_steps(refused)
+
+    async def _fail_steps(self, refused: ContextSerdeError) -> None:
+        """Go back to what was saved last and let the calls that have ended since then fail."""
+        logger.warning("step failed", extra={"run_id": self.claim.run_id, "reason": str(refused)})
+        ended = self.execution.settled
+        self._take_up()
+        now = self.clock()
+        ticks = [
+            self.execution.failed(call, refused)
+            for call in self.state.calls.values()
+            if call.id in ended or (not ended and call.status == "ready")
+        ]
+        for tick in ticks:
+            reduce(self.definition, self.state, tick)
+        try:
+            if not ticks:
+                raise _Refused(refused)
+            await self.checkpoint()
+        except _Refused:  # no step is to blame: what was sent to the run does it
+            self._take_up()
+            reduce(self.definition, self.state, Unstorable(now, refused))
+
     # --- saving --------------------------------------------------------------------------------
 
     async def checkpoint(self) -> None:
         """Save what happened since the last time and take in what has arrived meanwhile."""
-        claim = await self.save(release=False)
+        settled = len(self.execution.settled)
+        claim = await self._save(release=False)
+        del self.execution.settled[:settled]  # others may have followed while it was saved
         self.taken = len(claim.inbox)
         for entry in claim.inbox:
             self.execution.take_in(self._tick(entry))
 
-    async def save(self, *, release: bool) -> Claim:
-        """Commit everything that changed; what cannot be stored ends the run with the reason.
+    async def _save(self, *, release: bool) -> Claim:
+        """Commit everything that changed.
 
         Raises:
             FencedError: another worker has the run.
+            _Refused: it cannot be stored.
         """
         try:
             change = self._change(release)
-        except CodecError as error:
-            logger.error("run failed: it cannot be stored", extra={"run_id": self.claim.run_id, "reason": str(error)})
-            saved = load_fields(self.definition, self.claim.state) if self.claim.state else None
-            self.state.store = self.definition.state_type() if saved is None else saved.store
-            reduce(self.definition, self.state, Unstorable(self.clock(), error))
-            change = self._change(release)
+        except ContextSerdeError as error:
+            if self.state.error is None:
+                raise _Refused(error) from None
+            self.state.store = self._load().store  # it has failed by itself, and keeps its own reason
+            change = self._change(release, limited=False)
         self.taken = 0
-        self.memo_keys.difference_update(change.forgotten)
+        for name in change.forgotten:
+            del self.memo[name]
         self.open = set(self.state.asks)
         self.claim = await self.store.commit(self.claim, change)
         return self.claim
 
-    def _change(self, release: bool) -> Commit:
+    def _change(self, release: bool, *, limited: bool = True) -> Commit:
         """Return what differs from what is stored."""
         state = self.state
         fresh = [] if state.finished else [ask for ask in state.asks.values() if not ask.shown]
@@ -152,6 +210,8 @@ class HeldRun:
         for ask in fresh:
             reduce(self.definition, state, Shown(ask.id))
         fields = dump_fields(self.definition, state, self.clock())
+        if limited:
+            self._weigh(fields)
         ended = state.finished and state.final is not None
         change = Commit(
             status=_stored_status(state),
@@ -161,7 +221,7 @@ class HeldRun:
             asks=asks,
             withdrawn=[ask_id for ask_id in self.open if ask_id not in state.asks],
             effects=[NewEffect(RESULT, self.codec.dumps(state.final, RESULT))] if ended else [],
-            forgotten=[name for name in self.memo_keys if not self._matters(name)],
+            forgotten=[name for name in self.memo if not self._matters(name)],
             wake_at=None if state.finished else self._next_time(),
             release=release,
             note=_note(state),
@@ -180,7 +240,7 @@ class HeldRun:
     async def _memorize(self, call: Call, name: str, key: str, value: Any) -> Any:
         where = f"once {key!r} of step {call.step}"
         stored = await self.store.remember(self.claim, name, self.codec.dumps(value, where))
-        self.memo_keys.add(name)
+        self.memo[name] = stored
         return self.codec.loads(stored, where)
 
     def _matters(self, name: str) -> bool:
@@ -190,6 +250,12 @@ class HeldRun:
         if call is None or not number:
             return call is not None
         return key in call.intents and call.intents[key].number <= number
+
+    def _weigh(self, fields: Mapping[str, bytes]) -> None:
+        heavy = self.scale.weigh(fields)
+        if heavy is not None and not self.warned:
+            self.warned = True
+            logger.warning("run grows heavy", extra={"run_id": self.claim.run_id, "reason": heavy})
 
     def _next_time(self) -> float | None:
         times = [timer.at for timer in timers(self.state) if timer.kind in ("call", "wait")]
@@ -218,7 +284,7 @@ class HeldRun:
     # --- holding -------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
-    async def kept(self) -> AsyncIterator[None]:
+    async def _kept(self) -> AsyncIterator[None]:
         """Keep the lease alive while the block works."""
         async with asyncio.TaskGroup() as tasks:
             keeper = tasks.create_task(self._renew())
@@ -229,6 +295,22 @@ class HeldRun:
         while True:
             await asyncio.sleep(self.lease_s / 3)
             await self.store.renew(self.claim, self.lease_s)
+
+
+class _Refused(Exception):
+    """What the run has come to cannot be stored."""
+
+    def __init__(self, reason: ContextSerdeError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+def _reason(refusals: BaseExceptionGroup[_Refused]) -> ContextSerdeError:
+    found: BaseException = refusals
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    assert isinstance(found, _Refused)
+    return found.reason
 
 
 class _NoOutlet:

@@ -29,6 +29,7 @@ from engine.run_store import (
 )
 from engine.snapshot import load_fields
 from engine.verdicts import Accepted, Invalid, NotAllowed, Unknown, Verdict
+from engine.weight import LIMIT_BYTES, WARN_BYTES, Scale
 from engine.workflow import Workflow
 
 logger = logging.getLogger(__name__)
@@ -79,12 +80,20 @@ class Runner:
         worker: str | None = None,
         lease_s: float = LEASE_S,
         wake: Callable[[str], Awaitable[None]] | None = None,
+        limit_bytes: int = LIMIT_BYTES,
+        warn_bytes: int = WARN_BYTES,
     ) -> None:
-        """*wake* is told of each run that has something to do; without it somebody must `sweep`."""
+        """*wake* is told of each run that has something to do; without it somebody must `sweep`.
+
+        A step that makes the compressed state of its run larger than *limit_bytes* fails. From
+        *warn_bytes* on the log tells.
+        """
         self.store = store
         self.worker = worker or secrets.token_hex(4)
         self.lease_s = lease_s
         self.wake = wake
+        self.limit_bytes = limit_bytes
+        self.warn_bytes = warn_bytes
         self._workflows: dict[str, Workflow] = {}
         for workflow in workflows:
             self.register(workflow)
@@ -301,7 +310,7 @@ class Runner:
     async def _work_on(self, claim: Claim) -> Claim | None:
         workflow = self._workflows[claim.workflow]
         try:
-            held = HeldRun(self.store, workflow, claim, self.lease_s)
+            held = HeldRun(self.store, workflow, claim, self.lease_s, Scale(self.limit_bytes, self.warn_bytes))
         except ContextSerdeError as error:
             logger.error(
                 "run parked: its stored state cannot be read", extra={"run_id": claim.run_id, "reason": str(error)}
@@ -310,9 +319,7 @@ class Runner:
             parked = Commit("parked", effects=[NewEffect(PARKED, note.encode())], note=note)
             await self.store.commit(claim, parked)
             return None
-        async with held.kept(), workflow.slot():
-            await held.execution.run()
-        return await held.save(release=True)
+        return await held.work(workflow.slot)
 
     async def _wake(self, run_id: str) -> None:
         if self.wake is not None:

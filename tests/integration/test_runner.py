@@ -336,7 +336,7 @@ async def test_time_spent_waiting_for_a_person_is_not_charged_to_the_run(world: 
     assert (await runner.drain(run_id)).status == "done"
 
 
-async def test_what_cannot_be_stored_ends_the_run_and_is_named(world: StoreWithClock) -> None:
+async def test_what_cannot_be_stored_fails_the_run_and_is_named(world: StoreWithClock) -> None:
     """Behaviour 54."""
     runner = fresh(world.store)
     run_id = await runner.start(Holding())

@@ -132,6 +132,7 @@ async def test_a_resource_that_is_set_by_name_takes_the_factorys_place(called: l
 
 async def test_a_factory_is_given_what_it_is_annotated_with(called: list[str]) -> None:
     """Behaviour 63."""
+
     class Flow(Workflow):
         @step
         async def only(
@@ -168,6 +169,7 @@ async def test_what_is_not_cached_is_made_for_each_call_of_a_step(called: list[s
 
 async def test_concurrent_steps_wait_for_one_making_of_a_cached_resource(called: list[str]) -> None:
     """Behaviour 63."""
+
     class Flow(Workflow):
         @step
         async def first(self, ctx: Context, ev: StartEvent) -> Middle | None:
