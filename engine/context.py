@@ -212,13 +212,13 @@ class Context(Generic[S]):
         """Return the names of the steps that are working now."""
         state = self._run_state()
         if state is None:
-            raise ContextStateError("running_steps() requires a running workflow. Call workflow.run() first.")
+            raise _not_running("running_steps")
         return sorted({call.step for call in state.calls.values() if call.status == "ready"})
 
     def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
         """Iterate over the run's events, as `WorkflowHandler.stream_events`."""
         if self._live is None:
-            raise ContextStateError("stream_events() requires a running workflow. Call workflow.run() first.")
+            raise _not_running("stream_events")
         return self._live.stream_events(expose_internal)
 
     @staticmethod
@@ -249,21 +249,21 @@ class Context(Generic[S]):
         accept_event_subclasses: bool = False,
     ) -> E:
         """Wait for an event, asking *waiter_event* once; see `StepContext.wait_for_event`."""
-        raise _only_in_steps("wait_for_event")
+        raise self._only_in_steps("wait_for_event")
 
     def collect_events(
         self, ev: Event, expected: list[type[Event]], buffer_id: str | None = None
     ) -> list[Event] | None:
         """Keep *ev* until all *expected* are there; see `StepContext.collect_events`."""
-        raise _only_in_steps("collect_events")
+        raise self._only_in_steps("collect_events")
 
     def write_event_to_stream(self, ev: Event | None) -> None:
         """Show *ev* to whoever streams the run."""
-        raise _only_in_steps("write_event_to_stream")
+        raise self._only_in_steps("write_event_to_stream")
 
     def retry_info(self) -> RetryInfo:
         """Tell how often this call has failed before."""
-        raise _only_in_steps("retry_info")
+        raise self._only_in_steps("retry_info")
 
     @overload
     async def once(self, key: str, fn: Callable[..., Awaitable[R]], *args: Any) -> R: ...
@@ -271,7 +271,7 @@ class Context(Generic[S]):
     async def once(self, key: str, fn: Callable[..., R], *args: Any) -> R: ...
     async def once(self, key: str, fn: Callable[..., Any], *args: Any) -> Any:
         """Run ``fn(*args)`` and remember its result for this call; a repeat returns what is remembered."""
-        raise _only_in_steps("once")
+        raise self._only_in_steps("once")
 
     @overload
     async def effect(
@@ -291,7 +291,7 @@ class Context(Generic[S]):
         self, key: str, fn: Callable[..., Any], *args: Any, reconcile: Callable[..., Any] | None = None
     ) -> Any:
         """Run ``fn(*args)``, which must not happen twice; see `StepContext.effect`."""
-        raise _only_in_steps("effect")
+        raise self._only_in_steps("effect")
 
     @property
     def idempotency_key(self) -> str:
@@ -299,7 +299,7 @@ class Context(Generic[S]):
 
         It is one for the whole call: where a call makes several requests, add a word of its own to each.
         """
-        raise _only_in_steps("idempotency_key")
+        raise self._only_in_steps("idempotency_key")
 
     # --- how a run and its context find each other ------------------------------------------
 
@@ -311,6 +311,11 @@ class Context(Generic[S]):
 
     def _run_state(self) -> RunState | None:
         return self._state if self._live is None else self._live.state
+
+    def _only_in_steps(self, name: str) -> ContextStateError:
+        if self._run_state() is None:
+            return _not_running(name)
+        return ContextStateError(f"{name} is only available from within step functions.")
 
     def _now(self) -> float:
         return time.time() if self._live is None else self._live.clock()
@@ -513,10 +518,10 @@ class StepContext(Context[S]):
         return f"{self._live.state.run_id}:{self._call.id}"
 
     def to_dict(self, serializer: BaseSerializer | None = None, *, include_state: bool = True) -> dict[str, Any]:
-        raise ContextStateError("to_dict() is only available from handler code, not from within steps.")
+        raise ContextStateError("to_dict is only available from handler code, not from within steps.")
 
     def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
-        raise ContextStateError("stream_events() is only available from handler code, not from within steps.")
+        raise ContextStateError("stream_events is only available from handler code, not from within steps.")
 
     def _next(self) -> int:
         self._position += 1
@@ -560,5 +565,5 @@ async def _called(fn: Callable[..., Any], *args: Any) -> Any:
     return await made if inspect.isawaitable(made) else made
 
 
-def _only_in_steps(name: str) -> ContextStateError:
-    return ContextStateError(f"{name}() is only available from within step functions.")
+def _not_running(name: str) -> ContextStateError:
+    return ContextStateError(f"{name} requires a running workflow. Call workflow.run() first.")

@@ -171,11 +171,11 @@ def _check_handlers(steps: list[StepSpec]) -> None:
         for name in sorted(handler.catches or ()):
             if name not in names:
                 raise WorkflowValidationError(
-                    f"@catch_error '{handler.name}' lists unknown step '{name}' in for_steps."
+                    f"@catch_error handler '{handler.name}' lists unknown step '{name}' in for_steps."
                 )
             if any(name == other.name for other in handlers):
                 raise WorkflowValidationError(
-                    f"@catch_error '{handler.name}' cannot cover another handler step '{name}'."
+                    f"@catch_error handler '{handler.name}' cannot cover another handler step '{name}'."
                 )
             if name in claimed:
                 raise WorkflowValidationError(

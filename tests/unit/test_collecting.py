@@ -180,5 +180,5 @@ async def test_a_plain_function_collects_too() -> None:
 
 
 def test_only_a_step_collects() -> None:
-    with pytest.raises(ContextStateError, match="only available from within step functions"):
+    with pytest.raises(ContextStateError, match="collect_events requires a running workflow"):
         Context(Pausing()).collect_events(A(), [A])

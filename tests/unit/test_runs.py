@@ -219,9 +219,9 @@ async def test_a_context_before_its_run_takes_no_event() -> None:
 
     with pytest.raises(ContextStateError, match=r"send_event\(\) called before workflow started"):
         ctx.send_event(HumanResponseEvent(response="yes"))
-    with pytest.raises(ContextStateError, match=r"stream_events\(\) requires a running workflow"):
+    with pytest.raises(ContextStateError, match="stream_events requires a running workflow"):
         ctx.stream_events()
-    with pytest.raises(ContextStateError, match=r"running_steps\(\) requires a running workflow"):
+    with pytest.raises(ContextStateError, match="running_steps requires a running workflow"):
         await ctx.running_steps()
 
 
