@@ -18,4 +18,15 @@ DIFFERENCES: dict[str, str] = {
     "the_event_that_ended_a_failed_run": "The event that ended a run can be had without its error, whatever it is; "
     "theirs is None, or the error again.",
     "the_words_of_a_cancellation": "The error says what happened; theirs is empty.",
+    "an_answer_before_the_run_goes_on": "A restored context takes an answer before it is run; theirs wants it run "
+    "first.",
+    "an_answer_just_before_the_snapshot": "What was sent is in the snapshot from then on; theirs loses it.",
+    "store_writes_of_a_step_at_work": "A step that runs again after a restore does not write twice; theirs does.",
+    "what_is_no_snapshot_at_all": "One type of error for whatever is wrong; theirs takes some, and fails in its own "
+    "code on others.",
+    "an_event_after_the_end": "Who sends an event after the end is told; theirs drops it in silence.",
+    "streams_through_the_context": "Internal events come on request, whichever way the run is streamed; theirs are "
+    "always in the context's stream.",
+    "keywords_beside_a_start_event": "That keywords are ignored is a warning, which a test suite can make an error; "
+    "theirs is a line in the log.",
 }
