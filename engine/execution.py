@@ -53,8 +53,8 @@ from engine.watching import Watcher
 
 R = TypeVar("R")
 
-LONE_STEPS = 8
-"""How many steps may follow each other in the run's own task before others get their turn."""
+IN_A_ROW = 8
+"""How many step calls may follow each other in the run's own task before others get their turn."""
 
 
 class StepProgram(Program, Protocol):
@@ -116,6 +116,8 @@ class Execution:
         self._many_timers = 100
         self._alarm: asyncio.TimerHandle | None = None
         self._inline = False
+        self._suspended = False
+        """The call in the run's own task waits for something, so calls that are ready get tasks."""
         self._interrupted = False
         self.settled: list[int] = []
         """In a durable run, the calls that have returned, paused or failed since it was last saved."""
@@ -161,7 +163,7 @@ class Execution:
             self._stop()
         elif self._ready:
             self._unsaved = True
-            if self._inline:
+            if self._suspended:
                 self._spawn_ready()
             else:
                 self._tell()
@@ -249,7 +251,7 @@ class Execution:
 
     async def _work(self) -> None:
         durable = self.persistence
-        lone = 0
+        in_a_row = 0
         while not self.state.finished:
             if durable is not None:
                 if not self._ready and not self._active:
@@ -260,10 +262,10 @@ class Execution:
                     continue
             if not self._ready:
                 await self._wait_for_news()
-            elif durable is None and len(self._ready) == 1 and not self._active:
+            elif durable is None:
                 await self._perform_inline(self._ready.popleft())
-                lone += 1
-                if lone % LONE_STEPS == 0:
+                in_a_row += 1
+                if in_a_row % IN_A_ROW == 0:
                     await asyncio.sleep(0)
             else:
                 self._spawn_ready()
@@ -293,21 +295,25 @@ class Execution:
         self._settle(tick)
 
     async def _perform_inline(self, call_id: int) -> None:
-        """Run a lone step without a task of its own: most of a workflow is lone steps."""
+        """Run a call without a task of its own. Once it has to wait for something, the others get theirs."""
         self._inline = True
         try:
-            tick = await _Within(self._variables.copy(), self._outcome(call_id))
+            tick = await _Within(self._variables.copy(), self._outcome(call_id), self._suspend)
         except asyncio.CancelledError:
             if not self._interrupted:
                 raise
             return
         finally:
-            self._inline = False
+            self._inline = self._suspended = False
             if self._interrupted:
                 self._interrupted = False
                 assert self._main is not None
                 self._main.uncancel()
         self._settle(tick)
+
+    def _suspend(self) -> None:
+        self._suspended = True
+        self._spawn_ready()
 
     def _settle(self, tick: Tick | None) -> None:
         if tick is not None:
@@ -421,13 +427,14 @@ def _first(pauses: BaseExceptionGroup[Pause]) -> Pause:
 
 
 class _Within(Generic[R]):
-    """Awaits a coroutine with context variables of its own, as in a task of its own."""
+    """Awaits a coroutine with context variables of its own, as in a task of its own; tells when it has to wait."""
 
-    __slots__ = ("_code", "_variables")
+    __slots__ = ("_code", "_suspend", "_variables")
 
-    def __init__(self, variables: Variables, code: Coroutine[Any, Any, R]) -> None:
+    def __init__(self, variables: Variables, code: Coroutine[Any, Any, R], suspend: Callable[[], None]) -> None:
         self._variables = variables
         self._code = code
+        self._suspend = suspend
 
     def __await__(self) -> Generator[Any, Any, R]:
         resume: Callable[[Any], Any] = self._code.send
@@ -438,6 +445,7 @@ class _Within(Generic[R]):
             except StopIteration as end:
                 returned: R = end.value
                 return returned
+            self._suspend()
             try:
                 value = yield awaited
                 resume = self._code.send
