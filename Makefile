@@ -3,6 +3,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := $(VENV)-bench
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -39,8 +40,8 @@ lint: $(VENV)/.dev ## The static half of check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## Measure, peers and floors beside ours
-	@exec $(BIN)/python -m pytest -m bench --capture=no $(ARGS)
+bench: $(BENCH)/.bench ## Measure, peers and floors beside ours
+	@exec $(BENCH)/bin/python -m pytest -m bench --capture=no $(ARGS)
 
 chaos: $(VENV)/.dev ## Run only the tests that kill servers and workers
 	@exec $(BIN)/python -m pytest -m chaos $(ARGS)
@@ -53,12 +54,13 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-vers
 	--generate-hashes --group build --custom-compile-command "make lock" $(ARGS)
 
 lock: $(VENV)/.dev ## Write the lock files anew from pyproject.toml (ARGS=--upgrade for newer versions)
-	$(COMPILE) --all-extras --output-file requirements.lock
+	$(COMPILE) --extra dev --output-file requirements.lock
 	$(COMPILE) --extra embedded --constraint requirements.lock --output-file requirements-demo.lock
+	$(COMPILE) --extra bench --constraint requirements.lock --output-file requirements-bench.lock
 
 clean: ## Remove caches and build leftovers; .venv stays
 	rm -rf build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find . -name .venv -prune -o -name .git -prune -o -type d -name __pycache__ -exec rm -rf {} +
+	find . -name '.venv*' -prune -o -name .git -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
 # ---------------------------------------------------------------- the virtual environment
 
@@ -77,10 +79,18 @@ $(VENV)/.dev: requirements.lock pyproject.toml | $(BIN)/python
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/.demo $@
 
-$(BIN)/python:
+# What the tests run on and, away from it, the peers.
+$(BENCH)/.bench: BIN := $(BENCH)/bin
+$(BENCH)/.bench: requirements-bench.lock pyproject.toml | $(BENCH)/bin/python
+	@echo "Installing what is measured into $(BENCH)"
+	@$(INSTALL) --require-hashes --requirement requirements-bench.lock
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+%/bin/python:
 	@for python in "$$PYTHON" python3.11 python3.12 python3.13 python3 python; do \
 	  if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-	    exec "$$python" -m venv $(VENV); \
+	    exec "$$python" -m venv $*; \
 	  fi; \
 	done; \
 	echo "make: found no Python >= 3.11 that can make virtual environments. Install one (Debian, Ubuntu:" \

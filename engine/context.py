@@ -437,7 +437,7 @@ class StepContext(Context[S]):
         buffers of its own; *buffer_id* names one of several.
         """
         position = self._next()
-        self._live.apply(Collected(self._call.id, position, buffer_id or "default", ev, tuple(expected)))
+        self._live.apply(Collected(self._call.id, position, buffer_id or "default", ev, expected))
         return self._call.gathered.get(position)
 
     async def once(self, key: str, fn: Callable[..., Any], *args: Any) -> Any:

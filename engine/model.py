@@ -7,7 +7,7 @@ Data only. Times are POSIX seconds (float) that come in on a tick; nothing here 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -349,7 +349,7 @@ class Collected:
     position: int
     buffer: str
     event: Event
-    expected: tuple[type[Event], ...]
+    expected: Sequence[type[Event]]
 
 
 @dataclass(frozen=True, slots=True)

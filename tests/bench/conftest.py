@@ -6,11 +6,20 @@ import os
 import platform
 from collections.abc import Iterator
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.bench.harness import Report
+
+PACKAGES = (
+    *("llama-index-workflows", "pydantic-graph", "langgraph", "agent-framework-core", "pydantic"),
+    *("slack-bolt", "redis"),
+)
+
+# Its peers are there where `make bench` runs, and nowhere else.
+collect_ignore = [] if find_spec("langgraph") else ["test_bench_in_process.py"]
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +34,7 @@ def report() -> Iterator[Report]:
 
 def _machine() -> str:
     cores = os.cpu_count()
-    packages = ", ".join(f"{name} {version(name)}" for name in ("llama-index-workflows", "slack-bolt", "redis"))
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
         f"{cores} cores, {platform.system()}, Python {platform.python_version()}, {packages}; "
         "a private Valkey over loopback, appendonly yes, appendfsync everysec. "
