@@ -1,77 +1,191 @@
-"""A bounded number of redis-py's connections, used directly: half the time of a call through its client.
-
-The client spends it on choosing, checking and releasing a connection for every command (measured with
-redis-py 8.1: 95 us a command, 42 us so). Connecting, TLS, passwords, Sentinel and parsing stay redis-py's.
-"""
+"""Which server a key is on, and the connection to it: one server, the master that Sentinel names, or a cluster."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from redis import exceptions
-from redis.asyncio import ConnectionPool
+from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as ServerGone
 
-from engine.redis.rows import Argument
+from engine.redis.pipe import Pipe
 
-Call: TypeAlias = tuple[Argument, ...]
-"""A command and its arguments."""
-
-_TRUSTED_S = 1.0
-"""A connection that rested for longer is looked at before it is used: its server may have gone."""
-
-
-def encode(call: Call) -> bytes:
-    """Return a command as it goes over the wire."""
-    parts = [b"*%d\r\n" % len(call)]
-    for argument in call:
-        raw = argument if isinstance(argument, bytes) else str(argument).encode()
-        parts.append(b"$%d\r\n%b\r\n" % (len(raw), raw))
-    return b"".join(parts)
+SENTINEL_PORT = 26_379
+CLUSTER_TRIES = 3
 
 
-class Connections:
-    """Connections of *pool*, at most *limit*; whoever finds none free waits for one."""
+class Connections(Protocol):
+    """Connects to the servers of a store, once to each."""
 
-    def __init__(self, pool: ConnectionPool, limit: int) -> None:
-        self._pool = pool
-        self._slots = asyncio.Semaphore(limit)
-        self._resting: list[tuple[AbstractConnection, float]] = []
+    async def pipe(self, key: str) -> Pipe:
+        """Return the connection to the server that has *key*.
 
-    async def exchange(self, payload: bytes, replies: int) -> list[Any]:
-        """Send *payload* and return so many replies; one that is an error is returned, not raised."""
-        async with self._slots:
-            connection = await self._take()
-            try:
-                await connection.send_packed_command(payload, check_health=False)
-                answers = [await _reply(connection) for _ in range(replies)]
-            except BaseException:  # also when given up halfway: what is still to come must meet nobody else
-                await connection.disconnect(nowait=True)
-                await self._pool.release(connection)
-                await self.close()
-                raise
-            self._resting.append((connection, asyncio.get_running_loop().time()))
-            return answers
+        Raises:
+            ConnectionError, TimeoutError: of redis-py: it cannot be reached.
+        """
+
+    async def moved(self, to: str) -> Pipe | None:
+        """A key has moved to the server at address *to*: look again where keys are. None if that is never so."""
 
     async def close(self) -> None:
-        """Give the resting connections back to the pool, which looks at them before it lends them again."""
-        while self._resting:
-            connection, _ = self._resting.pop()
-            await self._pool.release(connection)
-
-    async def _take(self) -> AbstractConnection:
-        if self._resting:
-            rested, since = self._resting.pop()
-            if asyncio.get_running_loop().time() - since < _TRUSTED_S:
-                return rested
-            await self._pool.release(rested)
-        fresh: AbstractConnection = await self._pool.get_connection()  # type: ignore[no-untyped-call] # its decorator
-        return fresh
+        """Close every connection."""
 
 
-async def _reply(connection: AbstractConnection) -> Any:
-    try:
-        return await connection.read_response()
-    except exceptions.ResponseError as error:
-        return error
+class _Kept:
+    """A connection that is made when it is first needed, and anew when it was lost."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[AbstractConnection]],
+        give_back: Callable[[AbstractConnection], Awaitable[None]],
+        timeout_s: float,
+    ) -> None:
+        self._connect = connect
+        self._give_back = give_back
+        self._timeout_s = timeout_s
+        self._pipe: Pipe | None = None
+        self._lock = asyncio.Lock()
+
+    async def pipe(self) -> Pipe:
+        pipe = self._pipe
+        if pipe is not None and not pipe.closed:
+            return pipe
+        async with self._lock:
+            if self._pipe is None or self._pipe.closed:
+                await self._drop()
+                self._pipe = Pipe(await self._connect(), self._timeout_s)
+            return self._pipe
+
+    async def close(self) -> None:
+        async with self._lock:
+            await self._drop()
+
+    async def _drop(self) -> None:
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            pipe.end(ServerGone("the store was closed"))
+            await pipe.connection.disconnect(nowait=True)
+            await self._give_back(pipe.connection)
+
+
+class OneServer:
+    """A plain server, or the master that Sentinel names: *client* knows which."""
+
+    def __init__(self, client: Redis, timeout_s: float) -> None:
+        self._client = client
+        pool = client.connection_pool
+        self._kept = _Kept(pool.get_connection, pool.release, timeout_s)
+
+    async def pipe(self, key: str) -> Pipe:
+        return await self._kept.pipe()
+
+    async def moved(self, to: str) -> Pipe | None:
+        return None
+
+    async def close(self) -> None:
+        await self._kept.close()
+        await self._client.aclose()
+
+
+class Cluster:
+    """The servers of a Redis Cluster, each with the slots it has."""
+
+    def __init__(self, client: RedisCluster, timeout_s: float) -> None:
+        self._client = client
+        self._timeout_s = timeout_s
+        self._kept: dict[str, _Kept] = {}
+        self._lock = asyncio.Lock()
+
+    async def pipe(self, key: str) -> Pipe:
+        async with self._lock:
+            await self._client.initialize()
+        return await self._to(self._client.get_node_from_key(key))
+
+    async def moved(self, to: str) -> Pipe | None:
+        async with self._lock:
+            await self._client.nodes_manager.initialize()
+        node = self._client.get_node(node_name=to)
+        return None if node is None else await self._to(node)
+
+    async def close(self) -> None:
+        for kept in self._kept.values():
+            await kept.close()
+        await self._client.aclose()
+
+    async def _to(self, node: Any) -> Pipe:
+        if node.name not in self._kept:
+
+            async def connect() -> AbstractConnection:
+                connection: AbstractConnection = node.acquire_connection()
+                await connection.connect()  # type: ignore[no-untyped-call]
+                return connection
+
+            async def give_back(connection: AbstractConnection) -> None:
+                node.release(connection)
+
+            self._kept[node.name] = _Kept(connect, give_back, self._timeout_s)
+        return await self._kept[node.name].pipe()
+
+
+def connections_to(url: str, timeout_s: float) -> Connections:
+    """Return the connections that *url* asks for; nothing is connected yet.
+
+    ``redis://``, ``rediss://`` (TLS) and ``unix://`` name one server. ``redis+sentinel://host,host/service/0``
+    names Sentinels and the service they watch; ``redis+cluster://host`` any server of a cluster. With ``rediss``
+    in place of ``redis`` both speak TLS.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    options: dict[str, Any] = {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+    }
+    scheme, plus, kind = urlsplit(url).scheme.partition("+")
+    if not plus:
+        return OneServer(Redis.from_url(url, **options), timeout_s)
+    plain = url.replace(f"{scheme}+{kind}", scheme, 1)
+    if kind == "cluster" and scheme in ("redis", "rediss"):
+        return Cluster(RedisCluster.from_url(plain, **options), timeout_s)
+    if kind == "sentinel" and scheme in ("redis", "rediss"):
+        return OneServer(_through_sentinel(plain, options), timeout_s)
+    raise ValueError(f"{scheme}+{kind}:// is no address of Redis; use redis://, redis+sentinel:// or redis+cluster://")
+
+
+def _through_sentinel(url: str, options: dict[str, Any]) -> Redis:
+    """Read ``redis://user:password@host:port,host:port/service/db?sentinel_password=...``."""
+    credentials, _, hosts = urlsplit(url).netloc.rpartition("@")
+    username, _, password = map(unquote, credentials.partition(":"))
+    service, _, database = urlsplit(url).path.strip("/").partition("/")
+    if not service:
+        raise ValueError("an address of Sentinel names its service: redis+sentinel://host:26379/mymaster")
+    asked = {name: values[-1] for name, values in parse_qs(urlsplit(url).query).items()}
+    options = {**options, "ssl": urlsplit(url).scheme == "rediss"}
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        [_address(host) for host in hosts.split(",")],
+        sentinel_kwargs={
+            **options,
+            "username": asked.get("sentinel_username"),
+            "password": asked.get("sentinel_password"),
+        },
+        **options,
+    )
+    master: Redis = sentinel.master_for(
+        service, username=username or None, password=password or None, db=int(database or 0)
+    )
+    return master
+
+
+def _address(host: str) -> tuple[str, int]:
+    name, colon, port = host.rpartition(":")
+    if colon and not port.endswith("]"):
+        return name.strip("[]"), int(port)
+    return host.strip("[]"), SENTINEL_PORT

@@ -5,9 +5,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping, Sequence
 
-from engine.redis.connections import Call
 from engine.redis.keys import LINK_KEPT_S, Keys, index_name
 from engine.redis.leftovers import leftovers
+from engine.redis.pipe import Call
 from engine.redis.rows import ask_record, doubt_of, journal_entry, pairs, run_record
 from engine.redis.scripts import Server
 from engine.run_store import AskRecord, JournalEntry, RunRecord

@@ -8,28 +8,35 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeAlias
 
 from redis import exceptions
-from redis.asyncio import Redis
 
 from engine.errors import StoreUnavailable
 from engine.redis import keys
-from engine.redis.connections import Call, Connections, encode
+from engine.redis.connections import Connections
+from engine.redis.pipe import Call, Pipe, Refused
 from engine.redis.rows import Argument
 
-_OUT_OF_SERVICE = (
-    exceptions.ConnectionError,  # also LOADING, wrong password, pool exhausted
-    exceptions.TimeoutError,
-    exceptions.ReadOnlyError,
-    exceptions.OutOfMemoryError,
-    exceptions.ClusterDownError,
-    exceptions.MasterDownError,
-    exceptions.TryAgainError,
-    OSError,
+_Sent: TypeAlias = tuple[str, Call]
+"""A call, after the key that says where it goes."""
+
+_OUT_OF_SERVICE = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.RedisClusterException, OSError)
+_UNABLE = (
+    "BUSY",
+    "CLUSTERDOWN",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "NOREPLICAS",
+    "OOM",
+    "READONLY",
+    "TRYAGAIN",
+    "UNKILLABLE",
 )
-# What a server says when it cannot serve for now; a script's own error may stand before it (Redis 6.2).
-_OUT_OF_SERVICE_WORDS = ("BUSY ", "UNKILLABLE", "MISCONF", "NOREPLICAS", "OOM command", "READONLY", "LOADING", "-OOM")
+"""What a server says first when it cannot serve for now. A script's own error may stand before it (Redis 6.2)."""
+_KEPT_FOR_SOMEBODY = frozenset({"start", "send", "deliver", "cancel", "remember", "commit"})
+"""Scripts after which somebody is told that it is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,59 +59,103 @@ def script(name: str) -> Script:
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-def _told(error: BaseException) -> str:
-    return f"the run store (Redis) did not take the call: {type(error).__name__}: {error}; try again, or see its log"
-
-
 class Server:
-    """The one way to Redis: every call of the store goes through it, at most *connections* at a time."""
+    """The one way to Redis: every call of the store goes through it.
 
-    def __init__(self, client: Redis, connections: int = 32) -> None:
-        self.client = client
-        self._connections = Connections(client.connection_pool, connections)
+    With *replicas*, what somebody is told is kept is known to so many of them; *timeout_s* limits how long that is
+    waited for.
+    """
+
+    def __init__(self, connections: Connections, replicas: int = 0, timeout_s: float = 5.0) -> None:
+        self._connections = connections
+        self._wait: Call | None = ("WAIT", replicas, int(900 * timeout_s)) if replicas else None
+        self._replicas = replicas
 
     async def run(self, name: str, names: Sequence[str], *arguments: Argument) -> Any:
         """Run a script on KEYS *names*; the server is sent its text only if it does not know it."""
         return (await self.run_each(name, [(names, arguments)]))[0]
 
     async def run_each(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]) -> list[Any]:
-        """Run a script several times in one round trip; not a transaction."""
+        """Run a script several times, in one round trip to each server; not a transaction."""
         found = script(name)
-        sent: list[Call] = [("EVALSHA", found.digest, len(names), *names, *arguments) for names, arguments in calls]
-        answers = await self._send(sent)
-        missed = [i for i, answer in enumerate(answers) if isinstance(answer, exceptions.NoScriptError)]
+        sent: list[_Sent] = [
+            (names[0], ("EVALSHA", found.digest, len(names), *names, *arguments)) for names, arguments in calls
+        ]
+        replicated = self._wait is not None and name in _KEPT_FOR_SOMEBODY
+        answers = await self._send(sent, replicated)
+        missed = [i for i, answer in enumerate(answers) if isinstance(answer, Refused) and answer.code == "NOSCRIPT"]
         if missed:
-            again: list[Call] = [("EVAL", found.text, *sent[i][2:]) for i in missed]
-            for i, answer in zip(missed, await self._send(again), strict=True):
+            again: list[_Sent] = [(sent[i][0], ("EVAL", found.text, *sent[i][1][2:])) for i in missed]
+            for i, answer in zip(missed, await self._send(again, replicated), strict=True):
                 answers[i] = answer
         return _good(answers)
 
     async def read(self, *call: Argument) -> Any:
-        """Send one command."""
+        """Send one command; its first argument, if any, is its key."""
         return (await self.read_each([call]))[0]
 
     async def read_each(self, calls: Sequence[Call]) -> list[Any]:
-        """Send several commands in one round trip."""
-        return _good(await self._send(calls))
+        """Send several commands, in one round trip to each server."""
+        return _good(await self._send([(str(call[1]) if len(call) > 1 else "", call) for call in calls]))
 
     async def close(self) -> None:
         await self._connections.close()
-        await self.client.aclose()
 
-    async def _send(self, calls: Sequence[Call]) -> list[Any]:
-        """Return an answer or a `ResponseError` for each call."""
-        if not calls:
-            return []
+    async def _send(self, calls: Sequence[_Sent], replicated: bool = False) -> list[Any]:
+        """Return an answer or a `Refused` for each call."""
         try:
-            return await self._connections.exchange(b"".join(map(encode, calls)), len(calls))
+            if len(calls) == 1:
+                ((key, call),) = calls
+                answers = await self._exchange(await self._connections.pipe(key), [call], replicated)
+            else:
+                answers = await self._send_each(calls, replicated)
+            for i, answer in enumerate(answers):
+                if isinstance(answer, Refused) and answer.code in ("MOVED", "ASK"):
+                    answers[i] = await self._follow(answer, calls[i][1], replicated)
+            return answers
         except _OUT_OF_SERVICE as error:
             raise StoreUnavailable(_told(error)) from error
+
+    async def _send_each(self, calls: Sequence[_Sent], replicated: bool) -> list[Any]:
+        places: dict[Pipe, list[int]] = {}
+        for i, (key, _) in enumerate(calls):
+            places.setdefault(await self._connections.pipe(key), []).append(i)
+        answers: list[Any] = [None] * len(calls)
+        for pipe, here in places.items():
+            told = await self._exchange(pipe, [calls[i][1] for i in here], replicated)
+            for i, answer in zip(here, told, strict=True):
+                answers[i] = answer
+        return answers
+
+    async def _exchange(self, pipe: Pipe, calls: list[Call], replicated: bool) -> list[Any]:
+        if not replicated or self._wait is None:
+            answers = await pipe.exchange(calls)
+        else:
+            *answers, reached = await pipe.exchange([*calls, self._wait])
+            if isinstance(reached, Refused) or reached < self._replicas:
+                raise exceptions.TimeoutError(f"{reached} of {self._replicas} replicas have it; it may be lost")
+        if any(isinstance(answer, Refused) and answer.code == "READONLY" for answer in answers):
+            pipe.end(exceptions.ConnectionError("the server has become a replica"))  # look for the master again
+        return answers
+
+    async def _follow(self, told: Refused, call: Call, replicated: bool) -> Any:
+        """Send *call* to where its keys have moved, or are moving, to."""
+        code, _, to = str(told).split(" ")[:3]
+        pipe = await self._connections.moved(to)
+        if pipe is None:
+            return told
+        calls: list[Call] = [("ASKING",), call] if code == "ASK" else [call]
+        return (await self._exchange(pipe, calls, replicated))[-1]
+
+
+def _told(error: BaseException) -> str:
+    return f"the run store (Redis) did not take the call: {type(error).__name__}: {error}; try again, or see its log"
 
 
 def _good(answers: list[Any]) -> list[Any]:
     for answer in answers:
-        if isinstance(answer, Exception):
-            if isinstance(answer, _OUT_OF_SERVICE) or any(word in str(answer) for word in _OUT_OF_SERVICE_WORDS):
+        if isinstance(answer, Refused):
+            if answer.code in _UNABLE or any(f"{word} " in str(answer) for word in _UNABLE):
                 raise StoreUnavailable(_told(answer)) from answer
             raise answer
     return answers

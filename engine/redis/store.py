@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-
 from engine.errors import FencedError
+from engine.redis.connections import connections_to
 from engine.redis.keys import ASKS_KEPT, Keys, check_run_id, new_run_id
 from engine.redis.outbox import Outbox
 from engine.redis.reads import Reads
@@ -26,21 +23,12 @@ class RedisRunStore(Reads, Outbox):
     """A `RunStore` on Redis or Valkey; see `engine.redis` for what it writes.
 
     *lanes* is how many parts the work is spread over: at least the number of shards. It may change while
-    runs are open. *ttl_s* is how long a run is kept once it is over. *client* brings the connections: a plain
-    one or one of Sentinel, whose pool must allow as many as *connections*; calls beyond them queue.
+    runs are open. *ttl_s* is how long a run is kept once it is over.
     """
 
-    def __init__(
-        self,
-        client: Redis,
-        *,
-        prefix: str = "signoff",
-        lanes: int = 8,
-        ttl_s: float = 30 * _DAY_S,
-        connections: int = 32,
-    ) -> None:
+    def __init__(self, server: Server, *, prefix: str = "signoff", lanes: int = 8, ttl_s: float = 30 * _DAY_S) -> None:
         self.prefix = prefix
-        self.server = self._server = Server(client, connections)
+        self.server = self._server = server
         self._keys = Keys(prefix, lanes)
         self._ttl_s = max(1, int(ttl_s))
 
@@ -52,24 +40,19 @@ class RedisRunStore(Reads, Outbox):
         prefix: str = "signoff",
         lanes: int = 8,
         ttl_s: float = 30 * _DAY_S,
-        connections: int = 32,
         timeout_s: float = 5.0,
+        replicas: int = 0,
     ) -> RedisRunStore:
-        """Connect to ``redis://``, ``rediss://`` or ``unix://``; calls beyond *connections* queue.
+        """Connect to one server, through Sentinel, or to a cluster; `connections_to` says how *url* tells.
 
-        *timeout_s* limits each call, and waiting for a connection to 4 times as long. A call is never sent
-        twice: only the caller knows what a lost reply means for it.
+        *timeout_s* limits each call. A call is never sent twice: only the caller knows what a lost reply means
+        for it. With *replicas*, nothing is said to be kept before so many of them have it.
+
+        Raises:
+            ValueError: *url* is no address of Redis.
         """
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=connections,
-            timeout=4 * timeout_s,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-        )
-        return cls(Redis.from_pool(pool), prefix=prefix, lanes=lanes, ttl_s=ttl_s, connections=connections)
+        server = Server(connections_to(url, timeout_s), replicas, timeout_s)
+        return cls(server, prefix=prefix, lanes=lanes, ttl_s=ttl_s)
 
     async def close(self) -> None:
         await self._server.close()

@@ -210,7 +210,7 @@ moves = st.one_of(
 
 async def _compare(url: str, sequence: list[tuple[Any, ...]]) -> None:
     passed = [0.0]
-    redis = RedisRunStore.from_url(url, prefix=f"t{secrets.token_hex(5)}", lanes=LANES, connections=1)
+    redis = RedisRunStore.from_url(url, prefix=f"t{secrets.token_hex(5)}", lanes=LANES)
     pass_time = skewing(redis, LANES)
     began = float((await redis.server.read("TIME"))[0])
     real = Player(redis, lambda: began + passed[0])

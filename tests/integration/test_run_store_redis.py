@@ -265,8 +265,8 @@ async def test_a_run_id_must_be_told_from_its_neighbours(store: RedisRunStore) -
 # --- the server ------------------------------------------------------------------------------------------------
 
 
-async def test_hundreds_of_calls_share_few_connections(redis_url: str, prefix: str) -> None:
-    store = RedisRunStore.from_url(redis_url, prefix=prefix, connections=2)
+async def test_hundreds_of_calls_share_a_connection(redis_url: str, prefix: str) -> None:
+    store = RedisRunStore.from_url(redis_url, prefix=prefix)
     run_id = store.new_run_id()
     await store.start(NewRun(run_id, "Deploy", "r1", b"start"))
 
@@ -327,7 +327,7 @@ async def test_a_server_that_is_full_refuses_an_answer_whole(
     before = await store.journal(claim.run_id)
     await redis.config_set("maxmemory", "1mb")
     try:
-        with pytest.raises(StoreUnavailable, match="OutOfMemory"):
+        with pytest.raises(StoreUnavailable, match="OOM"):
             await store.deliver(answer(claim.run_id))
     finally:
         await redis.config_set("maxmemory", "0")
@@ -335,6 +335,38 @@ async def test_a_server_that_is_full_refuses_an_answer_whole(
     assert await store.journal(claim.run_id) == before
     assert [ask.ask_id for ask in await store.open_asks(claim.run_id)] == ["a1"]
     assert isinstance(await store.deliver(answer(claim.run_id)), Accepted)
+
+
+@contextlib.asynccontextmanager
+async def server_that_says(reply: bytes) -> AsyncIterator[str]:
+    """Run a server that is connected to like Redis and then says *reply* to whatever it is asked."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"LIB-VER")
+        writer.write(b"+OK\r\n+OK\r\n")
+        await reader.readuntil(b"HGETALL")
+        writer.write(reply)
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize(("reply", "said"), [(b"", "no reply within 0.2 s"), (b"?what\r\n", "makes no sense")])
+async def test_a_server_that_stalls_or_babbles_is_given_up(reply: bytes, said: str) -> None:
+    async with server_that_says(reply) as url:
+        store = RedisRunStore.from_url(url, timeout_s=0.2)
+
+        with pytest.raises(StoreUnavailable, match=said):
+            await store.run("k0-abc")
+        await store.close()
+
+
+@pytest.mark.parametrize("url", ["redis+magic://host", "redis+sentinel://host", "http://host", "redis+cluster+x://h"])
+def test_an_address_of_something_else_is_refused(url: str) -> None:
+    with pytest.raises(ValueError):
+        RedisRunStore.from_url(url)
 
 
 async def test_a_mistake_of_ours_is_not_called_unavailable(world: World, store: RedisRunStore, redis: Redis) -> None:
@@ -350,7 +382,7 @@ async def test_a_mistake_of_ours_is_not_called_unavailable(world: World, store: 
 
 
 async def test_a_call_given_up_does_not_confuse_the_next(world: World, redis_url: str, prefix: str) -> None:
-    store = RedisRunStore.from_url(redis_url, prefix=prefix, lanes=2, connections=1)
+    store = RedisRunStore.from_url(redis_url, prefix=prefix, lanes=2)
     claim = await world.ask()
 
     for n in range(50):
