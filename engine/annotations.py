@@ -52,8 +52,8 @@ def read_taken(hints: Mapping[str, Any], where: str) -> Taken:
         )
     if len(lists) > 1:
         raise WorkflowValidationError(
-            f"A step may declare at most one list[E] collection parameter, but found {' and '.join(map(repr, lists))}. "
-            f"Multi-slot collects are not supported. ({where})"
+            "A step may declare at most one list[E] collection parameter, but found both "
+            f"{' and '.join(map(repr, lists))}. Multi-slot collects are not supported. ({where})"
         )
     if lists and single:
         raise WorkflowValidationError(

@@ -29,4 +29,6 @@ DIFFERENCES: dict[str, str] = {
     "always in the context's stream.",
     "keywords_beside_a_start_event": "That keywords are ignored is a warning, which a test suite can make an error; "
     "theirs is a line in the log.",
+    "two_events_joined_with_internal_events": "A join is told as called with what it joins; theirs with whichever "
+    "event came last.",
 }

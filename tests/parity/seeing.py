@@ -97,14 +97,14 @@ def idles(event: object) -> bool:
 
 
 async def first_questions(handler: Any, count: int = 1) -> list[Seen]:
-    """Stream a run up to its question number *count*; return the questions."""
+    """Stream a run up to its question number *count*; return the questions, sorted: steps ask in any order."""
     found: list[Seen] = []
     async for event in handler.stream_events():
         if asks(event):
             found.append(plain(event))
             if len(found) == count:
                 break
-    return found
+    return sorted(found, key=repr)
 
 
 def through_json(snapshot: Mapping[str, Any]) -> dict[str, Any]:
