@@ -26,6 +26,7 @@ from engine.model import DictState
 from engine.resource import Resource, ResourceConfig
 from engine.retry import retry_policy
 from engine.serializers import JsonPickleSerializer, JsonSerializer, PickleSerializer
+from engine.versions import stored_as, upcast
 from engine.workflow import Workflow, step
 
 __all__ = [
@@ -56,4 +57,6 @@ __all__ = [
     "catch_error",
     "retry_policy",
     "step",
+    "stored_as",
+    "upcast",
 ]

@@ -24,6 +24,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from engine.errors import CodecError, UnreconstructedException
 from engine.events import DictLikeModel, InputRequiredEvent, StopEvent
+from engine.versions import upcasted, version_of
 
 TAG = "$"
 
@@ -35,7 +36,9 @@ class Codec:
 
     def __init__(self, types: Mapping[str, type]) -> None:
         self._types = types
-        self._names = {cls: name for name, cls in types.items()}
+        self._names: dict[type, str] = {}
+        for name, cls in types.items():
+            self._names.setdefault(cls, name)  # of several, the first is written
 
     def dumps(self, value: Any, where: str = "value") -> bytes:
         """Return *value* as JSON.
@@ -105,7 +108,7 @@ class Codec:
             fields = {
                 f.name: self._encode(getattr(value, f.name), f"{where}.{f.name}") for f in dataclasses.fields(value)
             }
-            return {TAG: "data", "t": self._name(type(value), where), "v": fields}
+            return self._versioned({TAG: "data", "t": self._name(type(value), where), "v": fields}, value)
         raise CodecError(f"{where}: a {_called(type(value))} cannot be stored; {_STORABLE}")
 
     def _encode_dict(self, value: dict[Any, Any], where: str) -> Any:
@@ -125,7 +128,16 @@ class Codec:
             written["r"] = self._encode(value._result, f"{where}.result")
         if isinstance(value, InputRequiredEvent) and value._ask_id is not None:
             written["a"] = value._ask_id
-        return written
+        return self._versioned(written, value)
+
+    def _versioned(self, written: dict[str, Any], value: Any) -> dict[str, Any]:
+        """Add the version of the value's class; it is 1 where none is said."""
+        version = version_of(type(value))
+        return written if version == 1 else {**written, "n": version}
+
+    def name_now(self, name: str) -> str:
+        """Return the name under which a class is written that was stored as *name*."""
+        return self._names[self._types[name]] if name in self._types else name
 
     def _name(self, cls: type, where: str) -> str:
         try:
@@ -206,6 +218,9 @@ class Codec:
         cls: type[BaseModel] = self._class(plain, where, BaseModel)
         fields = {name: self._decode(item, f"{where}.{name}") for name, item in plain["v"].items()}
         extra: dict[str, Any] = dict(self._decode(plain.get("d", {}), where))
+        version = plain.get("n", 1)
+        if version != version_of(cls):
+            fields, extra = divided(cls, upcasted(cls, {**extra, **fields}, version, where))
         model = rebuild(cls, fields, extra)
         if isinstance(model, StopEvent):
             model._result = self._decode(plain.get("r"), f"{where}.result")
@@ -216,6 +231,9 @@ class Codec:
     def _decode_dataclass(self, plain: dict[str, Any], where: str) -> Any:
         cls = self._class(plain, where, object)
         values = {name: self._decode(item, f"{where}.{name}") for name, item in plain["v"].items()}
+        version = plain.get("n", 1)
+        if version != version_of(cls):
+            values = upcasted(cls, values, version, where)
         later = {field.name for field in dataclasses.fields(cls) if not field.init}
         made = cls(**{name: value for name, value in values.items() if name not in later})
         for name in later & values.keys():
@@ -301,6 +319,12 @@ def _read_time(value: T, fold: int, zone: str | None = None) -> T:
 
 
 M = TypeVar("M", bound=BaseModel)
+
+
+def divided(cls: type[BaseModel], values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the fields of a model, and what is beside them."""
+    declared = {name: value for name, value in values.items() if name in cls.model_fields}
+    return declared, {name: value for name, value in values.items() if name not in declared}
 
 
 def rebuild(cls: type[M], fields: Mapping[str, Any], extra: Mapping[str, Any]) -> M:

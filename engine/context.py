@@ -46,6 +46,7 @@ from engine.serializers import PickleSerializer as PickleSerializer
 from engine.serializers import codec_for
 from engine.snapshot import dump, load
 from engine.state_store import EditLock, StateStore
+from engine.versions import stored_name
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as DefaultTypeVar
@@ -385,7 +386,7 @@ class StepContext(Context[S]):
             asyncio.TimeoutError: nothing came in time.
         """
         self._waits += 1
-        name = waiter_id or f"{event_type.__name__}#{self._waits}"
+        name = waiter_id or f"{stored_name(event_type)}#{self._waits}"
         if waiter_event is None and prompt is not None:
             waiter_event = InputRequiredEvent(prefix=prompt)
         return self._wait(name, event_type, waiter_event, requirements, timeout, accept_event_subclasses)
@@ -406,7 +407,7 @@ class StepContext(Context[S]):
             seconds = None if seconds == math.inf else seconds
             wait = Wait(
                 id=name,
-                accepts=event_type.__name__,
+                accepts=stored_name(event_type),
                 takes_subclasses=takes_subclasses,
                 requirements=dict(requirements or {}),
                 deadline=None if seconds is None else self._live.clock() + seconds,

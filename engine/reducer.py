@@ -65,6 +65,7 @@ from engine.questions import answer, close_question, expire, expire_wait, fits, 
 from engine.routing import deliver, route, unhandled
 from engine.streams import leave, open_stream
 from engine.timing import timers, wait_timer
+from engine.versions import stored_name
 from engine.workers import end_call, free_worker, go_along, owe_call, wake_call
 
 
@@ -106,10 +107,10 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
         case Returned():
             _returned(definition, state, tick, out)
         case Streamed():
-            if _first_time(state, tick.call_id, tick.position, f"stream {type(tick.event).__name__}"):
+            if _first_time(state, tick.call_id, tick.position, f"stream {stored_name(type(tick.event))}"):
                 out.append(Publish(tick.event))
         case Emitted():
-            if _first_time(state, tick.call_id, tick.position, f"send {type(tick.event).__name__}"):
+            if _first_time(state, tick.call_id, tick.position, f"send {stored_name(type(tick.event))}"):
                 if isinstance(tick.event, StopEvent):
                     out.append(unhandled(state, tick.event, tick.step))  # only what a step returns ends a run
                 else:

@@ -1,6 +1,7 @@
 """Which classes stored data may name, and how it calls them.
 
-A class is known by its bare name. With it come the classes that its fields are declared to hold.
+A class is known by its bare name, unless `stored_as` says otherwise. With it come the classes that
+its fields are declared to hold.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from engine.events import BUILTIN_EVENTS
+from engine.versions import stored_name, stored_names
 
 
 def registered(roots: Iterable[type]) -> dict[str, type]:
@@ -26,15 +28,15 @@ def registered(roots: Iterable[type]) -> dict[str, type]:
     pending = [*BUILTIN_EVENTS, *roots]
     while pending:
         kind = pending.pop(0)
-        known = found.get(kind.__name__)
-        if known is kind:
+        if found.get(stored_name(kind)) is kind:
             continue
-        if known is not None:
-            raise ValueError(
-                f"two classes are called {kind.__name__}, in {known.__module__} and {kind.__module__}; "
-                "stored runs know a class by its name, so rename one"
-            )
-        found[kind.__name__] = kind
+        for name in stored_names(kind):
+            known = found.setdefault(name, kind)
+            if known is not kind:
+                raise ValueError(
+                    f"two classes are called {name}, in {known.__module__} and {kind.__module__}; stored runs know "
+                    "a class by its name, so rename one, or give it a name of its own with @stored_as"
+                )
         pending += held_by(kind)
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.events import Event, UnhandledEvent
 from engine.model import OUTSIDE, Command, Definition, Origin, Publish, RunState, Wait
 from engine.streams import arrive
+from engine.versions import stored_name
 from engine.workers import end_wait, go_along, owe_call
 
 
@@ -72,7 +73,7 @@ def matches(wait: Wait, event: Event, lineage: list[str]) -> bool:
 
 def lineage_of(event: Event) -> list[str]:
     """Return the names of the event's class and of those it descends from, its own first."""
-    return [cls.__name__ for cls in type(event).__mro__]
+    return [stored_name(cls) for cls in type(event).__mro__]
 
 
 def unhandled(state: RunState, event: Event, step: str | None) -> Publish:

@@ -29,6 +29,7 @@ from engine.run_store import (
 )
 from engine.snapshot import load_fields
 from engine.verdicts import Accepted, Invalid, NotAllowed, Unknown, Verdict
+from engine.versions import stored_names
 from engine.weight import LIMIT_BYTES, WARN_BYTES, Scale
 from engine.workflow import Workflow
 
@@ -99,22 +100,23 @@ class Runner:
             self.register(workflow)
 
     def register(self, workflow: Workflow) -> str:
-        """Make a workflow known under its class's name and return the name.
+        """Make a workflow known under its class's names and return the one that its runs are stored under.
 
         Raises:
             ValueError: another class has that name.
             WorkflowValidationError: its graph does not make sense.
         """
-        name = type(workflow).__name__
-        known = self._workflows.get(name)
-        if known is None:
-            workflow.validate()
-            self._workflows[name] = workflow
-        elif type(known) is not type(workflow):
-            raise ValueError(
-                f"two workflows are called {name}: in {type(known).__module__} and {type(workflow).__module__}"
-            )
-        return name
+        names = stored_names(type(workflow))
+        for name in names:
+            known = self._workflows.get(name)
+            if known is None:
+                workflow.validate()
+                self._workflows[name] = workflow
+            elif type(known) is not type(workflow):
+                raise ValueError(
+                    f"two workflows are called {name}: in {type(known).__module__} and {type(workflow).__module__}"
+                )
+        return names[0]
 
     # --- into a run ----------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from engine.codec import TAG, Codec
 from engine.errors import CodecError
 from engine.registered import registered
+from engine.versions import stored_names
 
 J = TypeVar("J", bound="JsonSerializer")
 
@@ -83,7 +84,7 @@ class JsonSerializer(BaseSerializer):
             ValueError: it is not among those allowed.
         """
         found = self._types.get(qualified_name.rpartition(".")[2])
-        if found is None or qualified_name not in (found.__name__, f"{found.__module__}.{found.__qualname__}"):
+        if found is None or qualified_name not in (*stored_names(found), f"{found.__module__}.{found.__qualname__}"):
             raise _not_allowed(qualified_name)
         return found
 

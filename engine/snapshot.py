@@ -13,12 +13,13 @@ from typing import Any, TypeVar, assert_never
 
 from pydantic import BaseModel, ValidationError
 
-from engine.codec import Codec, read_json, rebuild, write_json
+from engine.codec import Codec, divided, read_json, rebuild, write_json
 from engine.collecting import Buffer, Slots
 from engine.errors import CodecError, ContextSerdeError
 from engine.events import DictLikeModel, Event, InputRequiredEvent
 from engine.model import Ask, Call, Definition, Intent, Origin, RunState, Stream, Wait
 from engine.stored import FORMAT, StoredCall, StoredRun, StoredStream, StoredWait, check_shape
+from engine.versions import upcasted, version_of
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -103,17 +104,17 @@ def dump_store(codec: Codec, store: BaseModel) -> dict[str, Any]:
     return {key: codec.encode_state(key, value) for key, value in store_items(store).items()}
 
 
-def load_store(codec: Codec, cls: type[M], plain: Mapping[str, Any]) -> M:
-    """Return the state, of type *cls*, that `dump_store` wrote.
+def load_store(codec: Codec, cls: type[M], plain: Mapping[str, Any], version: int = 1) -> M:
+    """Return the state, of type *cls*, that `dump_store` wrote when that was of *version*.
 
     Raises:
         ContextSerdeError: it cannot be read; the message says where.
     """
     values = {key: codec.decode(value, f"state.{key}") for key, value in plain.items()}
-    declared = {name: value for name, value in values.items() if name in cls.model_fields}
-    rest = {name: value for name, value in values.items() if name not in cls.model_fields}
+    if version != version_of(cls):
+        values = upcasted(cls, values, version, "state")
     try:
-        return rebuild(cls, declared, rest)
+        return rebuild(cls, *divided(cls, values))
     except ValidationError as error:
         first = error.errors()[0]
         raise ContextSerdeError(f"stored state does not fit {cls.__name__}: {first['loc']}: {first['msg']}") from error
@@ -165,6 +166,8 @@ def _dump_core(definition: Definition, codec: Codec, state: RunState, at: float)
             {"step": step, "stream": stream, "events": codec.encode(slots.events, f"events for step {step}")}
             for (step, stream), slots in state.slots.items()
         ]
+    if (version := version_of(type(state.store))) != 1:
+        core["store_version"] = version
     if state.final is not None:
         core["final"] = codec.encode(state.final, "the event that ended the run")
     if state.error is not None:
@@ -176,7 +179,7 @@ def _load_run(definition: Definition, codec: Codec, run: StoredRun, values: Mapp
     state = RunState(
         run_id=run.run_id,
         workflow=run.workflow,
-        store=load_store(codec, definition.state_type, values),
+        store=load_store(codec, definition.state_type, values, run.store_version),
         status=run.status,
         next_id=run.next_id,
         budget=None if definition.timeout is None else max(0.0, definition.timeout - run.spent),
@@ -349,6 +352,7 @@ def _dump_wait(codec: Codec, wait: Wait) -> dict[str, Any]:
 def _load_wait(codec: Codec, plain: StoredWait) -> Wait:
     required, answer = f"requirements of {plain.id}", f"answer to {plain.id}"
     read = {
+        "accepts": codec.name_now(plain.accepts),
         "requirements": _of(dict, codec.decode(plain.requirements, required), required),
         "answer": _of(Event | None, codec.decode(plain.answer, answer), answer),
     }

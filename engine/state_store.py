@@ -17,6 +17,7 @@ from engine.paths import read_path, split_path, write_path
 from engine.registered import registered
 from engine.serializers import BaseSerializer, JsonSerializer, codec_for
 from engine.snapshot import dump_store, load_store
+from engine.versions import stored_name, version_of
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -143,7 +144,9 @@ class StateStore(Generic[S]):
         """
         state = self._root()
         values = dump_store(codec_for(serializer, self._types), state)
-        return {"state_type": type(state).__name__, "values": values}
+        version = version_of(type(state))
+        told = {} if version == 1 else {"version": version}
+        return {"state_type": stored_name(type(state)), **told, "values": values}
 
 
 class InMemoryStateStore(StateStore[S]):
@@ -175,7 +178,9 @@ class InMemoryStateStore(StateStore[S]):
         kind = known.with_types(DictState).resolve_class(name)
         if not issubclass(kind, BaseModel):
             raise ValueError(f"not a stored state: {name} is no model")
-        return InMemoryStateStore(load_store(codec_for(serializer, registered([kind])), kind, values))
+        return InMemoryStateStore(
+            load_store(codec_for(serializer, registered([kind])), kind, values, serialized_state.get("version", 1))
+        )
 
     def _put(self, path: str, value: Any) -> None:
         if path:

@@ -110,6 +110,7 @@ class StoredRun(Shape):
     streams: list[StoredStream] = []
     slots: list[StoredSlots] = []
     store: dict[str, Any] = {}
+    store_version: int = 1
 
 
 def check_shape(data: Any) -> StoredRun:

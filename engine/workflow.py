@@ -37,6 +37,7 @@ from engine.retry import RetryPolicy
 from engine.serializers import BaseSerializer
 from engine.signatures import Step, caller_names, read_step
 from engine.validation import check_skips, only_start_event, only_stop_event, validate
+from engine.versions import stored_name, stored_names
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -369,7 +370,8 @@ def _registered(cls: type, roots: Iterable[type]) -> dict[str, type]:
         raise WorkflowValidationError(f"{cls.__name__}: {error}") from None
     for value in _beside(cls):
         for kind in (value, *held_by(value)):
-            found.setdefault(kind.__name__, kind)
+            for name in stored_names(kind):
+                found.setdefault(name, kind)
     return found
 
 
@@ -400,7 +402,7 @@ def _taken(spec: StepSpec) -> str:
 
 
 def _named(kinds: Iterable[type]) -> str:
-    return ",".join(kind.__name__ for kind in kinds)
+    return ",".join(stored_name(kind) for kind in kinds)
 
 
 def _listed(kinds: tuple[type, ...]) -> str:
