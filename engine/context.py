@@ -11,14 +11,16 @@ import inspect
 import logging
 import math
 import time
+import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, TypeVar, cast, overload
 
 from pydantic import BaseModel
 
 from engine import questions
+from engine.ending import failure, result
 from engine.errors import ContextStateError, DidNotHappen, WorkflowRuntimeError
 from engine.events import Event, HumanResponseEvent, InputRequiredEvent
 from engine.model import (
@@ -135,6 +137,7 @@ class Context(Generic[S]):
         self._program = workflow
         self._serializer = serializer or workflow.serializer
         self._live: LiveRun | None = None
+        self._filling: tuple[LiveRun, asyncio.Queue[Event], asyncio.Task[None]] | None = None
         self._state: RunState | None = None
         self._seed: BaseModel = workflow.definition.state_type()
         self._lock = EditLock()
@@ -211,16 +214,38 @@ class Context(Generic[S]):
 
     async def running_steps(self) -> list[str]:
         """Return the names of the steps that are working now."""
-        state = self._run_state()
-        if state is None:
-            raise _not_running("running_steps")
-        return sorted({call.step for call in state.calls.values() if call.status == "ready"})
+        calls = self._outside("running_steps").state.calls
+        return sorted({call.step for call in calls.values() if call.status == "ready"})
 
     def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
         """Iterate over the run's events, as `WorkflowHandler.stream_events`."""
-        if self._live is None:
-            raise _not_running("stream_events")
-        return self._live.stream_events(expose_internal)
+        return self._outside("stream_events").stream_events(expose_internal)
+
+    def get_result(self) -> Any:
+        """Return what the run came to. Deprecated: await the handler.
+
+        Raises:
+            WorkflowRuntimeError: it is not over. Whatever ended it with an error is raised as well.
+        """
+        _deprecated("get_result()", "Prefer awaiting the WorkflowHandler returned by Workflow.run")
+        state = self._outside("get_result").state
+        if not state.finished:
+            raise WorkflowRuntimeError(f"Workflow run with run_id {state.run_id} is not complete")
+        if (error := failure(state)) is not None:
+            raise error
+        return result(state)
+
+    @property
+    def streaming_queue(self) -> asyncio.Queue[Event]:
+        """A queue that the run's events go to, a StopEvent last. Deprecated: iterate over `stream_events`."""
+        _deprecated("streaming_queue", "Prefer iterating Context.stream_events()")
+        live = self._outside("streaming_queue")
+        if self._filling is None or self._filling[0] is not live:
+            queue: asyncio.Queue[Event] = asyncio.Queue()
+            stream = live.stream_events()
+            # A property is no coroutine, so there is no task group to give this task to.
+            self._filling = live, queue, asyncio.get_running_loop().create_task(_fill(queue, stream))
+        return self._filling[1]
 
     @staticmethod
     def get_step_context() -> StepContext[Any]:
@@ -310,13 +335,20 @@ class Context(Generic[S]):
         if not self._state.run_id:  # saved before its run began: only what was seeded counts
             self._seed, self._state = self._state.store, None
 
-    def _run_state(self) -> RunState | None:
-        return self._state if self._live is None else self._live.state
+    def _outside(self, name: str) -> LiveRun:
+        """Return the run for a method that is there for whoever holds its handler."""
+        if self._live is None:
+            raise ContextStateError(f"{name} requires a running workflow. Call workflow.run() first.")
+        return self._live
 
     def _only_in_steps(self, name: str) -> ContextStateError:
-        if self._run_state() is None:
-            return _not_running(name)
+        """Return why a method cannot be called that is there for steps."""
+        if self._live is None:
+            return ContextStateError(f"{name} requires a running workflow. Call workflow.run() first.")
         return ContextStateError(f"{name} is only available from within step functions.")
+
+    def _run_state(self) -> RunState | None:
+        return self._state if self._live is None else self._live.state
 
     def _now(self) -> float:
         return time.time() if self._live is None else self._live.clock()
@@ -519,10 +551,21 @@ class StepContext(Context[S]):
         return f"{self._live.state.run_id}:{self._call.id}"
 
     def to_dict(self, serializer: BaseSerializer | None = None, *, include_state: bool = True) -> dict[str, Any]:
-        raise ContextStateError("to_dict is only available from handler code, not from within steps.")
+        self._outside("to_dict")
 
-    def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
-        raise ContextStateError("stream_events is only available from handler code, not from within steps.")
+    @property
+    def is_running(self) -> bool:
+        """True: a step that runs is part of a run. Deprecated in a step."""
+        warnings.warn(
+            "is_running called from within a step; the workflow is always running inside a step. "
+            "This usage is deprecated.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return True
+
+    def _outside(self, name: str) -> NoReturn:
+        raise ContextStateError(f"{name} is only available from handler code, not from within steps.")
 
     def _next(self) -> int:
         self._position += 1
@@ -566,5 +609,14 @@ async def _called(fn: Callable[..., Any], *args: Any) -> Any:
     return await made if inspect.isawaitable(made) else made
 
 
-def _not_running(name: str) -> ContextStateError:
-    return ContextStateError(f"{name} requires a running workflow. Call workflow.run() first.")
+async def _fill(queue: asyncio.Queue[Event], stream: AsyncGenerator[Event, None]) -> None:
+    async for event in stream:
+        queue.put_nowait(event)
+
+
+def _deprecated(name: str, instead: str) -> None:
+    warnings.warn(
+        f"Context.{name} is deprecated and will be removed in a future release. {instead}",
+        DeprecationWarning,
+        stacklevel=3,
+    )

@@ -1,9 +1,11 @@
-"""How a run ends."""
+"""How a run ends, and what it came to."""
 
 from __future__ import annotations
 
-from engine.errors import WorkflowTimeoutError
-from engine.events import Event, WorkflowTimedOutEvent
+from typing import Any
+
+from engine.errors import WorkflowCancelledByUser, WorkflowTimeoutError
+from engine.events import Event, StopEvent, WorkflowTimedOutEvent
 from engine.model import Announce, Command, Definition, RunState, RunStatus
 
 
@@ -32,3 +34,15 @@ def time_out(definition: Definition, state: RunState, out: list[Command]) -> Non
     steps = f"Currently active steps: {', '.join(active)}" if active else "No steps active"
     error = WorkflowTimeoutError(f"Operation timed out after {timeout} seconds. {steps}")
     end_run(state, "timed_out", WorkflowTimedOutEvent(timeout=timeout, active_steps=active), out, error)
+
+
+def failure(state: RunState) -> Exception | None:
+    """Return what awaiting a run that is over raises, if anything."""
+    if state.status == "cancelled":
+        return WorkflowCancelledByUser("Workflow run was cancelled")
+    return state.error
+
+
+def result(state: RunState) -> Any:
+    """Return what awaiting a run that is over returns: the event itself unless it is a plain StopEvent."""
+    return state.final.result if type(state.final) is StopEvent else state.final

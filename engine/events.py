@@ -182,6 +182,10 @@ class StopEvent(Event):
         if self._result is not None:
             yield "result", self._result
 
+    def __str__(self) -> str:
+        plain = type(self) is StopEvent or self._result is not None
+        return str(self._result) if plain else super().__str__()
+
 
 class InputRequiredEvent(Event):
     """Asks a person something; the run waits until they answer.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
+import warnings
 from collections import deque
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from engine.context import Context
-from engine.errors import WorkflowCancelledByUser, WorkflowRuntimeError
+from engine.ending import failure, result
+from engine.errors import WorkflowRuntimeError
 from engine.events import Event, InputRequiredEvent, InternalDispatchEvent, StopEvent
 from engine.execution import Execution, StepProgram
 from engine.model import Ask, CancelRequested, RunState
@@ -93,30 +96,32 @@ class WorkflowHandler:
 
     async def _result(self) -> Any:
         await self._ended.wait()
-        if self._error is not None:
-            raise self._error
-        state = self._execution.state
-        if state.status == "cancelled":
-            raise WorkflowCancelledByUser("Workflow run was cancelled")
-        if state.error is not None:
-            raise state.error
-        final = state.final
-        return final.result if type(final) is StopEvent else final
+        error = self._failure()
+        if error is not None:
+            raise error
+        return result(self._execution.state)
+
+    def _failure(self) -> BaseException | None:
+        return failure(self._execution.state) if self._error is None else self._error
 
     async def send_event(self, ev: Event, step: str | None = None) -> None:
         """Give the run an event; see `Context.send_event`."""
         self._ctx.send_event(ev, step)
 
     async def cancel_run(self, *, timeout: float | None = 5.0) -> None:
-        """Cancel the run and wait up to *timeout* seconds for its steps to unwind; a step of it unwinds here."""
+        """Cancel the run and wait up to *timeout* seconds for its steps to unwind; a step of it unwinds here.
+
+        Steps that take longer go on unwinding; `is_done` tells.
+        """
         self._execution.submit(CancelRequested(time.time()))
         caller = Context._current.get(None)
         if caller is not None and caller._live is self._execution:
             raise asyncio.CancelledError  # it cannot wait for itself
-        async with asyncio.timeout(timeout):
-            await self._ended.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._ended.wait()
 
-    async def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
+    def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
         """Iterate over the run's events from the first unread one; a StopEvent is the last.
 
         Leave the loop and call this again to go on where you left off. A run that is gone on with
@@ -125,10 +130,13 @@ class WorkflowHandler:
         Raises:
             WorkflowRuntimeError: the stream was read to its end before, or somebody else reads it now.
         """
+        if expose_internal:
+            self._execution.watch()  # from now on, not from when the loop begins: a step may run in between
+        return self._events(expose_internal)
+
+    async def _events(self, expose_internal: bool) -> AsyncGenerator[Event, None]:
         if self._consumed:
             raise WorkflowRuntimeError("All the streamed events have already been consumed.")
-        if expose_internal:
-            self._execution.watch()
         for question in self._still_open():
             yield question
         while True:
@@ -153,8 +161,36 @@ class WorkflowHandler:
                 self._news = None
 
     def __str__(self) -> str:
-        result = "..." if not self.is_done() else repr(self.get_stop_event())
-        return f"WorkflowHandler(workflow={self._execution.definition.name}, run_id={self.run_id}, result={result})"
+        name, stop = self._execution.definition.name, self.get_stop_event()
+        return f"WorkflowHandler(workflow={name}, run_id={self.run_id}, result={stop})"
+
+    # --- what it was when it was a future: deprecated --------------------------------------------
+
+    def done(self) -> bool:
+        """Use `is_done`."""
+        _deprecated("done")
+        return self.is_done()
+
+    def exception(self) -> BaseException | None:
+        """Return what awaiting the run raises, if anything.
+
+        Raises:
+            asyncio.InvalidStateError: it is not over.
+        """
+        _deprecated("exception")
+        if not self.is_done():
+            raise asyncio.InvalidStateError("Exception is not set.")
+        return self._failure()
+
+    def cancel(self) -> None:
+        """Use `cancel_run`; this one waits for nothing."""
+        _deprecated("cancel", ". Prefer to cancel the underlying workflow with await handler.cancel_run()")
+        self._execution.submit(CancelRequested(time.time()))
+
+    def cancelled(self) -> bool:
+        """Tell whether the run was cancelled."""
+        _deprecated("cancelled")
+        return self._execution.state.status == "cancelled"
 
     # --- where the run's events go -----------------------------------------------------------
 
@@ -187,3 +223,11 @@ class WorkflowHandler:
     def _tell(self) -> None:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
+
+
+def _deprecated(name: str, instead: str = "") -> None:
+    warnings.warn(
+        f"WorkflowHandler.{name}() is deprecated and will be removed in a future release{instead}",
+        DeprecationWarning,
+        stacklevel=3,
+    )

@@ -246,17 +246,21 @@ class Workflow:
             self.validate()
             self._validated = definition
         run_id = kwargs.pop("run_id", None)
+        if run_id is not None and is_alive(run_id):
+            raise RuntimeError(f"Workflow run with run_id '{run_id}' already exists.")
         ctx = Context(self) if ctx is None else ctx
+        if isinstance(ctx, StepContext):
+            raise ContextStateError("Cannot start workflow from a step function context")
         if ctx._live is not None and ctx._live.working and not ctx._live.state.finished:
             raise ContextStateError(
                 "Cannot start a new run while context is already running. Wait for completion or use a new Context."
             )
         state = ctx._run_state()
         if state is None or state.finished:
-            if run_id is not None and is_alive(run_id):
-                raise RuntimeError(f"Workflow run with run_id '{run_id}' already exists.")
             start, store = self._start_event(start_event, kwargs), ctx._root()
             state = begin(definition, run_id or secrets.token_hex(5), start, time.time(), store)
+        elif run_id is not None:
+            state.run_id = run_id
         return WorkflowHandler(self, ctx, state, self.slot())
 
     def _start_event(self, given: StartEvent | None, kwargs: dict[str, Any]) -> StartEvent:

@@ -101,11 +101,11 @@ async def test_the_event_that_ended_a_run_can_be_had_without_raising() -> None:
 
 async def test_a_handler_tells_what_it_is() -> None:
     handler = Echo(workflow_name="echo").run(text="x", run_id="r1")
-    assert str(handler) == "WorkflowHandler(workflow=echo, run_id=r1, result=...)"
+    assert str(handler) == "WorkflowHandler(workflow=echo, run_id=r1, result=None)"
 
     await handler
 
-    assert str(handler) == "WorkflowHandler(workflow=echo, run_id=r1, result=StopEvent(result='x'))"
+    assert str(handler) == "WorkflowHandler(workflow=echo, run_id=r1, result=x)"
 
 
 async def test_a_run_has_the_id_it_is_given_or_one_of_its_own() -> None:

@@ -319,8 +319,9 @@ async def test_cancelling_does_not_wait_for_ever() -> None:
     handler = Flow().run()
     await begun.wait()
 
-    with pytest.raises(TimeoutError):
-        await handler.cancel_run(timeout=SOON_S)
+    await handler.cancel_run(timeout=SOON_S)
+
+    assert not handler.is_done()
     go.set()
     with pytest.raises(WorkflowCancelledByUser):
         await handler
