@@ -287,14 +287,22 @@ class HeldRun:
     async def _kept(self) -> AsyncIterator[None]:
         """Keep the lease alive while the block works."""
         async with asyncio.TaskGroup() as tasks:
-            keeper = tasks.create_task(self._renew())
-            yield
-            keeper.cancel()
+            keepers: list[asyncio.Task[None]] = []
+            # Most runs are back to waiting long before, so that the task comes with the first renewal.
+            alarm = asyncio.get_running_loop().call_later(
+                self.lease_s / 3, lambda: keepers.append(tasks.create_task(self._renew()))
+            )
+            try:
+                yield
+            finally:
+                alarm.cancel()
+                for keeper in keepers:
+                    keeper.cancel()
 
     async def _renew(self) -> None:
         while True:
-            await asyncio.sleep(self.lease_s / 3)
             await self.store.renew(self.claim, self.lease_s)
+            await asyncio.sleep(self.lease_s / 3)
 
 
 class _Refused(Exception):

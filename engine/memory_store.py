@@ -166,6 +166,16 @@ class MemoryRunStore:
                 self._see(run, delivery, told)
         return told
 
+    async def deliver_and_claim(
+        self, answer: Answer, worker: str, lease_s: float, workflows: Sequence[str] = ()
+    ) -> tuple[Verdict, Claim | None]:
+        before = self._find(answer.run_id)
+        known = before is not None and ("deliver", answer.delivery_id) in before.seen
+        verdict = await self.deliver(answer)
+        if known or not isinstance(verdict, Accepted):
+            return verdict, None
+        return verdict, await self.claim(answer.run_id, worker, lease_s, workflows)
+
     def _judge(self, run: _Run, ask: _Ask, answer: Answer) -> Verdict:
         now, record = self._clock(), ask.record
         match record.status:

@@ -230,6 +230,11 @@ class RunStore(Protocol):
     async def deliver(self, answer: Answer) -> Verdict:
         """Judge and record an answer: the first that decides wins, a redelivery is told the same."""
 
+    async def deliver_and_claim(
+        self, answer: Answer, worker: str, lease_s: float, workflows: Sequence[str] = ()
+    ) -> tuple[Verdict, Claim | None]:
+        """`deliver`, and, if that has decided the question just now, `claim` the run if it can be had."""
+
     async def claim(self, run_id: str, worker: str, lease_s: float, workflows: Sequence[str] = ()) -> Claim | None:
         """Take a run that has something to do; None if it has not, is held, or is of no workflow in *workflows*.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.codec import Codec
-from engine.errors import ContextSerdeError, FencedError, RunNotFound
+from engine.errors import ContextSerdeError, FencedError, RunNotFound, StoreUnavailable
 from engine.events import Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent
 from engine.held_run import HeldRun
 from engine.run_store import (
@@ -81,10 +81,14 @@ class Runner:
         worker: str | None = None,
         lease_s: float = LEASE_S,
         wake: Callable[[str], Awaitable[None]] | None = None,
+        eager: bool = False,
         limit_bytes: int = LIMIT_BYTES,
         warn_bytes: int = WARN_BYTES,
     ) -> None:
         """*wake* is told of each run that has something to do; without it somebody must `sweep`.
+
+        An *eager* runner works on what it has started, or what an answer to it has decided, before it returns: for
+        programs of one process, two calls of the store from a start to its question and two from an answer to its end.
 
         A step that makes the compressed state of its run larger than *limit_bytes* fails. From
         *warn_bytes* on the log tells.
@@ -93,6 +97,7 @@ class Runner:
         self.worker = worker or secrets.token_hex(4)
         self.lease_s = lease_s
         self.wake = wake
+        self.eager = eager
         self.limit_bytes = limit_bytes
         self.warn_bytes = warn_bytes
         self._workflows: dict[str, Workflow] = {}
@@ -149,7 +154,11 @@ class Runner:
             requester=requester,
             address=address,
         )
-        await self.store.start(run)
+        if self.eager:
+            _, claim = await self.store.start(run, worker=self.worker, lease_s=self.lease_s)
+            await self._work_at_once(claim)
+        else:
+            await self.store.start(run)
         await self._wake(run.run_id)
         return run.run_id
 
@@ -197,18 +206,21 @@ class Runner:
         if refusal is not None and ask.status == "open":
             return refusal
         event = HumanResponseEvent(response=response, ask_id=ask.ask_id, user_id=user_id, **fields)
-        verdict = await self.store.deliver(
-            Answer(
-                run_id=run.run_id,
-                ask_id=ask.ask_id,
-                delivery_id=delivery_id or secrets.token_hex(8),
-                actor=user_id,
-                response=response,
-                body=self.codec(run.workflow).dumps(event, "answer"),
-                revision=ask.revision,
-                final=final,
-            )
+        answer = Answer(
+            run_id=run.run_id,
+            ask_id=ask.ask_id,
+            delivery_id=delivery_id or secrets.token_hex(8),
+            actor=user_id,
+            response=response,
+            body=self.codec(run.workflow).dumps(event, "answer"),
+            revision=ask.revision,
+            final=final,
         )
+        if self.eager:
+            verdict, claim = await self.store.deliver_and_claim(answer, self.worker, self.lease_s, self._known)
+            await self._work_at_once(claim)
+        else:
+            verdict = await self.store.deliver(answer)
         if isinstance(verdict, Accepted):  # anything else leaves the run as it was
             await self._wake(run.run_id)
         return verdict
@@ -278,11 +290,23 @@ class Runner:
 
         A run that was parked, or that another worker has taken over, is none of it.
         """
+        claim = await self.store.claim(run_id, self.worker, self.lease_s, self._known)
+        return claim is not None and await self._work_from(claim)
+
+    async def _work_at_once(self, claim: Claim | None) -> None:
+        """Work on a run just started or answered. What stands in its way is met again by whoever sweeps."""
+        if claim is not None:
+            try:
+                await self._work_from(claim)
+            except* StoreUnavailable as error:
+                logger.warning("run left for later", extra={"run_id": claim.run_id, "reason": str(error.exceptions[0])})
+
+    async def _work_from(self, first: Claim) -> bool:
+        """Work on a claimed run, and go on while it has something to do; tell whether anything stands."""
+        claim: Claim | None = first
         worked = False
-        while True:
-            claim = await self.store.claim(run_id, self.worker, self.lease_s, tuple(self._workflows))
-            if claim is None:
-                return worked
+        while claim is not None:
+            run_id = claim.run_id
             released: Claim | None = None
             try:
                 released = await self._work_on(claim)
@@ -292,7 +316,13 @@ class Runner:
                 return worked
             worked = True
             if not released.inbox:
-                return True
+                break
+            claim = await self.store.claim(run_id, self.worker, self.lease_s, self._known)
+        return worked
+
+    @property
+    def _known(self) -> tuple[str, ...]:
+        return tuple(self._workflows)
 
     async def sweep(self, limit: int = 100) -> Sequence[str]:
         """Fire what is due and return the runs that have something to do, longest waiting first."""

@@ -106,6 +106,8 @@ class Workflow:
     """Further classes that its stored state may hold; those in annotations are known anyway."""
 
     _free_steps: ClassVar[dict[str, Callable[..., Any]]] = {}
+    _steps_added: ClassVar[int] = 0
+    """How often a class was given a step after it was made."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -208,6 +210,7 @@ class Workflow:
                 f"A step {func.__name__} is already part of this workflow, please choose another name."
             )
         cls._free_steps[func.__name__] = func
+        Workflow._steps_added += 1
 
     def validate(self, *, validate_resource_configs: bool = True, validate_resources: bool = False) -> bool:
         """Check the whole graph; return whether it has a person in the loop.
@@ -304,7 +307,7 @@ class Workflow:
     def _compile(self) -> tuple[int, Definition, dict[str, Step]]:
         """Return the definition and the steps, read once and again only when a step was added."""
         cls = type(self)
-        count = sum(len(kind.__dict__.get("_free_steps", ())) for kind in cls.__mro__)
+        count = Workflow._steps_added
         if self._compiled is None or self._compiled[0] != count:
             steps = steps_of(cls)
             self._compiled = (count, define(cls, self._name, self._timeout, steps), steps)

@@ -30,15 +30,6 @@ class Refused(exceptions.ResponseError):
         return str(self).partition(" ")[0]
 
 
-def encode(call: Call) -> bytes:
-    """Return a command as it goes over the wire."""
-    parts = [b"*%d\r\n" % len(call)]
-    for argument in call:
-        raw = argument if isinstance(argument, bytes) else str(argument).encode()
-        parts.append(b"$%d\r\n%b\r\n" % (len(raw), raw))
-    return b"".join(parts)
-
-
 @dataclass(slots=True)
 class _Exchange:
     """Some calls sent together."""
@@ -83,7 +74,7 @@ class Pipe(asyncio.Protocol):
         self._exchanges.append(sent)
         if not self._unsent:
             self._loop.call_soon(self._send)  # with all that others have to send in this turn of the loop
-        self._unsent += map(encode, calls)
+        self._unsent += [hiredis.pack_command(call) for call in calls]  # type: ignore[arg-type]  # declared for a single argument
         if self._alarm is None:
             self._alarm = self._loop.call_at(sent.until, self._look_at_time)
         return sent.told

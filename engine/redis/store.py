@@ -85,7 +85,17 @@ class RedisRunStore(Reads, Outbox):
         return told == 1
 
     async def deliver(self, answer: Answer) -> Verdict:
-        told: bytes = await self._server.run(
+        return (await self._deliver(answer, "", 0.0, ()))[0]
+
+    async def deliver_and_claim(
+        self, answer: Answer, worker: str, lease_s: float, workflows: Sequence[str] = ()
+    ) -> tuple[Verdict, Claim | None]:
+        return await self._deliver(answer, worker, lease_s, workflows)
+
+    async def _deliver(
+        self, answer: Answer, worker: str, lease_s: float, workflows: Sequence[str]
+    ) -> tuple[Verdict, Claim | None]:
+        told: Any = await self._server.run(
             "deliver",
             self._keys.of(answer.run_id, [answer.ask_id]),
             answer.run_id,
@@ -96,8 +106,13 @@ class RedisRunStore(Reads, Outbox):
             answer.body,
             "" if answer.revision is None else answer.revision,
             "1" if answer.final else "",
+            worker,
+            lease_s,
+            *workflows,
         )
-        return verdict_of(told)
+        if isinstance(told, bytes):
+            return verdict_of(told), None
+        return verdict_of(told[0]), _claim(answer.run_id, told[1])
 
     async def claim(self, run_id: str, worker: str, lease_s: float, workflows: Sequence[str] = ()) -> Claim | None:
         told = await self._server.run("claim", self._keys.of(run_id), run_id, worker, lease_s, *workflows)

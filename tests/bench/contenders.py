@@ -43,20 +43,18 @@ class Ours:
 
     def __init__(self, url: str, workflow: Workflow) -> None:
         self.store = RedisRunStore.from_url(url, prefix="ours", lanes=4)
-        self.runner = Runner(self.store, [workflow])
+        self.runner = Runner(self.store, [workflow], eager=True)
         self._workflow = workflow
         self._numbers = itertools.count()
 
     async def pause(self) -> str:
         start = CommandReceived(text=f"Topic {next(self._numbers)}", user_id="U1", channel_id="C1")
         run_id = await self.runner.start(self._workflow, start, tenant="T1", requester="U1", address="C1")
-        await self.runner.work(run_id)
         return run_id
 
     async def finish(self, run_id: str) -> None:
         verdict = await self.runner.answer(run_id, ASK_ID, "approve", user_id="U2")
         assert isinstance(verdict, Accepted)
-        await self.runner.work(run_id)
 
     async def result(self, run_id: str) -> str:
         return str((await self.runner.view(run_id)).result)

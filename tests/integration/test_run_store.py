@@ -476,6 +476,33 @@ async def test_of_a_hundred_answers_at_once_one_decides(world: World) -> None:
     assert [entry.actor for entry in (await world.claim(claim.run_id)).inbox] == [winner.by]
 
 
+async def test_an_answer_that_decides_may_take_the_run_along(world: World) -> None:
+    claim = await world.ask()
+
+    verdict, taken = await world.store.deliver_and_claim(answer(claim.run_id), "w2", LEASE_S, ("Deploy",))
+
+    assert isinstance(verdict, Accepted)
+    assert taken is not None
+    assert (taken.fence, taken.state, [entry.ask_id for entry in taken.inbox]) == (claim.fence + 1, claim.state, ["a1"])
+    assert await world.store.claim(claim.run_id, "w3", LEASE_S) is None
+    await world.store.commit(taken, Commit("done", consumed=1))
+
+
+async def test_an_answer_does_not_take_along_what_it_may_not_have(world: World) -> None:
+    """A redelivery decides nothing; a run may be held, of a workflow the worker does not know, or want more votes."""
+    claim = await world.ask(question("a1"), question("a2"), question("a3", quorum=2))
+
+    _, unknown = await world.store.deliver_and_claim(answer(claim.run_id, "d1"), "w2", LEASE_S, ("Other",))
+    again, redelivered = await world.store.deliver_and_claim(answer(claim.run_id, "d1"), "w2", LEASE_S)
+    _, voted = await world.store.deliver_and_claim(answer(claim.run_id, "d3", ask_id="a3"), "w2", LEASE_S)
+    await world.claim(claim.run_id)
+    other, held = await world.store.deliver_and_claim(answer(claim.run_id, "d2", ask_id="a2"), "w3", LEASE_S)
+
+    assert isinstance(other, Accepted)
+    assert isinstance(again, Accepted | Already)
+    assert (unknown, redelivered, voted, held) == (None, None, None, None)
+
+
 async def test_nobody_can_answer_what_was_not_asked(world: World) -> None:
     claim = await world.ask()
 

@@ -196,6 +196,23 @@ async def test_a_second_click_changes_nothing_and_is_told_who_was_first(world: S
     assert (await runner.drain(run_id)).result == {"text": "on tea", "by": "U2", "version": 1}
 
 
+async def test_an_eager_runner_works_on_what_it_starts_and_answers_at_once(world: StoreWithClock) -> None:
+    woken: list[str] = []
+
+    async def wake(run_id: str) -> None:
+        woken.append(run_id)
+
+    runner = Runner(world.store, [Review()], wake=wake, eager=True)
+    run_id = await runner.start(Review(), topic="tea")
+    asked = await runner.view(run_id)
+
+    verdict = await runner.answer(run_id, asked.asks[0].id, "approve", user_id="U2")
+
+    assert isinstance(verdict, Accepted)
+    assert (await runner.view(run_id)).status == "done"
+    assert set(woken) == {run_id}, "its surface has something to show"
+
+
 async def test_the_same_key_starts_one_run(world: StoreWithClock) -> None:
     runner = fresh(world.store)
 

@@ -8,9 +8,7 @@ if not meta[1] or OVER[meta[1]] then
   return false
 end
 if meta[2] and tonumber(meta[2]) > NOW then return false end
-local known = #ARGV == 3
-for i = 4, #ARGV do known = known or ARGV[i] == meta[4] end
-if not known then return false end
+if not knows(4, meta[4]) then return false end
 if not has_work(meta) then
   if meta[3] then redis.call('ZADD', READY, meta[3], RUN) else redis.call('ZREM', READY, RUN) end
   return false

@@ -115,6 +115,14 @@ local function has_work(meta)
   return meta[2] or (meta[3] and tonumber(meta[3]) <= NOW) or redis.call('LLEN', INBOX) > 0
 end
 
+-- Whether a worker knows a workflow; the names it knows are given from ARGV[first], none: any.
+local function knows(first, workflow)
+  for i = first, #ARGV do
+    if ARGV[i] == workflow then return true end
+  end
+  return #ARGV < first
+end
+
 local function take(worker, lease_s)
   local fence = redis.call('HINCRBY', META, 'f', 1)
   local attempts = redis.call('HINCRBY', META, 'n', 1)

@@ -2,7 +2,9 @@
 --   KEYS     see common.lua; KEYS[15] the ask
 --   ARGV[2]  ask id        ARGV[4]  actor      ARGV[6]  answer                ARGV[8]  "1" if it decides
 --   ARGV[3]  delivery id   ARGV[5]  response   ARGV[7]  revision, "" for any           at once
---   returns  the verdict: its name and fields
+--   ARGV[9]  worker to give the run to if the answer decides and nobody holds it, or ""
+--   ARGV[10] lease in seconds   ARGV[11...]  workflows the worker knows; none: any
+--   returns  the verdict: its name and fields; with a claim, both
 local ask, delivery, actor, response = ARGV[2], 'd' .. ARGV[3], ARGV[4], ARGV[5]
 local key = KEYS[FIRST_ASK]
 
@@ -55,4 +57,8 @@ if quorum > 1 then redis.call('HSET', key, 'y', pack(unpack(votes))) end
 push(meta[1], meta[2], 'answered', ask, actor, ARGV[6])
 close_ask(key, ask, 'answered', actor, STAMP, response, ARGV[6])
 journal('answered', actor, 'ask', ask, 'response', response)
-return tell('accepted', actor, STAMP, response)
+local verdict = tell('accepted', actor, STAMP, response)
+if ARGV[9] ~= '' and not (meta[2] and tonumber(meta[2]) > NOW) and knows(11, redis.call('HGET', META, 'w')) then
+  return { verdict, take(ARGV[9], tonumber(ARGV[10])) }
+end
+return verdict
