@@ -13,7 +13,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from engine.codec import Codec
 from engine.errors import CodecError, ContextSerdeError
 from engine.events import Event, HumanResponseEvent
 from engine.execution import Execution, StepProgram
@@ -54,7 +53,7 @@ class HeldRun:
         self.claim = claim
         self.lease_s = lease_s
         self.definition: Definition = workflow.definition
-        self.codec = Codec(self.definition.types)
+        self.codec = self.definition.codec
         offset = claim.now - time.time()
         self.clock: Callable[[], float] = lambda: time.time() + offset
         self.scale = scale

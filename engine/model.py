@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel
 
+from engine.codec import Codec
 from engine.collect import Cardinality
 from engine.collecting import Buffer, Slots
 from engine.events import DictLikeModel, Event, HumanResponseEvent, InputRequiredEvent
@@ -69,7 +70,12 @@ class Definition:
     """By the name of a step that opens streams: which steps collect from them."""
     only_collected: frozenset[type[Event]] = frozenset()
     """Event classes that no step takes but in a list."""
+    codec: Codec = field(init=False, compare=False, repr=False)
+    """Reads and writes values of its `types`."""
     _routes: dict[type[Event], tuple[StepSpec, ...]] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "codec", Codec(self.types))
 
     def accepting(self, event_type: type[Event]) -> tuple[StepSpec, ...]:
         """Return the steps that take an event of this very type, in order of declaration."""

@@ -149,7 +149,7 @@ class Runner:
             run_id=self.store.new_run_id(key),
             workflow=name,
             revision=definition.revision,
-            event=Codec(definition.types).dumps(event, "start event"),
+            event=definition.codec.dumps(event, "start event"),
             tenant=tenant,
             requester=requester,
             address=address,
@@ -273,7 +273,7 @@ class Runner:
             RunNotFound: this process does not know the workflow.
         """
         try:
-            return Codec(self._workflows[workflow].definition.types)
+            return self._workflows[workflow].definition.codec
         except KeyError:
             raise RunNotFound(f"workflow {workflow} is not known here; it knows {', '.join(self._workflows)}") from None
 

@@ -36,7 +36,7 @@ def dump(
     Raises:
         CodecError: something in it cannot be stored; the message names the key.
     """
-    codec = codec or Codec(definition.types)
+    codec = codec or definition.codec
     core = _dump_core(definition, codec, state, at)
     core["calls"] = [_dump_call(codec, call, memo=True) for call in state.calls.values()]
     core["asks"] = [_dump_ask(ask) | {"event": codec.encode(ask.event, f"ask {ask.id}")} for ask in state.asks.values()]
@@ -51,7 +51,7 @@ def load(definition: Definition, data: Any, codec: Codec | None = None) -> RunSt
         ContextSerdeError: whatever is wrong with *data*; the message names it.
     """
     run = check_shape(data)
-    codec = codec or Codec(definition.types)
+    codec = codec or definition.codec
     state = _load_run(definition, codec, run, run.store)
     for ask in run.asks:
         where = f"ask {ask.id}"
@@ -67,7 +67,7 @@ def dump_fields(definition: Definition, state: RunState, at: float) -> dict[str,
     Raises:
         CodecError: something in it cannot be stored; the message names the key.
     """
-    codec = Codec(definition.types)
+    codec = definition.codec
     core = _dump_core(definition, codec, state, at)
     core["calls"] = [_dump_call(codec, call, memo=False) for call in state.calls.values()]
     core["asks"] = [_dump_ask(ask) for ask in state.asks.values()]
@@ -83,7 +83,7 @@ def load_fields(definition: Definition, fields: Mapping[str, bytes]) -> RunState
     Raises:
         ContextSerdeError: it cannot be read; the message says where.
     """
-    codec = Codec(definition.types)
+    codec = definition.codec
     if CORE not in fields:
         raise CodecError(f"stored run cannot be read: it has no field {CORE!r}")
     run = check_shape(read_json(fields[CORE], "stored run"))
@@ -111,7 +111,7 @@ def load_store(codec: Codec, cls: type[M], plain: Mapping[str, Any], version: in
         ContextSerdeError: it cannot be read; the message says where.
     """
     values = {key: codec.decode(value, f"state.{key}") for key, value in plain.items()}
-    if version != version_of(cls):
+    if values and version != version_of(cls):  # a snapshot may leave the state out
         values = upcasted(cls, values, version, "state")
     try:
         return rebuild(cls, *divided(cls, values))
