@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, ValuesView
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -152,6 +152,10 @@ class Event(DictLikeModel):
 class StartEvent(Event):
     """Begins a run. ``Workflow.run(**kwargs)`` makes one from its keywords."""
 
+    if TYPE_CHECKING:  # pyright takes a model's keywords from its fields, unless its own class says otherwise
+
+        def __init__(self, /, **params: Any) -> None: ...
+
 
 class StopEvent(Event):
     """Ends a run. *result* is what awaiting the run returns."""
@@ -198,6 +202,10 @@ class InputRequiredEvent(Event):
 
     _ask_id: str | None = PrivateAttr(default=None)
 
+    if TYPE_CHECKING:
+
+        def __init__(self, /, **params: Any) -> None: ...
+
     @property
     def ask_id(self) -> str | None:
         """Id of the question this event opened; None before it was asked."""
@@ -211,6 +219,10 @@ class HumanResponseEvent(Event):
     call that matches, as in LlamaIndex. A durable answer also carries ``user_id``,
     ``answered_at`` (POSIX seconds) and ``form`` (validated values).
     """
+
+    if TYPE_CHECKING:
+
+        def __init__(self, /, **params: Any) -> None: ...
 
 
 class AskExpired(Event):
