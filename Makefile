@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test browser check lint bench chaos fmt lock clean
+.PHONY: help demo test browser check lint bench chaos docs fmt lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ bench: $(BENCH)/.bench ## Measure, peers and floors beside ours
 
 chaos: $(VENV)/.dev ## Run only the tests that kill servers and workers
 	@exec $(BIN)/python -m pytest -m chaos $(ARGS)
+
+docs: $(VENV)/.dev ## Write anew what follows from the source: docs/api.md, and the tests named in tests/behaviours.md
+	$(BIN)/python -m docs.make_api
+	$(BIN)/python -m tests.behaviours
 
 fmt: $(VENV)/.dev ## Format, and repair what lint can repair
 	$(BIN)/ruff check --fix

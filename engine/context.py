@@ -412,7 +412,8 @@ class StepContext(Context[S]):
         *waiter_event* is shown once (*prompt* is short for an InputRequiredEvent with that
         prefix). An event matches if each of *requirements* equals its attribute of that name.
         *timeout* is in seconds, None for ever; by default 2,000 in process and for ever in a
-        durable run, whose questions have deadlines of their own.
+        durable run, whose questions have deadlines of their own. What was sent before the step came to
+        wait is not waited for: it is unhandled, unless another step takes it.
 
         Raises:
             asyncio.TimeoutError: nothing came in time.

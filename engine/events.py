@@ -194,10 +194,16 @@ class StopEvent(Event):
 class InputRequiredEvent(Event):
     """Asks a person something; the run waits until they answer.
 
-    Any keyword is carried to whoever shows the question (`prefix` is its text). The
-    engine itself understands, all optional: ``options`` (list of str), ``form`` (a
-    pydantic model class), ``allowed`` (user ids), ``quorum`` (int), ``self_approval``
-    (bool), ``timeout`` (seconds), ``on_timeout`` (``"expire"``, ``"fail"`` or a response).
+    Any keyword is carried to whoever shows the question (``prefix`` is its text). The engine
+    itself understands, all optional:
+
+    * ``timeout``: seconds until the question expires; by default it never does.
+    * ``on_timeout``: what comes of it then. ``"expire"``, the default, tells the step that waits or
+      takes `AskExpired`; ``"fail"`` fails the run; any other text is taken for the answer.
+    * In a durable run, ``options``: the responses that are taken; any by default.
+    * ``allowed``: ids of the users who may answer, by default all; ``self_approval``: False bars who started the run.
+    * ``quorum``: how many people must give the same response; 1 by default.
+    * ``remind`` and ``escalate``: lists of seconds after which to remind people, and to ask further ones.
     """
 
     _ask_id: str | None = PrivateAttr(default=None)
@@ -216,8 +222,8 @@ class HumanResponseEvent(Event):
     """A person's answer.
 
     With ``ask_id`` it answers that one question, once; without, it reaches every waiting
-    call that matches, as in LlamaIndex. A durable answer also carries ``user_id``,
-    ``answered_at`` (POSIX seconds) and ``form`` (validated values).
+    call that matches, as in LlamaIndex. A durable answer also carries ``user_id`` and
+    ``answered_at`` (POSIX seconds).
     """
 
     if TYPE_CHECKING:
@@ -264,7 +270,10 @@ class WorkflowFailedEvent(StopEvent):
 
 
 class StepFailedEvent(Event):
-    """What a ``@catch_error`` step receives when a step's retries are exhausted."""
+    """What a ``@catch_error`` step receives when a step's retries are exhausted.
+
+    *elapsed_seconds* since the first of its *attempts* began; *failed_at* is aware, in UTC.
+    """
 
     step_name: str
     input_event: Event
@@ -296,7 +305,7 @@ class StepState(StrEnum):
 
 
 class StepStateChanged(InternalDispatchEvent):
-    """A step call was queued, began or ended."""
+    """A step call was queued, began or ended, on worker *worker_id* of its step."""
 
     name: str
     step_state: StepState
@@ -310,7 +319,10 @@ class WorkflowIdleEvent(InternalDispatchEvent):
 
 
 class UnhandledEvent(InternalDispatchEvent):
-    """An event arrived that no step accepts."""
+    """An event arrived that no step accepts and no call waits for; *step_name* if it was sent to one.
+
+    With *idle* no step call is open: the run has nothing else to do.
+    """
 
     event_type: str
     qualified_name: str

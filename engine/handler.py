@@ -31,7 +31,11 @@ def is_alive(run_id: str) -> bool:
 
 
 class WorkflowHandler:
-    """What ``workflow.run()`` returns. Await it for the result, as often as you like."""
+    """What ``workflow.run()`` returns. Await it for the result, as often as you like.
+
+    Awaiting raises what the run failed with: the error of a step, `WorkflowTimeoutError` or
+    `WorkflowCancelledByUser`. Nobody has to await it: the run goes on by itself.
+    """
 
     def __init__(
         self, program: StepProgram, ctx: Context[Any], state: RunState, slot: AbstractAsyncContextManager[Any]
@@ -75,6 +79,7 @@ class WorkflowHandler:
 
     @property
     def run_id(self) -> str:
+        """Ten hexadecimal digits, unless ``run(run_id=...)`` named it."""
         return self._execution.state.run_id
 
     def is_done(self) -> bool:
@@ -111,7 +116,8 @@ class WorkflowHandler:
     async def cancel_run(self, *, timeout: float | None = 5.0) -> None:
         """Cancel the run and wait up to *timeout* seconds for its steps to unwind; a step of it unwinds here.
 
-        Steps that take longer go on unwinding; `is_done` tells.
+        Steps that take longer go on unwinding; `is_done` tells. The run's snapshot can still go on. A run
+        that is over stays as it is.
         """
         self._execution.submit(CancelRequested(time.time()))
         caller = Context._current.get(None)

@@ -92,6 +92,13 @@ class Runner:
 
         A step that makes the compressed state of its run larger than *limit_bytes* fails. From
         *warn_bytes* on the log tells.
+
+        A run is held for *lease_s* seconds, 30 by default, and longer as long as the process lives: that is how
+        late another *worker* takes over what a dead one held.
+
+        Raises:
+            ValueError: two of *workflows* share a class name.
+            WorkflowValidationError: the graph of one does not make sense.
         """
         self.store = store
         self.worker = worker or secrets.token_hex(4)

@@ -67,8 +67,9 @@ def step(
 ) -> Any:
     """Make a method (or, with *workflow*, a free function) a step; its annotations are the wiring.
 
-    At most *num_workers* calls of it run at once; more events queue. Without a *retry_policy*
-    a failure is final. With *accept_event_subclasses* it also takes subclasses of its event.
+    At most *num_workers* calls of it run at once, 4 by default; more events queue. Without a
+    *retry_policy* a failure is final. With *accept_event_subclasses* it also takes subclasses of its
+    event. *skip_graph_checks* names checks to leave out: ``"reachability"``, ``"dead_end"``.
 
     Raises:
         WorkflowValidationError: the signature or an option does not make sense.
@@ -125,7 +126,11 @@ class Workflow:
         skip_graph_checks: Iterable[str] | None = None,
         serializer: BaseSerializer | None = None,
     ) -> None:
-        """*timeout* is seconds of active time, None for none. Workflows of one *resource_manager* share resources.
+        """*timeout* is seconds, 45 by default, None for no end. Waiting for a person counts in process, and in a
+        durable run does not.
+
+        With *disable_validation* a run begins without `validate`; *skip_graph_checks* leaves single checks out:
+        ``"reachability"``, ``"terminal_event"``, ``"dead_end"``. Workflows of one *resource_manager* share resources.
 
         At most *num_concurrent_runs* of this instance are at work at once; more wait. A run in process keeps its
         place while it is paused, a durable one gives it back.
@@ -171,6 +176,7 @@ class Workflow:
 
     @property
     def workflow_name(self) -> str:
+        """The name it was given, by default that of its class with the module."""
         return self._name
 
     @property
@@ -184,10 +190,12 @@ class Workflow:
 
     @property
     def start_event_class(self) -> type[StartEvent]:
+        """The class of event that begins a run."""
         return only_start_event(type(self).__name__, self.definition.steps.values())
 
     @property
     def stop_event_class(self) -> type[StopEvent]:
+        """The class of event that ends a run."""
         return only_stop_event(type(self).__name__, self.definition.steps.values())
 
     @property
@@ -236,10 +244,13 @@ class Workflow:
     ) -> WorkflowHandler:
         """Start a run, or go on with the one in *ctx*, in this process and event loop.
 
-        *kwargs* make the start event; ``run_id`` names the run.
+        *kwargs* make the start event, unless it is given whole; ``run_id`` names the run. One that is gone
+        on with has begun already: both are ignored then. After the end of its run, a context begins another
+        on the same store.
 
         Raises:
             WorkflowRuntimeError: the keywords do not fit the start event.
+            ValueError: *start_event* is no StartEvent.
             RuntimeError: a run of this *run_id* is going on.
             ContextStateError: the context's run is going on already.
             WorkflowValidationError: the graph does not make sense.

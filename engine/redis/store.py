@@ -55,6 +55,7 @@ class RedisRunStore(Reads, Outbox):
         return cls(server, prefix=prefix, lanes=lanes, ttl_s=ttl_s)
 
     async def close(self) -> None:
+        """Close its connections to the server."""
         await self._server.close()
 
     def new_run_id(self, key: str | None = None) -> str:
