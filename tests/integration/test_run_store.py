@@ -183,6 +183,7 @@ async def test_a_renewed_lease_ends_later(world: World) -> None:
 
 
 async def test_an_overtaken_worker_is_refused_everything(world: World) -> None:
+    """Behaviour 50."""
     claim = await world.start()
     await world.pass_time(LEASE_S + 1)
     new = await world.claim(claim.run_id)
@@ -461,6 +462,7 @@ async def test_a_redelivery_is_told_the_same_for_ever(world: World) -> None:
 
 
 async def test_of_a_hundred_answers_at_once_one_decides(world: World) -> None:
+    """Behaviour 19."""
     claim = await world.ask()
 
     async with asyncio.TaskGroup() as tasks:
@@ -600,6 +602,7 @@ async def test_an_answer_past_the_deadline_is_told_so_before_any_timer_fired(wor
 
 
 async def test_an_ask_expires_once_and_wakes_its_run(world: World) -> None:
+    """Behaviour 14."""
     claim = await world.start()
     ladder = (Timer("expire", 0, claim.now + 100),)
     ask = question("a1", deadline=claim.now + 100, timers=ladder)
@@ -783,6 +786,7 @@ async def test_the_journal_says_what_happened_and_who_did_it(world: World) -> No
 
 
 async def test_people_find_the_questions_that_wait_for_them(world: World) -> None:
+    """Behaviour 42."""
     first = await world.ask(question("a1", allowed=("U1", "U2")), key="one")
     await world.pass_time(1)
     second = await world.ask(question("a1", allowed=("U1",)), question("a2"), key="two")

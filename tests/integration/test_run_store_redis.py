@@ -126,6 +126,7 @@ async def test_a_leftover_is_found(world: World, store: RedisRunStore, redis: Re
 
 
 async def test_four_thousand_rounds_take_bounded_memory(world: World, store: RedisRunStore, redis: Redis) -> None:
+    """Behaviour 52."""
     claim = await world.start()
     sizes = {}
     for round_ in range(1, 4_001):

@@ -596,6 +596,7 @@ async def test_one_class_runs_in_process_and_durably_with_the_same_result(world:
 
 
 async def test_a_paused_run_leaves_no_task_behind(world: StoreWithClock) -> None:
+    """Behaviour 64."""
     runner = fresh(world.store)
     before = asyncio.all_tasks()
 

@@ -32,6 +32,7 @@ def types_of(found: list[Event] | None) -> list[type[Event]] | None:
 
 
 def test_what_was_expected_comes_in_the_order_it_was_named() -> None:
+    """Behaviour 57."""
     buffer = Buffer()
 
     told = [collect(buffer, event, [A, B, A]) for event in (B(), A(n=1), A(n=2))]
@@ -41,6 +42,7 @@ def test_what_was_expected_comes_in_the_order_it_was_named() -> None:
 
 
 def test_an_event_that_is_not_or_no_longer_wanted_is_dropped() -> None:
+    """Behaviour 57."""
     buffer = Buffer()
 
     told = [types_of(collect(buffer, event, [A, B])) for event in (C(), A(n=1), A(n=2), B())]
@@ -54,6 +56,7 @@ def test_nothing_expected_is_complete_at_once() -> None:
 
 @given(st.lists(st.sampled_from([A, B, C]), min_size=1), st.randoms(use_true_random=False))
 def test_any_batch_in_any_order_is_complete_with_its_last_event(expected: list[type[Event]], random: object) -> None:
+    """Behaviour 57."""
     shuffled = sorted(expected, key=lambda kind: kind.__name__)
     buffer = Buffer()
 

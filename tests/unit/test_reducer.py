@@ -287,7 +287,7 @@ def test_an_answer_to_a_closed_question_changes_nothing() -> None:
 
 
 def test_the_cost_of_a_tick_does_not_grow_with_what_happened_before() -> None:
-    """Counted in what the state holds, which is what a tick, a snapshot and a commit can touch."""
+    """Behaviour 52: counted in what the state holds, which is what a tick, a snapshot and a commit can touch."""
     state = begin(DEFINITION, "r", StartEvent(), 0.0)
     reduce(DEFINITION, state, Returned(0.0, 1, None))
     sizes = []
