@@ -219,7 +219,7 @@ class Execution:
         match command:
             case RunStep():
                 self._ready.append(command.call_id)
-                if self._watcher is not None:
+                if self._watcher is not None and not self.state.finished:
                     self._watcher.began(self.state.calls[command.call_id])
             case Publish():
                 self.outlet.publish(command.event)

@@ -72,6 +72,17 @@ async def test_a_call_that_must_wait_for_a_worker_is_told_once() -> None:
     assert (await told(Queueing().run())).count("one preparing") == 2
 
 
+async def test_a_run_that_ends_over_calls_that_wait_is_told_to_its_end() -> None:
+    """Behaviour 28, 30: the worker that the end frees takes up nothing more."""
+
+    class Ending(Queueing):
+        @step(num_workers=1)
+        async def one(self, ctx: Context, ev: A) -> StopEvent:
+            return StopEvent()
+
+    assert (await told(Ending().run()))[-2:] == ["one not_running", "StopEvent"]
+
+
 async def test_events_are_named_as_in_llamaindex() -> None:
     handler = Asking().run()
 
