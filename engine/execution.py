@@ -141,10 +141,11 @@ class Execution:
         """Tell whether the run will go on by itself. It will not once its event loop has died under it."""
         return not self._loop.is_closed() and (self._main is None or not self._main.done())
 
-    def watch(self) -> None:
-        """Tell the outlet of the engine's own work from now on."""
+    def watch(self, listener: Callable[[Event], None]) -> None:
+        """Tell *listener* of the engine's own work from now on."""
         if self._watcher is None:
-            self._watcher = Watcher(self.outlet.publish)
+            self._watcher = Watcher()
+        self._watcher.add(listener)
 
     # --- ticks in ------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from engine.errors import WorkflowRuntimeError
 from engine.events import Event, InputRequiredEvent, InternalDispatchEvent, StopEvent
 from engine.execution import Execution, StepProgram
 from engine.model import Ask, CancelRequested, RunState
+from engine.verbose import say
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +39,16 @@ class WorkflowHandler:
     """
 
     def __init__(
-        self, program: StepProgram, ctx: Context[Any], state: RunState, slot: AbstractAsyncContextManager[Any]
+        self,
+        program: StepProgram,
+        ctx: Context[Any],
+        state: RunState,
+        slot: AbstractAsyncContextManager[Any],
+        *,
+        verbose: bool = False,
     ) -> None:
         self._ctx = ctx
+        self._verbose = verbose
         self._unread: deque[Event] = deque()
         self._asked_before = deque(ask.id for ask in state.asks.values() if ask.shown)
         """Ids of the questions that another handler has shown, perhaps in another process."""
@@ -49,6 +57,8 @@ class WorkflowHandler:
         self._ended = asyncio.Event()
         self._error: BaseException | None = None
         self._execution = Execution(program, state, self, time.time, lock=ctx._lock)
+        if verbose:
+            self._execution.watch(say)
         ctx._live = self._execution
         # The one task without a parent: run() is not a coroutine, so there is none to give it.
         self._task = asyncio.get_running_loop().create_task(self._drive(slot))
@@ -137,7 +147,7 @@ class WorkflowHandler:
             WorkflowRuntimeError: the stream was read to its end before, or somebody else reads it now.
         """
         if expose_internal:
-            self._execution.watch()  # from now on, not from when the loop begins: a step may run in between
+            self._execution.watch(self.publish)  # from now on, not from when the loop begins: a step may run in between
         return self._events(expose_internal)
 
     async def _events(self, expose_internal: bool) -> AsyncGenerator[Event, None]:
@@ -212,6 +222,8 @@ class WorkflowHandler:
     def announce(self, state: RunState) -> bool:
         if state.final is not None:
             self.publish(state.final)
+            if self._verbose and state.status == "done":
+                say(state.final)
         if not self._execution.begun:  # it waits for a slot, and need not any more
             self._close()
         return True

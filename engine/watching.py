@@ -14,12 +14,17 @@ ENQUEUED = "<enqueued>"
 class Watcher:
     """Turns what happens to step calls into events. Runs that nobody watches have none."""
 
-    def __init__(self, publish: Callable[[Event], None]) -> None:
-        self._publish = publish
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[Event], None]] = []
         self._workers: dict[str, dict[int, int]] = {}
         """By step: which call has which worker."""
         self._queued: set[int] = set()
         self._idle = False
+
+    def add(self, listener: Callable[[Event], None]) -> None:
+        """Tell *listener*, too, from now on."""
+        if listener not in self._listeners:
+            self._listeners.append(listener)
 
     def queued(self, call: Call) -> None:
         """A call waits for a worker; told once."""
@@ -50,6 +55,10 @@ class Watcher:
     def stirred(self) -> None:
         """Something came from outside; if the run is idle all the same, that is told again."""
         self._idle = False
+
+    def _publish(self, event: Event) -> None:
+        for listener in self._listeners:
+            listener(event)
 
     def _tell(self, call: Call, state: StepState, worker: str, given: str, made: str | None = None) -> None:
         self._idle = False

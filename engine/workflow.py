@@ -275,7 +275,7 @@ class Workflow:
             state = begin(definition, run_id or secrets.token_hex(5), start, time.time(), store)
         elif run_id is not None:
             state.run_id = run_id
-        return WorkflowHandler(self, ctx, state, self.slot())
+        return WorkflowHandler(self, ctx, state, self.slot(), verbose=self._verbose)
 
     def _start_event(self, given: StartEvent | None, kwargs: dict[str, Any]) -> StartEvent:
         if given is not None:
