@@ -5,12 +5,12 @@
 
 import os
 import secrets
-import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from redis.asyncio import Redis
+
+from tests import servers
 
 
 @pytest.fixture(scope="session")
@@ -19,27 +19,21 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if url := os.environ.get("TEST_REDIS_URL"):
         yield url
         return
-    from bot.playground import valkey  # noqa: PLC0415 - tests of the engine run without the bot
+    with servers.server(tmp_path_factory.mktemp("valkey")) as found:
+        yield found.url
 
-    launch = valkey.plan(tmp_path_factory.mktemp("valkey"))
-    # A plain subprocess: the server belongs to no test's event loop.
-    with launch.spawning() as options:
-        process = subprocess.Popen(launch.argv, **options)
-    try:
-        deadline = time.monotonic() + valkey.START_LIMIT_S
-        while not valkey.answers(launch.url):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise launch.failure("did not start")
-            time.sleep(valkey.POLL_S)
-        yield launch.url
-    finally:
-        process.terminate()
-        try:
-            process.wait(valkey.STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        launch.forget()
+
+@pytest.fixture(scope="session")
+def cluster_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[servers.Running]]:
+    """A cluster of three masters for the whole run."""
+    with servers.cluster(tmp_path_factory.mktemp("cluster")) as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="session")
+def cluster_url(cluster_nodes: list[servers.Running]) -> str:
+    """The address of that cluster."""
+    return cluster_nodes[0].url.replace("redis://", "redis+cluster://")
 
 
 @pytest.fixture

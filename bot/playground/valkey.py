@@ -144,7 +144,7 @@ def plan(
         url = f"unix://{quote(str(path))}"
         listen = ["--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700"]
     else:
-        port = port or _free_port()
+        port = port or free_port()
         url = f"redis://127.0.0.1:{port}"
         listen = ["--port", str(port), "--bind", "127.0.0.1"]
     storage = ["--dir", str(folder), "--appendonly", "yes", "--appendfsync", appendfsync, "--save", ""]
@@ -297,7 +297,8 @@ def _socket_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="valkey-", dir="/tmp"))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -17,7 +17,6 @@ from redis.exceptions import ConnectionError as ServerGone
 from engine.redis.pipe import Pipe
 
 SENTINEL_PORT = 26_379
-CLUSTER_TRIES = 3
 
 
 class Connections(Protocol):
@@ -29,6 +28,9 @@ class Connections(Protocol):
         Raises:
             ConnectionError, TimeoutError: of redis-py: it cannot be reached.
         """
+
+    async def every(self) -> Sequence[Pipe]:
+        """Return the connection to each server that has keys."""
 
     async def moved(self, to: str) -> Pipe | None:
         """A key has moved to the server at address *to*: look again where keys are. None if that is never so."""
@@ -77,20 +79,24 @@ class _Kept:
 class OneServer:
     """A plain server, or the master that Sentinel names: *client* knows which."""
 
-    def __init__(self, client: Redis, timeout_s: float) -> None:
-        self._client = client
+    def __init__(self, client: Redis, timeout_s: float, watchers: Sequence[Redis] = ()) -> None:
+        self._clients = [client, *watchers]
         pool = client.connection_pool
         self._kept = _Kept(pool.get_connection, pool.release, timeout_s)
 
     async def pipe(self, key: str) -> Pipe:
         return await self._kept.pipe()
 
+    async def every(self) -> Sequence[Pipe]:
+        return [await self._kept.pipe()]
+
     async def moved(self, to: str) -> Pipe | None:
         return None
 
     async def close(self) -> None:
         await self._kept.close()
-        await self._client.aclose()
+        for client in self._clients:
+            await client.aclose()
 
 
 class Cluster:
@@ -106,6 +112,11 @@ class Cluster:
         async with self._lock:
             await self._client.initialize()
         return await self._to(self._client.get_node_from_key(key))
+
+    async def every(self) -> Sequence[Pipe]:
+        async with self._lock:
+            await self._client.initialize()
+        return [await self._to(node) for node in self._client.get_primaries()]
 
     async def moved(self, to: str) -> Pipe | None:
         async with self._lock:
@@ -156,11 +167,11 @@ def connections_to(url: str, timeout_s: float) -> Connections:
     if kind == "cluster" and scheme in ("redis", "rediss"):
         return Cluster(RedisCluster.from_url(plain, **options), timeout_s)
     if kind == "sentinel" and scheme in ("redis", "rediss"):
-        return OneServer(_through_sentinel(plain, options), timeout_s)
+        return _through_sentinel(plain, options, timeout_s)
     raise ValueError(f"{scheme}+{kind}:// is no address of Redis; use redis://, redis+sentinel:// or redis+cluster://")
 
 
-def _through_sentinel(url: str, options: dict[str, Any]) -> Redis:
+def _through_sentinel(url: str, options: dict[str, Any], timeout_s: float) -> OneServer:
     """Read ``redis://user:password@host:port,host:port/service/db?sentinel_password=...``."""
     credentials, _, hosts = urlsplit(url).netloc.rpartition("@")
     username, _, password = map(unquote, credentials.partition(":"))
@@ -181,7 +192,7 @@ def _through_sentinel(url: str, options: dict[str, Any]) -> Redis:
     master: Redis = sentinel.master_for(
         service, username=username or None, password=password or None, db=int(database or 0)
     )
-    return master
+    return OneServer(master, timeout_s, sentinel.sentinels)
 
 
 def _address(host: str) -> tuple[str, int]:

@@ -13,7 +13,7 @@ _INDEXES = ("ready", "timers", "outq", "verify", "open")
 
 async def leftovers(server: Server, keys: Keys) -> Sequence[str]:
     """Return the keys, and index members as ``key: member``, that are of no open run and have no TTL."""
-    names = await _all_keys(server, keys.prefix)
+    names = await server.names(keys.prefix)
     lifetimes = await server.read_each([("PTTL", name) for name in names])
     kept = [name for name, lifetime in zip(names, lifetimes, strict=True) if lifetime == -1]
     metas = [name for name in names if name.endswith(":meta")]
@@ -43,14 +43,3 @@ def _is_left(kind: str, member: str, runs: Mapping[str, bytes]) -> bool:
     run_id = parts[0] if kind != "open" else parts[1] if parts[0] == "r" else parts[3]
     status = runs.get(run_id)
     return status is None or (status in _OVER and kind not in ("outq", "verify"))
-
-
-async def _all_keys(server: Server, prefix: str) -> list[str]:
-    pattern = "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in prefix)
-    names: set[str] = set()
-    cursor: int | bytes = 0
-    while True:
-        cursor, page = await server.read("SCAN", cursor, "MATCH", f"{pattern}:*", "COUNT", 1_000)
-        names.update(name.decode() for name in page)
-        if not int(cursor):
-            return sorted(names)

@@ -23,6 +23,7 @@ _Sent: TypeAlias = tuple[str, Call]
 
 _OUT_OF_SERVICE = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.RedisClusterException, OSError)
 _UNABLE = (
+    "ASK",  # a slot is moving: no script runs on it until it is there
     "BUSY",
     "CLUSTERDOWN",
     "LOADING",
@@ -68,7 +69,7 @@ class Server:
 
     def __init__(self, connections: Connections, replicas: int = 0, timeout_s: float = 5.0) -> None:
         self._connections = connections
-        self._wait: Call | None = ("WAIT", replicas, int(900 * timeout_s)) if replicas else None
+        self._wait: Call | None = ("WAIT", replicas, int(500 * timeout_s)) if replicas else None
         self._replicas = replicas
 
     async def run(self, name: str, names: Sequence[str], *arguments: Argument) -> Any:
@@ -98,6 +99,20 @@ class Server:
         """Send several commands, in one round trip to each server."""
         return _good(await self._send([(str(call[1]) if len(call) > 1 else "", call) for call in calls]))
 
+    async def names(self, prefix: str) -> list[str]:
+        """Return every key that begins with *prefix* and a colon, of all servers; not for daily use."""
+        pattern = "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in prefix) + ":*"
+        found: set[str] = set()
+        for pipe in await self._connections.every():
+            cursor = 0
+            while True:
+                (told,) = _good(await pipe.exchange([("SCAN", cursor, "MATCH", pattern, "COUNT", 1_000)]))
+                cursor = int(told[0])
+                found.update(name.decode() for name in told[1])
+                if not cursor:
+                    break
+        return sorted(found)
+
     async def close(self) -> None:
         await self._connections.close()
 
@@ -110,7 +125,7 @@ class Server:
             else:
                 answers = await self._send_each(calls, replicated)
             for i, answer in enumerate(answers):
-                if isinstance(answer, Refused) and answer.code in ("MOVED", "ASK"):
+                if isinstance(answer, Refused) and answer.code == "MOVED":
                     answers[i] = await self._follow(answer, calls[i][1], replicated)
             return answers
         except _OUT_OF_SERVICE as error:
@@ -139,13 +154,9 @@ class Server:
         return answers
 
     async def _follow(self, told: Refused, call: Call, replicated: bool) -> Any:
-        """Send *call* to where its keys have moved, or are moving, to."""
-        code, _, to = str(told).split(" ")[:3]
-        pipe = await self._connections.moved(to)
-        if pipe is None:
-            return told
-        calls: list[Call] = [("ASKING",), call] if code == "ASK" else [call]
-        return (await self._exchange(pipe, calls, replicated))[-1]
+        """Send *call* to where its keys have moved to."""
+        pipe = await self._connections.moved(str(told).split(" ")[2])
+        return told if pipe is None else (await self._exchange(pipe, [call], replicated))[0]
 
 
 def _told(error: BaseException) -> str:

@@ -45,7 +45,7 @@ class World:
         return [entry.what for entry in await self.store.journal(run_id)]
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "cluster"])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     if request.param == "memory":
         now = [1_700_000_000.0]
@@ -55,7 +55,8 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
 
         yield World(MemoryRunStore(lambda: now[0]), pass_time)
         return
-    url, prefix = request.getfixturevalue("redis_url"), request.getfixturevalue("prefix")
+    url = request.getfixturevalue("redis_url" if request.param == "redis" else "cluster_url")
+    prefix = request.getfixturevalue("prefix")
     store = RedisRunStore.from_url(url, prefix=prefix, lanes=LANES)
     try:
         yield World(store, skewing(store))

@@ -1,0 +1,146 @@
+"""Real servers for the tests: one, a cluster of three, or a master with a replica and Sentinels."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from bot.playground import valkey
+
+SLOTS = 16_384
+READY_LIMIT_S = 30.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that runs, and its process."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def client(self) -> Redis:
+        return Redis.from_url(self.url, decode_responses=True)
+
+
+@contextlib.contextmanager
+def server(folder: Path, *extra: str, port: int | None = None) -> Iterator[Running]:
+    """Run a server; a plain subprocess, so that it belongs to no test's event loop. Arguments as for `valkey.plan`."""
+    launch = valkey.plan(folder, port=port, extra=extra)
+    with launch.spawning() as options:
+        process = subprocess.Popen(launch.argv, **options)
+    try:
+        _wait(lambda: valkey.answers(launch.url), process)
+        yield Running(launch.url, process)
+    finally:
+        end(process)
+        launch.forget()
+
+
+@contextlib.contextmanager
+def cluster(folder: Path, size: int = 3) -> Iterator[list[Running]]:
+    """Run a cluster of masters that have the slots in equal shares."""
+    with contextlib.ExitStack() as stack:
+        nodes = [stack.enter_context(_node(folder / f"node{n}")) for n in range(size)]
+        clients = [stack.enter_context(node.client()) for node in nodes]
+        bounds = [SLOTS * n // size for n in range(size + 1)]
+        for client, first, after in zip(clients, bounds, bounds[1:], strict=False):
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, after - 1)
+        for node, client in zip(nodes[1:], clients[1:], strict=True):
+            bus = client.config_get("cluster-port")["cluster-port"]
+            clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+        _wait(lambda: all(_whole(client, size) for client in clients), *(node.process for node in nodes))
+        yield nodes
+
+
+@contextlib.contextmanager
+def watched(folder: Path, service: str = "signoff", sentinels: int = 3) -> Iterator[tuple[str, Running, Running]]:
+    """Run a master, its replica and Sentinels; yields the address through Sentinel and the two servers."""
+    with contextlib.ExitStack() as stack:
+        master = stack.enter_context(server(folder / "master", port=0))
+        replica = stack.enter_context(server(folder / "replica", "--replicaof", f"127.0.0.1 {master.port}", port=0))
+        watchers = [stack.enter_context(_sentinel(folder / f"s{n}", service, master.port)) for n in range(sentinels)]
+        with contextlib.ExitStack() as asking:
+            clients = [asking.enter_context(watcher.client()) for watcher in watchers]
+            _wait(lambda: all(_sees_all(client, service, sentinels) for client in clients), master.process)
+            copy = asking.enter_context(replica.client())
+            _wait(lambda: _in_step(copy), replica.process)
+        hosts = ",".join(f"127.0.0.1:{watcher.port}" for watcher in watchers)
+        yield f"redis+sentinel://{hosts}/{service}", master, replica
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a server kindly, or by force."""
+    process.terminate()
+    try:
+        process.wait(valkey.STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _node(folder: Path) -> contextlib.AbstractContextManager[Running]:
+    bus = str(valkey.free_port())
+    return server(folder, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000", port=0)
+
+
+@contextlib.contextmanager
+def _sentinel(folder: Path, service: str, master: int) -> Iterator[Running]:
+    folder.mkdir(parents=True)
+    port, config = valkey.free_port(), folder / "sentinel.conf"
+    config.write_text(
+        f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
+        f"sentinel monitor {service} 127.0.0.1 {master} 2\n"
+        f"sentinel down-after-milliseconds {service} 500\n"
+        f"sentinel failover-timeout {service} 3000\n"
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*valkey.die_with_parent(), str(valkey.server_binary()), str(config), "--sentinel"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        url = f"redis://127.0.0.1:{port}"
+        _wait(lambda: valkey.answers(url), process)
+        yield Running(url, process)
+    finally:
+        end(process)
+
+
+def _whole(client: Redis, size: int) -> bool:
+    found: Any = client.execute_command("CLUSTER", "INFO")  # type: ignore[no-untyped-call]
+    facts = found if isinstance(found, dict) else dict(line.split(":") for line in found.split())
+    return bool(facts["cluster_state"] == "ok" and int(facts["cluster_size"]) == size)
+
+
+def _in_step(replica: Redis) -> bool:
+    facts: Any = replica.info("replication")
+    return bool(facts["master_link_status"] == "up")
+
+
+def _sees_all(client: Redis, service: str, sentinels: int) -> bool:
+    with contextlib.suppress(RedisError):
+        found: Any = client.sentinel_master(service)
+        return bool(found["num-slaves"] == 1 and found["num-other-sentinels"] == sentinels - 1)
+    return False
+
+
+def _wait(ready: Callable[[], bool], *processes: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + READY_LIMIT_S
+    while not ready():
+        if time.monotonic() > deadline or any(process.poll() is not None for process in processes):
+            raise RuntimeError("the servers of the test did not start")
+        time.sleep(0.02)
