@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, Ty
 from pydantic import BaseModel
 
 from engine import questions
+from engine.codec import Codec
 from engine.ending import failure, result
 from engine.errors import ContextStateError, DidNotHappen, WorkflowRuntimeError
 from engine.events import Event, HumanResponseEvent, InputRequiredEvent
@@ -173,8 +174,7 @@ class Context(Generic[S]):
         state, at = self._run_state(), self._now()
         if state is None:
             state, at = RunState("", definition.name, self._seed, budget=definition.timeout), 0.0
-        codec = codec_for(serializer or self._serializer, definition.types)
-        return dump(definition, state, at, codec, include_state=include_state)
+        return dump(definition, state, at, self._codec(serializer), include_state=include_state)
 
     @property
     def store(self) -> StateStore[S]:
@@ -331,9 +331,13 @@ class Context(Generic[S]):
 
     def _adopt(self, data: Mapping[str, Any]) -> None:
         definition = self._program.definition
-        self._state = load(definition, data, codec_for(self._serializer, definition.types))
+        self._state = load(definition, data, self._codec())
         if not self._state.run_id:  # saved before its run began: only what was seeded counts
             self._seed, self._state = self._state.store, None
+
+    def _codec(self, serializer: BaseSerializer | None = None) -> Codec:
+        definition, chosen = self._program.definition, serializer or self._serializer
+        return definition.codec if chosen is None else codec_for(chosen, definition.types)
 
     def _outside(self, name: str) -> LiveRun:
         """Return the run for a method that is there for whoever holds its handler."""

@@ -119,9 +119,9 @@ class WorkflowHandler:
     def _failure(self) -> BaseException | None:
         return failure(self._execution.state) if self._error is None else self._error
 
-    async def send_event(self, ev: Event, step: str | None = None) -> None:
+    async def send_event(self, event: Event, step: str | None = None) -> None:
         """Give the run an event; see `Context.send_event`."""
-        self._ctx.send_event(ev, step)
+        self._ctx.send_event(event, step)
 
     async def cancel_run(self, *, timeout: float | None = 5.0) -> None:
         """Cancel the run and wait up to *timeout* seconds for its steps to unwind; a step of it unwinds here.

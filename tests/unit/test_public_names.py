@@ -39,6 +39,7 @@ MODULES = {
         stop_before_delay stop_never wait_chain wait_combine wait_exponential wait_exponential_jitter wait_fixed
         wait_full_jitter wait_incrementing wait_none wait_random wait_random_exponential
     """,
+    "engine.collect": "All Cardinality Collect Take",
     "engine.testing": "WorkflowTestResult WorkflowTestRunner",
     "engine.representation": """
         WorkflowEventNode WorkflowExternalNode WorkflowGenericNode WorkflowGraph WorkflowGraphEdge WorkflowGraphNode

@@ -67,7 +67,7 @@ class Upside(BaseSerializer):
         return json.loads(value[::-1])
 
 
-class Hexes(JsonSerializer):
+class Fractions(JsonSerializer):
     """An author's own that widens ours."""
 
     def serialize(self, value: Any) -> str:
@@ -224,7 +224,7 @@ def test_the_old_name_still_stands() -> None:
 # --- A workflow's snapshots ----------------------------------------------------------------------
 
 
-@pytest.fixture(params=[PickleSerializer, Hexes])
+@pytest.fixture(params=[PickleSerializer, Fractions])
 def serializer(request: pytest.FixtureRequest) -> BaseSerializer:
     kind: type[BaseSerializer] = request.param
     return kind()
@@ -300,7 +300,7 @@ async def test_an_authors_serializer_has_each_value_of_the_state_to_itself() -> 
 
 
 async def test_of_an_event_an_authors_serializer_has_what_the_engine_cannot_write() -> None:
-    flow = Asks(serializer=Hexes())
+    flow = Asks(serializer=Fractions())
     ctx = await asked(flow, about=[Fraction(1, 3)])
 
     again: Context[Any] = Context.from_dict(flow, ctx.to_dict())
