@@ -18,6 +18,8 @@ DIFFERENCES: dict[str, str] = {
     "the_event_that_ended_a_failed_run": "The event that ended a run can be had without its error, whatever it is; "
     "theirs is None, or the error again.",
     "the_words_of_a_cancellation": "The error says what happened; theirs is empty.",
+    "the_stream_of_a_run_that_goes_on": "It begins with the questions that are still open, so that a new process can "
+    "ask them; theirs shows what is new.",
     "an_answer_before_the_run_goes_on": "A restored context takes an answer before it is run; theirs wants it run "
     "first.",
     "an_answer_just_before_the_snapshot": "What was sent is in the snapshot from then on; theirs loses it.",

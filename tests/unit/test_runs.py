@@ -603,15 +603,27 @@ def test_a_run_whose_loop_has_died_can_go_on_in_another() -> None:
     assert asyncio.run(finish()) == "in another loop"
 
 
-async def test_a_finished_run_leaves_nothing_behind() -> None:
+class Fussy(Approve):
+    """Fails on every answer."""
+
+    @step
+    async def decide(self, ev: HumanResponseEvent) -> StopEvent:
+        raise ValueError(ev.response)
+
+
+@pytest.mark.parametrize("end", ["done", "failed", "cancelled"])
+async def test_a_finished_run_leaves_nothing_behind(end: str) -> None:
     """Behaviour 64."""
 
     async def run() -> list[weakref.ref[Any]]:
-        flow = Approve()
+        flow = Fussy() if end == "failed" else Approve()
         handler = flow.run(text="x")
         await paused(handler)
-        handler.ctx.send_event(HumanResponseEvent(response="yes"))
-        await handler
+        if end == "cancelled":
+            await handler.cancel_run()
+        else:
+            handler.ctx.send_event(HumanResponseEvent(response="yes"))
+        await handler.stop_event_result()
         return [weakref.ref(thing) for thing in (flow, handler, handler.ctx, handler.get_stop_event())]
 
     left = await run()

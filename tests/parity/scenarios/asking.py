@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from engine import (
@@ -47,6 +48,26 @@ async def a_question_and_its_answer() -> Seen:
 
 async def a_question_and_its_answer_with_internal_events() -> Seen:
     return await seen(Approval().run(topic="birds"), answers("yes"), when=idles, internal=True)
+
+
+async def an_answer_before_the_question() -> Seen:
+    """It is unhandled, and not kept for the wait to come."""
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    class Slow(Workflow):
+        @step
+        async def only(self, ctx: Context, ev: StartEvent) -> StopEvent:
+            begun.set()
+            await go.wait()
+            asked = await ctx.wait_for_event(HumanResponseEvent, waiter_event=InputRequiredEvent(prefix="?"))
+            return StopEvent(result=asked.response)
+
+    handler = Slow().run()
+    await begun.wait()
+    handler.ctx.send_event(HumanResponseEvent(response="too early"))
+    await turns()
+    go.set()
+    return await seen(handler, answers("asked for"))
 
 
 async def a_question_answered_through_the_handler() -> Seen:

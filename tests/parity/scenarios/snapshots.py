@@ -52,6 +52,27 @@ async def a_pause_of_days() -> Seen:
     return asked, running, await end_of(again), again.ctx is ctx
 
 
+async def the_stream_of_a_run_that_goes_on() -> Seen:
+    flow = Approval()
+    handler = flow.run(topic="birds")
+    await first_questions(handler)
+    ctx = restored(flow, handler.ctx)
+    await handler.cancel_run()
+    again = flow.run(ctx=ctx)
+    shown: list[Seen] = []
+    async with asyncio.TaskGroup() as tasks:
+        reading = tasks.create_task(_keep(again, shown))
+        await turns()
+        reading.cancel()
+    await again.cancel_run()
+    return shown
+
+
+async def _keep(handler: Any, shown: list[Seen]) -> None:
+    async for event in handler.stream_events():
+        shown.append(plain(event))  # noqa: PERF401 - it is read while it grows
+
+
 async def an_answer_before_the_run_goes_on() -> Seen:
     first, second = Approval(), Approval()
     handler = first.run(topic="birds")
