@@ -18,6 +18,7 @@ from engine.errors import WorkflowRuntimeError
 from engine.events import Event, InputRequiredEvent, InternalDispatchEvent, StopEvent
 from engine.execution import Execution, StepProgram
 from engine.model import Ask, CancelRequested, RunState
+from engine.timing import timers
 from engine.verbose import say
 
 logger = logging.getLogger(__name__)
@@ -230,12 +231,13 @@ class WorkflowHandler:
 
     def _still_open(self) -> Iterator[InputRequiredEvent]:
         """Each question of before this handler once, unless it has been answered or is overdue by now."""
-        state = self._execution.state
+        state, now = self._execution.state, self._execution.clock()
+        overdue = {(timer.id, timer.wait_id) for timer in timers(state) if timer.at <= now}
         while self._asked_before:
             ask = state.asks.get(self._asked_before.popleft())
             if ask is None or ask.event is None or state.finished:
                 continue
-            if ask.deadline is None or ask.deadline > self._execution.clock():
+            if overdue.isdisjoint([(ask.id, ""), (str(ask.call_id), ask.wait_id)]):
                 yield ask.event
 
     def _tell(self) -> None:

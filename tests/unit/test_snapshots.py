@@ -392,11 +392,12 @@ async def test_a_question_that_is_answered_already_is_not_shown_again(when: str)
     assert shown == ["birds v2?"]
 
 
-async def test_a_question_that_is_overdue_is_not_shown_again() -> None:
+@pytest.mark.parametrize("whose", ["ask", "wait"])
+async def test_a_question_that_is_overdue_is_not_shown_again(whose: str) -> None:
     """Behaviour 14, 43."""
     flow = Waits()
     snapshot = await saved(flow.run())
-    snapshot["asks"][0]["deadline"] = 1.0
+    (snapshot["asks"] if whose == "ask" else snapshot["calls"][0]["waits"])[0]["deadline"] = 1.0
 
     handler = flow.run(ctx=restored(flow, snapshot))
 
