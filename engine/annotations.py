@@ -5,17 +5,17 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Union
 
 from engine.collect import All, Cardinality, Collect, Take
 from engine.errors import WorkflowValidationError
 from engine.events import Event
+from engine.facts import fact
 
 NoneType = type(None)
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Taken:
     """The events that a step takes; the fields are those of `StepSpec`."""
 

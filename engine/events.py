@@ -5,7 +5,7 @@ validated; everything else lives beside them and is reached as an attribute or, 
 mapping, by key. The mapping side sees undeclared keys only.
 """
 
-from __future__ import annotations
+# Annotations are evaluated here, once: those that are text, pydantic evaluates anew for each subclass.
 
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, ValuesView
 from datetime import datetime
@@ -28,7 +28,8 @@ from engine.errors import UnreconstructedException as UnreconstructedException
 class DictLikeModel(BaseModel):
     """A pydantic model that keeps undeclared keywords and offers them as a mapping."""
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    # Deferred: a run uses few of the kinds there are, and to build them all took a fifth of the import.
+    model_config = ConfigDict(arbitrary_types_allowed=True, defer_build=True)
 
     _accepted: ClassVar[frozenset[str]] = frozenset()
     _data: dict[str, Any] = PrivateAttr(default_factory=dict)

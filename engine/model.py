@@ -1,7 +1,7 @@
 """The nouns of the core: what an author declared, what a run is, what happens to it, what it wants.
 
 Data only. Times are POSIX seconds (float) that come in on a tick; nothing here reads a clock.
-`RunState` and what it holds are changed by the reducer alone; all else is frozen.
+`RunState` and what it holds are changed by the reducer alone; all else never changes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from engine.codec import Codec
 from engine.collect import Cardinality
 from engine.collecting import Buffer, Slots
 from engine.events import DictLikeModel, Event, HumanResponseEvent, InputRequiredEvent
+from engine.facts import fact
 from engine.retry import RetryPolicy
 
 # --- What the author declared -------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class StepSpec:
     """One step, without its code."""
 
@@ -128,7 +129,7 @@ class Wait:
         return self.answer is None and not self.expired
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Intent:
     """One attempt of a ``ctx.effect``. While it is open, what it was to do may have happened."""
 
@@ -260,7 +261,7 @@ class Timer(NamedTuple):
     wait_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Sent:
     """An event came from outside, unaddressed or to one step."""
 
@@ -269,7 +270,7 @@ class Sent:
     step: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Answered:
     """A person answered one ask."""
 
@@ -278,7 +279,7 @@ class Answered:
     event: HumanResponseEvent
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Expired:
     """The run store closed an ask whose deadline had passed."""
 
@@ -286,7 +287,7 @@ class Expired:
     ask_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Returned:
     """A step call came to its end. A list of events opens a stream."""
 
@@ -295,7 +296,7 @@ class Returned:
     made: Event | list[Event] | None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Paused:
     """A step call cannot go on before something arrives."""
 
@@ -305,7 +306,7 @@ class Paused:
     question: Event | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Raised:
     """A step call failed; *retry_in* seconds it is tried again, None: never."""
 
@@ -315,7 +316,7 @@ class Raised:
     retry_in: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Emitted:
     """A running call sent an event: its effect number *position*."""
 
@@ -326,7 +327,7 @@ class Emitted:
     step: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Streamed:
     """A running call wrote to the stream: its effect number *position*."""
 
@@ -336,7 +337,7 @@ class Streamed:
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Wrote:
     """The store changes at *path*, "" for the whole of it; from outside if there is no call."""
 
@@ -347,7 +348,7 @@ class Wrote:
     position: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Collected:
     """A running call put an event into a buffer of its step: its effect number *position*."""
 
@@ -358,7 +359,7 @@ class Collected:
     expected: Sequence[type[Event]]
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Intended:
     """A running call's ``ctx.effect`` is about to happen; or, with an intent that is not open, did not."""
 
@@ -367,7 +368,7 @@ class Intended:
     intent: Intent
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Remembered:
     """A running call's ``ctx.once`` or ``ctx.effect`` has its result."""
 
@@ -376,19 +377,19 @@ class Remembered:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Shown:
     """An ask is where a person can see it."""
 
     ask_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Announced:
     """The run's end has been shown."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Woke:
     """The time of *timer* has come."""
 
@@ -396,21 +397,21 @@ class Woke:
     timer: Timer
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Resumed:
     """A process has taken the run up; its budget of active time runs from now on."""
 
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CancelRequested:
     """Somebody wants the run to end."""
 
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Unstorable:
     """The run has come to hold something that cannot be stored, so it cannot go on."""
 
@@ -443,33 +444,33 @@ Tick: TypeAlias = (
 # --- What it wants done -----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class RunStep:
     """Call the step. Owed until the call returns, pauses or fails."""
 
     call_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Show:
     """Put the question before a person. Owed until `Shown`, or until it is closed."""
 
     ask_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Announce:
     """Tell the run's end. Owed until `Announced`."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class WakeAt:
     """Send `Woke` at the timer's time. Owed while that time matters."""
 
     timer: Timer
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Publish:
     """Give the event to whoever watches now. A courtesy, never owed: a crash may lose it."""
 

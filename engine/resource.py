@@ -26,6 +26,7 @@ from weakref import WeakValueDictionary
 from pydantic import BaseModel
 
 from engine.errors import WorkflowValidationError
+from engine.facts import fact
 
 _MISSING: Any = object()
 
@@ -33,7 +34,7 @@ _Spot = tuple["Resource | ResourceConfig", str, tuple[str, ...]]
 """A resource, the step's parameter it is for, and the names that lead there."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Need:
     """A parameter that is filled with a resource."""
 

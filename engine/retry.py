@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import inspect
 import warnings
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+from engine.facts import fact
 from engine.retry_rules import (
     RetryCondition,
     Seconds,
@@ -87,7 +87,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class RetryInfo:
     """How a call came to be tried again. Seconds; *last_failed_at* is aware, in UTC."""
 
@@ -120,7 +120,7 @@ def next_delay(
     return policy.next(elapsed_time, attempts, error, seed=int.from_bytes(digest[-4:]))  # LlamaIndex's number
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class ComposedRetryPolicy:
     """What `retry_policy` makes."""
 

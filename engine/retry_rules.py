@@ -11,9 +11,10 @@ import hashlib
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol, TypeAlias
+
+from engine.facts import fact
 
 Seconds: TypeAlias = int | float | timedelta
 ErrorTypes: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
@@ -35,7 +36,7 @@ class StopCondition(Protocol):
 # --- Which errors --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Retry:
     """A condition that combines with others by ``&`` and ``|``."""
 
@@ -145,7 +146,7 @@ def retry_if_exception_cause_type(exception_types: ErrorTypes = Exception) -> Re
 # --- How long between ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Wait:
     """A strategy that others can be added to, by ``+`` or ``sum``."""
 
@@ -252,7 +253,7 @@ def _between(low: float, high: float, attempts: int, seed: int | None) -> float:
 # --- When to give up -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Stop:
     """A condition that combines with others by ``&`` and ``|``."""
 

@@ -6,7 +6,6 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,6 +13,7 @@ from pydantic import BaseModel
 from engine.annotations import event_types, listed_types, read_taken
 from engine.context import Context
 from engine.errors import WorkflowValidationError
+from engine.facts import fact
 from engine.model import StepSpec
 from engine.resource import Need, resource_in
 
@@ -21,7 +21,7 @@ CALLER_FRAMES = 4
 """How far up local names are looked for, so that workflows can be written inside functions."""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Step:
     """One step with its code. *invoke* takes the workflow instance, a context, an event and what it *needs* by name."""
 

@@ -3,8 +3,6 @@
 Values of the author's own stand here as ``Any``; the codec judges those.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,7 +16,7 @@ FORMAT = 1
 class Shape(BaseModel):
     """Takes nothing for something else: no text for a number, no NaN for a time."""
 
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, defer_build=True)  # built when first read
 
 
 class StoredWait(Shape):

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import inspect
 import math
-import secrets
+import os
 import sys
 import time
 import warnings
@@ -272,7 +272,7 @@ class Workflow:
         state = ctx._run_state()
         if state is None or state.finished:
             start, store = self._start_event(start_event, kwargs), ctx._root()
-            state = begin(definition, run_id or secrets.token_hex(5), start, time.time(), store)
+            state = begin(definition, run_id or os.urandom(5).hex(), start, time.time(), store)
         elif run_id is not None:
             state.run_id = run_id
         return WorkflowHandler(self, ctx, state, self.slot(), verbose=self._verbose)

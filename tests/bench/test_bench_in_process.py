@@ -254,7 +254,7 @@ def _process(*arguments: str) -> Round:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, *arguments),
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""},  # as installed packages are
         )
         assert process.stdout is not None
         await process.stdout.readline()
