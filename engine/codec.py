@@ -328,7 +328,12 @@ def divided(cls: type[BaseModel], values: Mapping[str, Any]) -> tuple[dict[str, 
 
 
 def rebuild(cls: type[M], fields: Mapping[str, Any], extra: Mapping[str, Any]) -> M:
-    """Return a model of its fields, by name, and its undeclared values. It validates them."""
+    """Return a model of its fields, by name, and its undeclared values.
+
+    Fields are validated again, which tells a class that has changed; so a validator must leave what it
+    once returned as it is. Private attributes are what the class makes of them: pydantic's own dump leaves
+    them out too, since they are for what is no data, as a connection, a cache or the way back to a parent.
+    """
     if not issubclass(cls, DictLikeModel):
         return cls.model_validate({**fields, **extra}, by_alias=False, by_name=True)
     model = cls(**{_keyword(cls, name): value for name, value in fields.items()})

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
 from engine.codec import Codec
 from engine.errors import CodecError, ContextSerdeError, UnreconstructedException
@@ -360,6 +360,38 @@ def test_a_class_that_has_changed_is_told_by_its_field() -> None:
     """Behaviour 49."""
     with pytest.raises(CodecError, match="answer: stored Draft does not fit its class: text: Field required"):
         CODEC.decode({"$": "model", "t": "Draft", "v": {}}, "answer")
+
+
+def test_what_is_private_to_a_model_is_no_data() -> None:
+    """As in pydantic's own dump: it may be a connection, or the way back to a parent."""
+
+    class Node(Event):
+        children: tuple["Node", ...] = ()
+        _parent: "Node | None" = PrivateAttr(default=None)
+        _opened: list[int] = PrivateAttr(default_factory=list)
+
+    leaf = Node()
+    root = Node(children=(leaf,))
+    leaf._parent = root
+    codec = Codec({"Node": Node})
+
+    read = codec.loads(codec.dumps(root))
+
+    assert (read.children[0]._parent, read._opened) == (None, [])
+
+
+def test_a_validator_sees_what_is_read() -> None:
+    class Tidy(BaseModel):
+        seen: int = 0
+
+        @field_validator("seen")
+        @classmethod
+        def _count(cls, seen: int) -> int:
+            return seen + 1
+
+    codec = Codec({"Tidy": Tidy})
+
+    assert codec.loads(codec.dumps(Tidy(seen=0))).seen == 2
 
 
 def test_a_field_that_is_gone_is_kept_beside_the_others() -> None:

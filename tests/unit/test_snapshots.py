@@ -16,7 +16,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from engine import (
     Context,
@@ -653,6 +653,29 @@ async def test_values_of_every_kind_survive_exactly() -> None:
     again = restored(flow, json.loads(json.dumps(ctx.to_dict())))
 
     assert (await again.store.get_state()).to_dict() == values
+
+
+class Loose(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    known: int = 0
+
+
+async def test_a_state_keeps_values_beyond_its_fields() -> None:
+    """Behaviour 53."""
+
+    class Flow(Workflow):
+        @step
+        async def only(self, ctx: Context[Loose], ev: StartEvent) -> StopEvent:
+            return StopEvent()
+
+    flow = Flow()
+    ctx = Context[Loose](flow)
+    await ctx.store.set_state(Loose(known=1, more=(1, 2)))
+
+    again = restored(flow, json.loads(json.dumps(ctx.to_dict())))
+
+    assert await again.store.get_state() == Loose(known=1, more=(1, 2))
 
 
 class Typed(BaseModel):
