@@ -22,7 +22,6 @@ from engine.representation import (
     WorkflowGraph,
     WorkflowGraphNode,
     WorkflowStepNode,
-    get_workflow_representation,
     graph_of,
 )
 from engine.workflow import Workflow, steps_of
@@ -74,12 +73,14 @@ def mermaid(drawn: Workflow | type[Workflow] | WorkflowHandler | Context[Any]) -
         definition, state = drawn._program.definition, drawn._run_state()
         return mermaid_run(state or RunState(run_id="", workflow=definition.name, store=drawn._seed), definition)
     cls = drawn if isinstance(drawn, type) else type(drawn)
+    steps = steps_of(cls)
     waits = {
         _step_id(name): "may wait inside"
-        for name, found in steps_of(cls).items()
+        for name, found in steps.items()
         if "wait_for_event" in found.code.__code__.co_names
     }
-    return _flowchart(get_workflow_representation(drawn), _Marks(dict.fromkeys(waits, "question"), waits))
+    graph = graph_of(cls.__name__, [found.spec for found in steps.values()])
+    return _flowchart(graph, _Marks(dict.fromkeys(waits, "question"), waits))
 
 
 def mermaid_run(

@@ -7,6 +7,8 @@ within its code is not in the graph.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeAlias
@@ -16,6 +18,7 @@ from pydantic.errors import PydanticUserError
 
 from engine.events import AskExpired, Event, HumanResponseEvent, InputRequiredEvent, StopEvent
 from engine.model import StepSpec, accepts
+from engine.resource import Need, Resource, ResourceConfig
 from engine.workflow import Workflow, steps_of
 
 EXTERNAL = "external_step"
@@ -146,12 +149,16 @@ def get_workflow_representation(workflow: Workflow | type[Workflow]) -> Workflow
     """
     cls = workflow if isinstance(workflow, type) else type(workflow)
     steps = steps_of(cls)
-    return graph_of(
+    graph = graph_of(
         cls.__name__,
         [found.spec for found in steps.values()],
         {name: inspect.getdoc(found.code) for name, found in steps.items()},
         inspect.getdoc(cls),
     )
+    for name, found in steps.items():
+        for need in found.needs:
+            _add_need(graph, name, need)
+    return graph
 
 
 def graph_of(
@@ -190,6 +197,64 @@ def _arrows(step: StepSpec, events: list[type[Event]], asking: bool) -> Iterable
             yield EXTERNAL, event.__name__
 
 
+def _add_need(graph: WorkflowGraph, source: str, need: Need) -> None:
+    """Add what a step, or a factory, is given and what that is made of in turn, each once."""
+    node: WorkflowResourceNode | WorkflowResourceConfigNode
+    if isinstance(need.resource, ResourceConfig):
+        node = _config_node(need.resource, need.kind)
+    else:
+        node = _resource_node(need.resource, need.kind)
+    edge = WorkflowGraphEdge(source=source, target=node.id, label=need.parameter)
+    if edge not in graph.edges:
+        graph.edges.append(edge)
+    if all(known.id != node.id for known in graph.nodes):
+        graph.nodes.append(node)
+        for inner in need.resource.needs:
+            _add_need(graph, node.id, inner)
+
+
+def _resource_node(resource: Resource, kind: Any) -> WorkflowResourceNode:
+    file = line = None
+    with contextlib.suppress(OSError, TypeError):  # a factory written in C, or at a prompt, has no source
+        file = inspect.getfile(resource.factory)
+        line = inspect.getsourcelines(resource.factory)[1]
+    type_name = _called(kind)
+    return WorkflowResourceNode(
+        id=f"resource_{_digest(resource.name, file)}",
+        label=type_name,
+        type_name=type_name,
+        getter_name=resource.name,
+        source_file=file,
+        source_line=line,
+        description=inspect.getdoc(resource.factory),
+    )
+
+
+def _config_node(config: ResourceConfig, kind: Any) -> WorkflowResourceConfigNode:
+    file = value = None
+    with contextlib.suppress(OSError, ValueError):  # what cannot be read is told by `Workflow.validate`
+        file, value = config.config_file, config.read()
+    type_name = _called(kind)
+    return WorkflowResourceConfigNode(
+        id=f"resource_config_{_digest(config.name, type_name)}",
+        label=config.label or type_name,
+        type_name=type_name,
+        config_file=file,
+        path_selector=config.path_selector,
+        config_schema=_schema(kind) if isinstance(kind, type) and issubclass(kind, BaseModel) else None,
+        config_value=value if isinstance(value, dict) else None,
+        description=config.description,
+    )
+
+
+def _called(kind: Any) -> str:
+    return getattr(kind, "__name__", None) or str(kind)
+
+
+def _digest(*parts: str | None) -> str:
+    return hashlib.sha256(":".join(part or "" for part in parts).encode()).hexdigest()[:12]
+
+
 def _event_node(event: type[Event], produced_by: list[str]) -> WorkflowEventNode:
     lineage = [kind.__name__ for kind in event.__mro__ if issubclass(kind, Event) and kind is not Event]
     return WorkflowEventNode(
@@ -202,9 +267,9 @@ def _event_node(event: type[Event], produced_by: list[str]) -> WorkflowEventNode
     )
 
 
-def _schema(event: type[Event]) -> dict[str, Any] | None:
+def _schema(model: type[BaseModel]) -> dict[str, Any] | None:
     try:
-        return event.model_json_schema()
+        return model.model_json_schema()
     except PydanticUserError:  # a field of a type that JSON knows nothing of, such as a class
         return None
 

@@ -40,6 +40,8 @@ class Need:
 
     parameter: str
     resource: Resource | ResourceConfig
+    kind: Any
+    """What the parameter is annotated to be."""
 
 
 class Resource:
@@ -158,10 +160,20 @@ class ResourceConfig:
             FileNotFoundError: it is not there.
             ValueError: it is no JSON, has no object at the path, or its values do not fit the model.
         """
-        file = self.config_file
+        found = self.read()
         if not (isinstance(self._model, type) and issubclass(self._model, BaseModel)):
             raise ValueError("Class factory should be set to a BaseModel subclass before calling")
-        found = json.loads(Path(file).read_text(encoding="utf-8"))
+        return self._model.model_validate(found)
+
+    def read(self) -> Any:
+        """Return what stands in the file now, at the path if there is one, without making a model of it.
+
+        Raises:
+            FileNotFoundError: it is not there.
+            ValueError: it is no JSON, or has no object at the path.
+        """
+        file = self.config_file
+        found: Any = json.loads(Path(file).read_text(encoding="utf-8"))
         keys = [] if self.path_selector is None else self.path_selector.split(".")
         for depth, key in enumerate(keys, 1):
             found = found.get(key) if isinstance(found, dict) else found
@@ -170,7 +182,7 @@ class ResourceConfig:
                     f"Expected dictionary for configuration from {file} at path {'.'.join(keys[:depth])}, "
                     f"got: {type(found)}"
                 )
-        return self._model.model_validate(found)
+        return found
 
     async def make(self, given: dict[str, Any]) -> BaseModel:
         """Read the file."""
@@ -301,16 +313,16 @@ class ResourceManager:
         return trial
 
 
-def resource_in(hint: Any) -> Resource | ResourceConfig | None:
-    """Return the resource that an annotation asks for."""
+def need_of(parameter: str, hint: Any) -> Need | None:
+    """Return what an annotation asks for, if it is for a resource."""
     if typing.get_origin(hint) is not Annotated:
         return None
     kind, *notes = typing.get_args(hint)
     for note in notes:
         if isinstance(note, ResourceConfig):
-            return note.of(kind)
+            return Need(parameter, note.of(kind), kind)
         if isinstance(note, Resource):
-            return note
+            return Need(parameter, note, kind)
     return None
 
 
@@ -394,9 +406,8 @@ def _factory_needs(
             if parameter.default is inspect.Parameter.empty:
                 missing.append(error.name)
             continue
-        resource = resource_in(hint)
-        if resource is not None:
-            needs.append(Need(name, resource))
+        if (need := need_of(name, hint)) is not None:
+            needs.append(need)
     return tuple(needs), missing
 
 

@@ -15,7 +15,7 @@ from engine.context import Context
 from engine.errors import WorkflowValidationError
 from engine.facts import fact
 from engine.model import StepSpec
-from engine.resource import Need, resource_in
+from engine.resource import Need, need_of
 
 CALLER_FRAMES = 4
 """How far up local names are looked for, so that workflows can be written inside functions."""
@@ -135,7 +135,7 @@ def _state_type(hint: Any) -> type[BaseModel] | None:
 
 def _needs(names: list[str], hints: dict[str, Any], local_names: dict[str, Any]) -> tuple[Need, ...]:
     """Return the parameters that ask for a resource."""
-    found = [Need(name, resource) for name in names if (resource := resource_in(hints.get(name))) is not None]
+    found = [need for name in names if (need := need_of(name, hints.get(name))) is not None]
     for need in found:
         need.resource.learn(local_names)
     return tuple(found)

@@ -7,9 +7,9 @@ import inspect
 import re
 import sys
 from collections.abc import Awaitable, Callable
-from importlib.abc import InspectLoader
+from importlib.abc import ExecutionLoader
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import TypeAlias
 
 Scenario: TypeAlias = Callable[[], Awaitable[object]]
@@ -18,25 +18,24 @@ TWIN = "_on_llama"
 """Ends the name of a module whose imports were changed."""
 
 
-class _WithImportsChanged(InspectLoader):
+class _WithImportsChanged(ExecutionLoader):
     """Loads a file in which ``from engine... import`` imports from LlamaIndex, and nothing else differs."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
 
-    def get_source(self, fullname: str) -> str:
-        return re.sub(
-            r"^from engine[\w.]* import", "from tests.parity.llama import", self._path.read_text(), flags=re.M
-        )
+    def get_filename(self, fullname: str) -> str:
+        return self._path
 
-    def get_code(self, fullname: str) -> CodeType:
-        return self.source_to_code(self.get_source(fullname), str(self._path))
+    def get_source(self, fullname: str) -> str:
+        source = Path(self._path).read_text("utf-8")
+        return re.sub(r"^from engine[\w.]* import", "from tests.parity.llama import", source, flags=re.M)
 
 
 def twin_of(module: ModuleType) -> ModuleType:
     """Return *module* as it is on LlamaIndex."""
     assert module.__file__ is not None
-    loader = _WithImportsChanged(Path(module.__file__))
+    loader = _WithImportsChanged(module.__file__)
     spec = importlib.util.spec_from_loader(module.__name__ + TWIN, loader)
     assert spec is not None
     twin = importlib.util.module_from_spec(spec)

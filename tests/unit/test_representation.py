@@ -1,13 +1,29 @@
 """A workflow as a graph: every step and event once, and the arrows between them."""
 
-import pytest
+from typing import Annotated
 
-from engine import AskExpired, Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, step
+import pytest
+from pydantic import BaseModel
+
+from engine import (
+    AskExpired,
+    Context,
+    Event,
+    HumanResponseEvent,
+    InputRequiredEvent,
+    Resource,
+    ResourceConfig,
+    StartEvent,
+    StopEvent,
+    step,
+)
 from engine.representation import (
     WorkflowEventNode,
     WorkflowGenericNode,
     WorkflowGraph,
     WorkflowGraphEdge,
+    WorkflowResourceConfigNode,
+    WorkflowResourceNode,
     WorkflowStepNode,
     get_workflow_representation,
 )
@@ -170,3 +186,44 @@ def test_a_graph_comes_back_from_json_as_it_was() -> None:
 @pytest.mark.parametrize(("label", "shown"), [("short", "short"), ("exactly ten", "exactly t*")])
 def test_long_labels_are_cut(label: str, shown: str) -> None:
     assert WorkflowStepNode(id="s", label=label).truncated_label(10) == shown
+
+
+class Settings(BaseModel):
+    size: int = 1
+
+
+def connect(settings: Annotated[Settings, ResourceConfig(config_file="nowhere.json", label="size")]) -> str:
+    """Open it."""
+    return ""
+
+
+class Given(Workflow):
+    @step
+    async def begin(
+        self,
+        ev: StartEvent,
+        a: Annotated[str, Resource(connect)],
+        b: Annotated[str, Resource(connect)],
+        c: Annotated[int, Resource(int)],
+    ) -> StopEvent:
+        return StopEvent()
+
+
+def test_what_steps_and_factories_are_given_is_in_the_graph_once() -> None:
+    graph = get_workflow_representation(Given)
+
+    made = {node.getter_name: node for node in graph.nodes if isinstance(node, WorkflowResourceNode)}
+    opened = made["connect"]
+    given = [(edge.source, edge.target, edge.label) for edge in graph.edges if edge.label in ("a", "b", "c")]
+    assert given == [("begin", opened.id, "a"), ("begin", opened.id, "b"), ("begin", made["int"].id, "c")]
+    assert [edge.label for edge in graph.edges if edge.source == opened.id] == ["settings"]
+    assert (opened.label, opened.description, opened.source_file) == ("str", "Open it.", __file__)
+    assert made["int"].source_file is None
+
+
+def test_settings_that_cannot_be_read_are_in_the_graph_all_the_same() -> None:
+    graph = get_workflow_representation(Given())
+
+    (node,) = (node for node in graph.nodes if isinstance(node, WorkflowResourceConfigNode))
+    assert (node.label, node.type_name, node.config_file, node.config_value) == ("size", "Settings", None, None)
+    assert node.config_schema == Settings.model_json_schema()

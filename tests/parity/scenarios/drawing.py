@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel
 
 from engine import (
     Context,
@@ -17,6 +20,7 @@ from engine import (
     step,
 )
 from engine.representation import get_workflow_representation
+from engine.resource import Resource, ResourceConfig
 from tests.parity.seeing import Seen, told
 
 
@@ -53,15 +57,29 @@ class Asks(Workflow):
         return StopEvent()
 
 
-class Loose(Workflow):
-    """Subclasses and a handler."""
+class Ink(BaseModel):
+    colour: str = "blue"
+
+
+INK = Path(__file__).parents[1] / "ink.json"
+
+
+def pen(
+    ink: Annotated[Ink, ResourceConfig(config_file=str(INK), path_selector="pot", description="What flows.")],
+) -> str:
+    """What one writes with."""
+    return f"{ink.colour} pen"
+
+
+class Given(Workflow):
+    """Steps that are given something."""
 
     @step(accept_event_subclasses=True)
-    async def a_begin(self, ev: StartEvent) -> ShortDraft:
+    async def a_begin(self, ev: StartEvent, tool: Annotated[str, Resource(pen)]) -> ShortDraft:
         return ShortDraft(text="t")
 
     @step(accept_event_subclasses=True)
-    async def b_end(self, ev: Draft) -> StopEvent:
+    async def b_end(self, ev: Draft, tool: Annotated[str, Resource(pen)]) -> StopEvent:
         return StopEvent()
 
     @catch_error
@@ -78,11 +96,11 @@ def graph(flow: Any) -> Seen:
 
 
 def _told(part: dict[str, Any]) -> dict[str, Seen]:
-    varies = ("source_file", "source_line", "event_schema", "description", "id", "source", "target")
+    varies = ("event_schema", "id", "source", "target")
     shown = {key: told(value) if isinstance(value, str) else value for key, value in part.items() if key not in varies}
     for key in ("id", "source", "target"):
         if key in part:
-            shown[key] = "a resource" if part[key].startswith("resource_") else part[key]
+            shown[key] = part[key].rpartition("_")[0] if part[key].startswith("resource_") else part[key]
     return shown
 
 
@@ -94,5 +112,5 @@ async def the_graph_of_a_question() -> Seen:
     return graph(Asks())
 
 
-async def the_graph_of_subclasses_and_handlers() -> Seen:
-    return graph(Loose())
+async def the_graph_of_subclasses_resources_and_handlers() -> Seen:
+    return graph(Given())
