@@ -8,6 +8,7 @@ object with the key "$", which names how to read it.
 from __future__ import annotations
 
 import base64
+import copy
 import dataclasses
 import json
 import math
@@ -35,6 +36,15 @@ class Codec:
     """Writes and reads values whose classes stand in *types*, a table of registered names."""
 
     def __init__(self, types: Mapping[str, type]) -> None:
+        self._know(types)
+
+    def beside(self, types: Mapping[str, type]) -> Codec:
+        """Return a codec of the same kind that knows *types* too, before those of its own that are called the same."""
+        other = copy.copy(self)
+        other._know({**self._types, **types})
+        return other
+
+    def _know(self, types: Mapping[str, type]) -> None:
         self._types = types
         self._names: dict[type, str] = {}
         for name, cls in types.items():

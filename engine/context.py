@@ -107,14 +107,23 @@ class LiveRun(Protocol):
     def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]: ...
 
 
+class Children(Protocol):
+    """The child workflows of one call of a step."""
+
+    @property
+    def paused(self) -> bool: ...
+    async def close(self) -> None: ...
+
+
 class Pause(BaseException):
     """Unwinds a step that cannot go on before something arrives.
 
     A BaseException, so that an author's ``except Exception`` cannot swallow it.
     """
 
-    def __init__(self, wait: Wait, question: Event | None) -> None:
-        super().__init__(f"waiting for {wait.accepts}")
+    def __init__(self, wait: Wait | None = None, question: Event | None = None) -> None:
+        """Without a *wait* it is children of the call that wait."""
+        super().__init__("waiting" if wait is None else f"waiting for {wait.accepts}")
         self.wait = wait
         self.question = question
 
@@ -383,8 +392,14 @@ class StepContext(Context[S]):
         self._live: LiveRun = live
         self._call = call
         self._lock = lock
+        self._nest: Children | None = None
         self._position = 0
         self._waits = 0
+
+    @property
+    def paused(self) -> bool:
+        """Tell whether the call pauses for its children, even if the step has caught that, as `gather` may."""
+        return self._nest is not None and self._nest.paused
 
     def send_event(self, message: Event, step: str | None = None) -> None:
         """Send an event to the steps that accept it, or to one *step*; they start at once.

@@ -10,7 +10,7 @@ import asyncio
 import concurrent.futures
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
 from contextvars import Context as Variables
 from contextvars import copy_context
 from heapq import heapify, heappop, heappush
@@ -39,6 +39,7 @@ from engine.model import (
     Sent,
     Show,
     Shown,
+    Suspended,
     Tick,
     Timer,
     WakeAt,
@@ -130,6 +131,11 @@ class Execution:
         self._group: asyncio.TaskGroup | None = None
         self._variables: Variables = copy_context()
         self._watcher: Watcher | None = None
+        self._savers: list[asyncio.Future[None]] = []
+        """Who waits for the next time that everything is saved."""
+        self.on_idle: Callable[[], None] | None = None
+        """Told whenever the run begins to wait for the world. It then stays, durable or not."""
+        self.idle = False
 
     @property
     def begun(self) -> bool:
@@ -203,6 +209,14 @@ class Execution:
             await self.persistence.intend(call, key, intent)
         self.feed(Intended(call.id, key, intent))
 
+    async def saved(self) -> None:
+        """Return when everything that has happened is saved."""
+        done = self._loop.create_future()
+        self._savers.append(done)
+        self._unsaved = True
+        self._tell()
+        await done
+
     def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
         """Iterate over what the outlet was given."""
         return self.outlet.stream_events(expose_internal)
@@ -247,23 +261,24 @@ class Execution:
                 await self._work()
                 self._stop()
         finally:
+            if self.persistence is not None:
+                reduce(self.definition, self.state, Suspended(self.clock()))
             if self._alarm is not None:
                 self._alarm.cancel()
 
     async def _work(self) -> None:
-        durable = self.persistence
         in_a_row = 0
         while not self.state.finished:
-            if durable is not None:
-                if not self._ready and not self._active:
+            at_work = bool(self._ready or self._active)
+            if self.persistence is not None:
+                if not at_work and self.on_idle is None:
                     return
-                if self._unsaved:
-                    self._unsaved = False
-                    await durable.checkpoint()
+                if at_work and self._unsaved:
+                    await self._save(self.persistence)
                     continue
             if not self._ready:
                 await self._wait_for_news()
-            elif durable is None:
+            elif self.persistence is None:
                 await self._perform_inline(self._ready.popleft())
                 in_a_row += 1
                 if in_a_row % IN_A_ROW == 0:
@@ -271,14 +286,26 @@ class Execution:
             else:
                 self._spawn_ready()
 
+    async def _save(self, persistence: Persistence) -> None:
+        self._unsaved = False
+        savers, self._savers = self._savers, []
+        await persistence.checkpoint()
+        for saver in savers:
+            if not saver.done():
+                saver.set_result(None)
+
     async def _wait_for_news(self) -> None:
-        if self._watcher is not None and not self._active:
-            self._watcher.idle()
         self._news = self._loop.create_future()
+        self.idle = not self._active
+        if self.idle and self._watcher is not None:
+            self._watcher.idle()
+        if self.idle and self.on_idle is not None:
+            self.on_idle()
         try:
             await self._news
         finally:
             self._news = None
+            self.idle = False
 
     # --- step calls ------------------------------------------------------------------------
 
@@ -342,6 +369,8 @@ class Execution:
         Context._current.set(ctx)  # for this call alone: it runs with variables of its own
         try:
             made = await self.program.call(call.step, ctx, call.event)
+            if ctx.paused:
+                raise Pause
             check_made(self.definition.steps[call.step], made)
             return Returned(self.clock(), call_id, made)
         except Pause as pause:
@@ -350,17 +379,22 @@ class Execution:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
+            if ctx.paused:
+                return Paused(self.clock(), call_id)
             return self.failed(call, WorkflowRuntimeError(f"Step {call.step} awaited something that was cancelled"))
         except Exception as error:  # noqa: BLE001 - whatever the author's code raises
-            return self.failed(call, error)
+            return Paused(self.clock(), call_id) if ctx.paused else self.failed(call, error)
         except BaseExceptionGroup as group:
             pauses, rest = group.split(Pause)
             if pauses is None or not (rest is None or isinstance(rest, Exception)):
                 raise
             if rest is not None:
                 return self.failed(call, rest)
-            first = _first(pauses)
+            first = next((pause for pause in _leaves(pauses) if pause.wait is not None), Pause())
             return Paused(self.clock(), call_id, first.wait, first.question)
+        finally:
+            if ctx._nest is not None:
+                await ctx._nest.close()
 
     def failed(self, call: Call, error: Exception) -> Tick:
         """Ask the step's policy whether the call is tried again. A policy that raises ends the run."""
@@ -419,12 +453,12 @@ class Execution:
             self._alarm = self._loop.call_later(max(0.0, self._timers[0].at - now), self._ring)
 
 
-def _first(pauses: BaseExceptionGroup[Pause]) -> Pause:
-    found: BaseException = pauses
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    assert isinstance(found, Pause)
-    return found
+def _leaves(pauses: BaseExceptionGroup[Pause]) -> Iterator[Pause]:
+    for one in pauses.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            yield from _leaves(one)
+        else:
+            yield one
 
 
 class _Within(Generic[R]):

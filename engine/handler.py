@@ -18,6 +18,7 @@ from engine.errors import WorkflowRuntimeError
 from engine.events import Event, InputRequiredEvent, InternalDispatchEvent, StopEvent
 from engine.execution import Execution, StepProgram
 from engine.model import Ask, CancelRequested, RunState
+from engine.nest import Nestling, Place
 from engine.timing import timers
 from engine.verbose import say
 
@@ -45,9 +46,11 @@ class WorkflowHandler:
         ctx: Context[Any],
         state: RunState,
         slot: AbstractAsyncContextManager[Any],
+        place: Place | None = None,
         *,
         verbose: bool = False,
     ) -> None:
+        """A run that a step has started has a *place* in the step's call."""
         self._ctx = ctx
         self._verbose = verbose
         self._unread: deque[Event] = deque()
@@ -57,7 +60,7 @@ class WorkflowHandler:
         self._consumed = False
         self._ended = asyncio.Event()
         self._error: BaseException | None = None
-        self._execution = Execution(program, state, self, time.time, lock=ctx._lock)
+        self._execution = Execution(program, state, self, place.clock if place else time.time, lock=ctx._lock)
         if verbose:
             self._execution.watch(say)
         ctx._live = self._execution
@@ -65,6 +68,7 @@ class WorkflowHandler:
         self._task = asyncio.get_running_loop().create_task(self._drive(slot))
         _alive[self._task] = state.run_id
         self._task.add_done_callback(lambda task: _alive.pop(task, None))
+        self._nestling = None if place is None else Nestling(place, self._execution, self._task, slot)
 
     async def _drive(self, slot: AbstractAsyncContextManager[Any]) -> None:
         try:
@@ -104,14 +108,19 @@ class WorkflowHandler:
 
     async def stop_event_result(self) -> StopEvent | None:
         """Wait for the end and return the event that ended the run, without raising its error."""
-        await self._ended.wait()
+        await self._end()
         return self.get_stop_event()
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._result().__await__()
 
-    async def _result(self) -> Any:
+    async def _end(self) -> None:
+        if self._nestling is not None:
+            await self._nestling.result()
         await self._ended.wait()
+
+    async def _result(self) -> Any:
+        await self._end()
         error = self._failure()
         if error is not None:
             raise error
@@ -130,7 +139,7 @@ class WorkflowHandler:
         Steps that take longer go on unwinding; `is_done` tells. The run's snapshot can still go on. A run
         that is over stays as it is.
         """
-        self._execution.submit(CancelRequested(time.time()))
+        self._execution.submit(CancelRequested(self._execution.clock()))
         caller = Context._current.get(None)
         if caller is not None and caller._live is self._execution:
             raise asyncio.CancelledError  # it cannot wait for itself
@@ -154,6 +163,8 @@ class WorkflowHandler:
     async def _events(self, expose_internal: bool) -> AsyncGenerator[Event, None]:
         if self._consumed:
             raise WorkflowRuntimeError("All the streamed events have already been consumed.")
+        if self._nestling is not None:
+            self._nestling.leave()
         for question in self._still_open():
             yield question
         while True:

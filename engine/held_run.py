@@ -11,9 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from pydantic import ValidationError
-
-from engine.errors import CodecError, ContextSerdeError
+from engine.errors import ContextSerdeError
 from engine.events import Event, HumanResponseEvent
 from engine.execution import Execution, StepProgram
 from engine.model import (
@@ -31,7 +29,7 @@ from engine.model import (
     Unstorable,
     Woke,
 )
-from engine.questions import awaited_class
+from engine.questions import as_awaited
 from engine.reducer import begin, reduce
 from engine.run_store import Claim, Commit, Entry, NewAsk, NewEffect, RunStatus, RunStore, Timer, TimerKind
 from engine.snapshot import dump_fields, load_fields
@@ -112,17 +110,9 @@ class HeldRun:
 
     def _answer(self, entry: Entry) -> HumanResponseEvent:
         """Return an answer as an event of the class that its question's asker waits for."""
-        where = f"answer to {entry.ask_id}"
-        event = self.codec.loads(entry.body, where)
+        event = self.codec.loads(entry.body, f"answer to {entry.ask_id}")
         event.answered_at = entry.at
-        cls = awaited_class(self.definition, self.state, entry.ask_id)
-        if isinstance(event, cls):
-            return event
-        try:
-            return cls(**event.to_dict())
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise CodecError(f"{where} does not fit {cls.__name__}: {first['loc']}: {first['msg']}") from error
+        return as_awaited(self.definition, self.state, entry.ask_id, event)
 
     # --- working -------------------------------------------------------------------------------
 

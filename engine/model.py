@@ -123,6 +123,8 @@ class Wait:
     ask_id: str | None = None
     answer: Event | None = None
     expired: bool = False
+    child: str | None = None
+    """Name of the child workflow that waits; None: the step itself does."""
 
     @property
     def open(self) -> bool:
@@ -151,6 +153,31 @@ OUTSIDE = Origin()
 
 
 @dataclass(slots=True)
+class Child:
+    """A workflow that one call of a step runs and awaits. Its state is changed by its own steps' ticks."""
+
+    definition: Definition
+    state: RunState
+
+
+@fact
+class Unread:
+    """A child of a run that was loaded, before its step has come to it: only the step knows its workflow."""
+
+    plain: Mapping[str, Any]
+    codec: Codec
+    """Of the parent; it reads what it knows of the child's values."""
+
+
+class Opening(NamedTuple):
+    """Something that a child workflow waits for, as a wait of the call it is part of."""
+
+    wait: Wait
+    ask: Ask | None = None
+    """The child's own question, if it asks one."""
+
+
+@dataclass(slots=True)
 class Call:
     """One call of a step, until it has returned for good. A waiting call holds no worker."""
 
@@ -164,6 +191,8 @@ class Call:
     failure: Exception | None = None
     failed_at: float | None = None
     waits: dict[str, Wait] = field(default_factory=dict)
+    children: dict[str, Child | Unread] = field(default_factory=dict)
+    """Workflows it runs and awaits, by name."""
     missed: bool = False
     """A wait was over while it was running: it may not have seen what came."""
     applied: list[str] = field(default_factory=list)
@@ -302,7 +331,8 @@ class Paused:
 
     at: float
     call_id: int
-    wait: Wait
+    wait: Wait | None = None
+    """None: only its children wait."""
     question: Event | None = None
 
 
@@ -378,6 +408,23 @@ class Remembered:
 
 
 @fact
+class Nested:
+    """A running call has come to a workflow that it runs and awaits; None: it lets go of it."""
+
+    call_id: int
+    name: str
+    child: Child | None
+
+
+@fact
+class Heard:
+    """A child workflow of a running call has been told all that has come for it."""
+
+    call_id: int
+    name: str
+
+
+@fact
 class Shown:
     """An ask is where a person can see it."""
 
@@ -400,6 +447,13 @@ class Woke:
 @fact
 class Resumed:
     """A process has taken the run up; its budget of active time runs from now on."""
+
+    at: float
+
+
+@fact
+class Suspended:
+    """Nobody works on the run now, and that time does not count."""
 
     at: float
 
@@ -432,10 +486,13 @@ Tick: TypeAlias = (
     | Collected
     | Intended
     | Remembered
+    | Nested
+    | Heard
     | Shown
     | Announced
     | Woke
     | Resumed
+    | Suspended
     | CancelRequested
     | Unstorable
 )

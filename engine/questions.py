@@ -6,8 +6,10 @@ import math
 from datetime import timedelta
 from typing import Any
 
+from pydantic import ValidationError
+
 from engine.ending import end_run
-from engine.errors import WorkflowTimeoutError
+from engine.errors import CodecError, WorkflowTimeoutError
 from engine.events import AskExpired, HumanResponseEvent, InputRequiredEvent, WorkflowTimedOutEvent
 from engine.model import Answered, Ask, Call, Command, Definition, Origin, RunState, Show, Timer, Wait, WakeAt
 from engine.routing import lineage_of, matches, route, unhandled
@@ -97,10 +99,30 @@ def awaited_class(definition: Definition, state: RunState, ask_id: str) -> type[
     if ask is not None and ask.call_id is not None and ask.wait_id is not None:
         named = definition.types.get(state.calls[ask.call_id].waits[ask.wait_id].accepts, HumanResponseEvent)
         return named if issubclass(named, HumanResponseEvent) else HumanResponseEvent
-    taken = {
-        kind for step in definition.steps.values() for kind in step.accepts if issubclass(kind, HumanResponseEvent)
-    }
+    taken = answer_classes(definition)
     return taken.pop() if len(taken) == 1 else HumanResponseEvent
+
+
+def answer_classes(definition: Definition) -> set[type[HumanResponseEvent]]:
+    """Return every class of answer that a step takes."""
+    steps = definition.steps.values()
+    return {kind for step in steps for kind in step.accepts if issubclass(kind, HumanResponseEvent)}
+
+
+def as_awaited(definition: Definition, state: RunState, ask_id: str, event: HumanResponseEvent) -> HumanResponseEvent:
+    """Return an answer as an event of the class that its question's asker waits for.
+
+    Raises:
+        CodecError: it does not fit that class.
+    """
+    cls = awaited_class(definition, state, ask_id)
+    if isinstance(event, cls):
+        return event
+    try:
+        return cls(**event.to_dict())
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise CodecError(f"answer to {ask_id} does not fit {cls.__name__}: {first['loc']}: {first['msg']}") from error
 
 
 def fits(definition: Definition, state: RunState, ask_id: str, event: HumanResponseEvent) -> bool:

@@ -13,6 +13,7 @@ from typing import assert_never
 
 from pydantic import BaseModel
 
+from engine.children import forget_failed, give_up, openings_of
 from engine.collecting import Buffer, collect
 from engine.ending import end_run, time_out
 from engine.events import (
@@ -37,7 +38,9 @@ from engine.model import (
     Definition,
     Emitted,
     Expired,
+    Heard,
     Intended,
+    Nested,
     Origin,
     Paused,
     Publish,
@@ -52,9 +55,11 @@ from engine.model import (
     Shown,
     StepSpec,
     Streamed,
+    Suspended,
     Tick,
     Timer,
     Unstorable,
+    Wait,
     WakeAt,
     Woke,
     Wrote,
@@ -137,6 +142,12 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
             if (call := state.calls.get(tick.call_id)) is not None:
                 call.memo[tick.key] = tick.value
                 call.intents.pop(tick.key, None)
+        case Nested():
+            if (call := state.calls.get(tick.call_id)) is not None:
+                _nested(state, call, tick)
+        case Heard():
+            if (call := state.calls.get(tick.call_id)) is not None:
+                call.waits = {w.id: w for w in call.waits.values() if w.open or w.child != tick.name}
         case Shown():
             if (ask := state.asks.get(tick.ask_id)) is not None:
                 ask.shown = True
@@ -145,12 +156,13 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
         case Expired():
             expire(definition, state, tick.ask_id, tick.at, out)
         case Resumed():
-            if state.budget is not None:
+            if state.budget is not None and state.deadline is None:
                 state.deadline = tick.at + state.budget
                 out.append(WakeAt(Timer(state.deadline, "run")))
+        case Suspended():
+            _suspend(state, tick.at)
         case CancelRequested():
-            if state.deadline is not None:
-                state.budget = max(0.0, state.deadline - tick.at)  # it may go on one day
+            _suspend(state, tick.at)  # it may go on one day
             end_run(state, "cancelled", WorkflowCancelledEvent(), out)
         case Announced():
             pass
@@ -182,21 +194,33 @@ def _paused(definition: Definition, state: RunState, tick: Paused, out: list[Com
     call = state.calls.get(tick.call_id)
     if call is None:
         return
-    wait = call.waits.setdefault(tick.wait.id, tick.wait)
-    if wait is tick.wait:
-        state.waiting[call.id] = None
-        if isinstance(tick.question, InputRequiredEvent):
-            open_question(state, tick.question, tick.at, out, call, wait)
-        elif tick.question is not None:
-            out.append(Publish(tick.question))
-        if wait.deadline is not None:
-            out.append(WakeAt(wait_timer(call, wait)))
+    if tick.wait is not None:
+        _open_wait(state, call, tick.wait, tick.question, tick.at, out)
+    give_up(state, call)
+    for wait, ask in openings_of(call):
+        _open_wait(state, call, wait, ask.event if ask else None, ask.opened_at if ask else tick.at, out)
     if call.missed or call.id not in state.waiting:
         call.missed = False
         out.append(RunStep(call.id))  # it keeps its worker
     else:
         call.status = "waiting"
         free_worker(definition.steps[call.step], state, out)
+
+
+def _open_wait(
+    state: RunState, call: Call, wait: Wait, question: Event | None, asked_at: float, out: list[Command]
+) -> None:
+    """Let *call* wait for something, unless it does already."""
+    if wait.id in call.waits:
+        return
+    call.waits[wait.id] = wait
+    state.waiting[call.id] = None
+    if isinstance(question, InputRequiredEvent):
+        open_question(state, question, asked_at, out, call, wait)
+    elif question is not None:
+        out.append(Publish(question))
+    if wait.deadline is not None:
+        out.append(WakeAt(wait_timer(call, wait)))
 
 
 def _raised(definition: Definition, state: RunState, tick: Raised, out: list[Command]) -> None:
@@ -223,6 +247,7 @@ def _raised(definition: Definition, state: RunState, tick: Raised, out: list[Com
             tick.error,
         )
         return
+    forget_failed(state, call)
     call.attempt += 1
     if tick.retry_in <= 0:
         out.append(RunStep(call.id))  # it keeps its worker
@@ -231,6 +256,20 @@ def _raised(definition: Definition, state: RunState, tick: Raised, out: list[Com
     call.not_before = tick.at + tick.retry_in
     out.append(WakeAt(Timer(call.not_before, "call", str(call.id))))
     free_worker(step, state, out)
+
+
+def _suspend(state: RunState, at: float) -> None:
+    if state.deadline is not None:
+        state.budget = max(0.0, state.deadline - at)
+        state.deadline = None
+
+
+def _nested(state: RunState, call: Call, tick: Nested) -> None:
+    if tick.child is None:
+        call.children.pop(tick.name, None)
+        give_up(state, call)
+    else:
+        call.children[tick.name] = tick.child
 
 
 def _recover(

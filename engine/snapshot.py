@@ -17,7 +17,7 @@ from engine.codec import Codec, divided, read_json, rebuild, write_json
 from engine.collecting import Buffer, Slots
 from engine.errors import CodecError, ContextSerdeError
 from engine.events import DictLikeModel, Event, InputRequiredEvent
-from engine.model import Ask, Call, Definition, Intent, Origin, RunState, Stream, Wait
+from engine.model import Ask, Call, Child, Definition, Intent, Origin, RunState, Stream, Unread, Wait
 from engine.stored import FORMAT, StoredCall, StoredRun, StoredStream, StoredWait, check_shape
 from engine.versions import upcasted, version_of
 
@@ -38,7 +38,7 @@ def dump(
     """
     codec = codec or definition.codec
     core = _dump_core(definition, codec, state, at)
-    core["calls"] = [_dump_call(codec, call, memo=True) for call in state.calls.values()]
+    core["calls"] = [_dump_call(codec, call, at, memo=True) for call in state.calls.values()]
     core["asks"] = [_dump_ask(ask) | {"event": codec.encode(ask.event, f"ask {ask.id}")} for ask in state.asks.values()]
     core["store"] = dump_store(codec, state.store) if include_state else {}
     return core
@@ -69,7 +69,7 @@ def dump_fields(definition: Definition, state: RunState, at: float) -> dict[str,
     """
     codec = definition.codec
     core = _dump_core(definition, codec, state, at)
-    core["calls"] = [_dump_call(codec, call, memo=False) for call in state.calls.values()]
+    core["calls"] = [_dump_call(codec, call, at, memo=False) for call in state.calls.values()]
     core["asks"] = [_dump_ask(ask) for ask in state.asks.values()]
     fields = {CORE: write_json(core)}
     for key, value in store_items(state.store).items():
@@ -279,7 +279,7 @@ def _of(kind: Any, value: Any, where: str) -> Any:
     return value
 
 
-def _dump_call(codec: Codec, call: Call, *, memo: bool) -> dict[str, Any]:
+def _dump_call(codec: Codec, call: Call, at: float, *, memo: bool) -> dict[str, Any]:
     where = f"event of step {call.step}"
     plain: dict[str, Any] = {
         "id": call.id,
@@ -306,6 +306,8 @@ def _dump_call(codec: Codec, call: Call, *, memo: bool) -> dict[str, Any]:
         plain["gathered"] = [
             {"position": at, "events": codec.encode(events, where)} for at, events in call.gathered.items()
         ]
+    if call.children:
+        plain["children"] = {name: _dump_child(codec, call, name, child, at) for name, child in call.children.items()}
     if memo and call.memo:
         plain["memo"] = {
             key: codec.encode(value, f"once {key!r} of step {call.step}") for key, value in call.memo.items()
@@ -328,6 +330,7 @@ def _load_call(codec: Codec, plain: StoredCall) -> Call:
         failure=_of(Exception | None, codec.decode(plain.failure, where), where),
         failed_at=plain.failed_at,
         waits={wait.id: _load_wait(codec, wait) for wait in plain.waits},
+        children={name: Unread(child, codec) for name, child in plain.children.items()},
         applied=plain.applied,
         origin=Origin(plain.stream, plain.recoveries),
         gathered={one.position: _load_events(codec, one.events, where) for one in plain.gathered},
@@ -336,8 +339,18 @@ def _load_call(codec: Codec, plain: StoredCall) -> Call:
     )
 
 
+def _dump_child(codec: Codec, call: Call, name: str, child: Child | Unread, at: float) -> Mapping[str, Any]:
+    """Return a child in the words of its own workflow."""
+    if isinstance(child, Unread):
+        return child.plain
+    try:
+        return dump(child.definition, child.state, at, codec.beside(child.definition.types))
+    except CodecError as error:
+        raise CodecError(f"workflow {name} in step {call.step}: {error}") from error
+
+
 def _dump_wait(codec: Codec, wait: Wait) -> dict[str, Any]:
-    return {
+    plain = {
         "id": wait.id,
         "accepts": wait.accepts,
         "takes_subclasses": wait.takes_subclasses,
@@ -347,6 +360,9 @@ def _dump_wait(codec: Codec, wait: Wait) -> dict[str, Any]:
         "answer": codec.encode(wait.answer, f"answer to {wait.id}"),
         "expired": wait.expired,
     }
+    if wait.child is not None:
+        plain["child"] = wait.child
+    return plain
 
 
 def _load_wait(codec: Codec, plain: StoredWait) -> Wait:

@@ -28,6 +28,7 @@ class StoredWait(Shape):
     ask_id: str | None
     answer: Any
     expired: bool
+    child: str | None = None
 
 
 class StoredGathering(Shape):
@@ -51,6 +52,8 @@ class StoredCall(Shape):
     failure: Any = None
     failed_at: float | None = None
     waits: list[StoredWait] = []
+    children: dict[str, dict[str, Any]] = {}
+    """Each of them is a run, and is checked as one."""
     applied: list[str] = []
     memo: dict[str, Any] = {}
     intents: dict[str, StoredIntent] = {}
@@ -134,6 +137,9 @@ def check_shape(data: Any) -> StoredRun:
         where = ".".join(str(part) for part in first["loc"])
         raise ContextSerdeError(f"Context dict specified in an invalid format: {where}: {first['msg']}") from error
     _check_ids(run)
+    for call in run.calls:
+        for child in call.children.values():
+            check_shape(child)
     return run
 
 

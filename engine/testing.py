@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any, TypeAlias, assert_never
 
+from engine.children import NOTHING
 from engine.context import Context
 from engine.events import Event, EventType, InputRequiredEvent, StartEvent
 from engine.memory_store import MemoryRunStore
@@ -320,12 +321,21 @@ class _Play:
         """Let the time of retries come, until the run is over or waits for something from outside."""
         for _ in range(RETRIES):
             view = await self.view()
-            retries = [timer.at for timer in await self._timers() if timer.kind == "call"]
+            retries = await self._retries()
             if view.status in _OVER or view.asks or not retries:
                 return view
             self._clock.advance_to(min(retries))
             await self.work()
         raise PlayError(f"the run has tried a step again {RETRIES} times; give its retry policy an end")
+
+    async def _retries(self) -> list[float]:
+        """Return the times at which steps are tried again; of a child workflow, its next time."""
+        state = await self._state()
+        if state is None or state.finished:
+            return []
+        waits = [wait for call in state.calls.values() for wait in call.waits.values() if wait.open]
+        childrens = [wait.deadline for wait in waits if wait.accepts == NOTHING and wait.deadline is not None]
+        return [timer.at for timer in timers(state) if timer.kind == "call"] + childrens
 
     async def _due(self, view: RunView) -> list[float]:
         """Return the times at which something happens to the run by itself."""
@@ -360,7 +370,8 @@ class _Play:
             return "the run asks " + " and ".join(_quoted(ask) for ask in view.asks)
         state = await self._state()
         calls = [] if state is None else state.calls.values()
-        waits = [f"{call.step} waits for {wait.accepts}" for call in calls for wait in call.waits.values() if wait.open]
+        open_waits = [(call.step, wait.accepts) for call in calls for wait in call.waits.values() if wait.open]
+        waits = [f"{step} waits for {accepts}" for step, accepts in open_waits if accepts != NOTHING]
         return f"the run is {view.status}" + (f": step {', step '.join(waits)}" if waits else ", and asks nothing")
 
     async def _last_note(self) -> str:

@@ -52,7 +52,8 @@ def free_worker(step: StepSpec, state: RunState, out: list[Command]) -> None:
 def end_call(state: RunState, call_id: int) -> Call | None:
     """Take a call out of the run, and what it asks with it; None if it is not there."""
     call = state.calls.pop(call_id, None)
-    if call is not None and state.waiting.pop(call.id, 0) is None:
+    if call is not None and call.id in state.waiting:
+        del state.waiting[call.id]
         for wait in call.waits.values():
             if wait.open and wait.ask_id is not None:
                 state.asks.pop(wait.ask_id, None)

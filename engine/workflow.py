@@ -30,6 +30,7 @@ from engine.events import Event, StartEvent, StopEvent
 from engine.handler import WorkflowHandler, is_alive
 from engine.levels import collectors
 from engine.model import Definition, DictState, StepSpec
+from engine.nest import place_for
 from engine.reducer import begin
 from engine.registered import held_by, registered, storable_parts
 from engine.resource import ResourceManager, check_configs, check_resources
@@ -104,7 +105,11 @@ class Workflow:
     """Base of every workflow: a class whose steps are wired by the events they take and make."""
 
     types: ClassVar[tuple[type, ...]] = ()
-    """Further classes that its stored state may hold; those in annotations are known anyway."""
+    """Further classes that its stored state may hold; those in annotations are known anyway.
+
+    A workflow among them stands for the classes that it knows: the questions of one that a step
+    runs are asked by the step's run. One that the module sees need not be named.
+    """
 
     _free_steps: ClassVar[dict[str, Callable[..., Any]]] = {}
     _steps_added: ClassVar[int] = 0
@@ -248,6 +253,11 @@ class Workflow:
         on with has begun already: both are ignored then. After the end of its run, a context begins another
         on the same store.
 
+        A step that awaits a run of another workflow pauses with it: its questions are asked by the
+        step's own run, in its snapshot and wherever it is stored, and their answers find it. When the
+        step is run again so is this, and it goes on with the run where it stood. A step that streams
+        the run's events, or runs it in a *ctx*, sees to its questions itself.
+
         Raises:
             WorkflowRuntimeError: the keywords do not fit the start event.
             ValueError: *start_event* is no StartEvent.
@@ -260,6 +270,7 @@ class Workflow:
             self.validate()
             self._validated = definition
         run_id = kwargs.pop("run_id", None)
+        place = place_for(type(self).__name__) if ctx is None else None
         if run_id is not None and is_alive(run_id):
             raise RuntimeError(f"Workflow run with run_id '{run_id}' already exists.")
         ctx = Context(self) if ctx is None else ctx
@@ -269,13 +280,14 @@ class Workflow:
             raise ContextStateError(
                 "Cannot start a new run while context is already running. Wait for completion or use a new Context."
             )
-        state = ctx._run_state()
-        if state is None or state.finished:
+        state = ctx._run_state() if place is None else place.take_up(definition)
+        if state is None or (state.finished and place is None):
             start, store = self._start_event(start_event, kwargs), ctx._root()
-            state = begin(definition, run_id or os.urandom(5).hex(), start, time.time(), store)
+            name, clock = (os.urandom(5).hex(), time.time) if place is None else (place.run_id, place.clock)
+            state = begin(definition, run_id or name, start, clock(), store)
         elif run_id is not None:
             state.run_id = run_id
-        return WorkflowHandler(self, ctx, state, self.slot(), verbose=self._verbose)
+        return WorkflowHandler(self, ctx, state, self.slot(), place, verbose=self._verbose)
 
     def _start_event(self, given: StartEvent | None, kwargs: dict[str, Any]) -> StartEvent:
         if given is not None:
@@ -380,26 +392,44 @@ def _state_type(declared: list[type[BaseModel]]) -> type[BaseModel]:
     return most
 
 
-def _registered(cls: type, roots: Iterable[type]) -> dict[str, type]:
-    """Return every class that stored data may name: declared, nested in those, or an event of the module."""
+def _registered(cls: type[Workflow], roots: Iterable[type]) -> dict[str, type]:
+    """Return every class that stored data may name: declared, nested in those, or known beside the workflow."""
     try:
-        found = registered(roots)
+        found = registered(kind for kind in roots if not issubclass(kind, Workflow))
     except ValueError as error:
         raise WorkflowValidationError(f"{cls.__name__}: {error}") from None
-    for value in _beside(cls):
+    declared = set(found.values())
+    for value in dict.fromkeys(_beside(cls)):
+        if value in declared:
+            continue
         for kind in (value, *held_by(value)):
             for name in stored_names(kind):
                 found.setdefault(name, kind)
     return found
 
 
-def _beside(cls: type) -> list[type]:
-    """Return what the workflow's module can store: events it sees, and storable classes it defines."""
-    module = sys.modules.get(cls.__module__)
-    seen = [value for value in vars(module).values() if isinstance(value, type)] if module else []
-    return [
-        kind for kind in seen if issubclass(kind, Event) or (kind.__module__ == cls.__module__ and storable_parts(kind))
-    ]
+def _beside(cls: type[Workflow]) -> list[type]:
+    """Return what the workflow's module can store: events it sees, and storable classes it defines.
+
+    And the same of each workflow that it sees or names in its `types`: a step may run it, and ask its questions.
+    """
+    found: list[type] = []
+    workflows = [cls]
+    for workflow in workflows:
+        module = sys.modules.get(workflow.__module__)
+        seen = [value for value in vars(module).values() if isinstance(value, type)] if module else []
+        found += [
+            kind
+            for kind in seen
+            if issubclass(kind, Event) or (kind.__module__ == workflow.__module__ and storable_parts(kind))
+        ]
+        if workflow is not cls:
+            found += [kind for made in steps_of(workflow).values() for kind in (*made.spec.accepts, *made.spec.returns)]
+            found += [kind for kind in workflow.types if not issubclass(kind, Workflow)]
+        for kind in (*seen, *workflow.types):
+            if issubclass(kind, Workflow) and kind is not Workflow and kind not in workflows:
+                workflows.append(kind)
+    return found
 
 
 def _revision(specs: Mapping[str, StepSpec]) -> str:

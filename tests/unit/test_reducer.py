@@ -18,13 +18,16 @@ from engine.model import (
     Announced,
     Answered,
     CancelRequested,
+    Child,
     Collected,
     Command,
     Definition,
     Emitted,
     Expired,
+    Heard,
     Intended,
     Intent,
+    Nested,
     Paused,
     Publish,
     Raised,
@@ -147,6 +150,23 @@ def events(draw: Any) -> Any:
     return copy.deepcopy(draw(st.sampled_from(made)))
 
 
+class Nestling(Child):
+    """A child that can be copied; a definition cannot, and need not."""
+
+    def __deepcopy__(self, memo: Any) -> Nestling:
+        return Nestling(self.definition, load(self.definition, plain(self.state)))
+
+
+def child(now: float, timeout: float | None = None) -> Nestling:
+    """Return a child that has asked twice, once by returning its question, and waits for something else too."""
+    state = begin(DEFINITION, "c", StartEvent(), now)
+    reduce(DEFINITION, state, Emitted(now, 1, 0, Part(n=1)))
+    reduce(DEFINITION, state, Paused(now, 1, Wait("w", "Part", deadline=now + 40)))
+    reduce(DEFINITION, state, Returned(now, 2, Question(n=5, timeout=timeout)))
+    reduce(DEFINITION, state, Paused(now, 3, Wait("w", "HumanResponseEvent"), Question(n=6)))
+    return Nestling(DEFINITION, state)
+
+
 def ticks_of(world: World, command: Command, draw: Any) -> list[tuple[Tick, Command | None]]:
     """Return what may come of a command that is outstanding."""
     now = world.now
@@ -167,6 +187,8 @@ def ticks_of(world: World, command: Command, draw: Any) -> list[tuple[Tick, Comm
                 (Collected(call_id, len(call.applied), "default", Part(n=3), (Part, Part)), None),
             ]
             done.append((Paused(now, call_id, wait, copy.deepcopy(question)), command))
+            done += [(Paused(now, call_id), command), (Heard(call_id, "child"), None)]
+            done.append((Nested(call_id, "child", draw(st.sampled_from([None, child(now), child(now, 30.0)]))), None))
             return done
         case Show(ask_id):
             return [(Shown(ask_id), command)]
@@ -199,6 +221,10 @@ def outside(world: World, draw: Any) -> list[tuple[Tick, Command | None]]:
 def histories(draw: Any) -> World:
     """Let random things happen to a run, with a crash now and then; check the law after each."""
     world = World(DEFINITION)
+    family: bool = draw(st.booleans())
+    if family:
+        world.happen(Nested(1, "child", child(world.now)))
+        world.happen(Paused(world.now, 1), RunStep(1))
     for _ in range(draw(st.integers(0, 40))):
         if draw(st.integers(0, 5)) == 0:
             world.crash()
