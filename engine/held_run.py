@@ -126,6 +126,7 @@ class HeldRun:
 
         Raises:
             FencedError: another worker has the run; in a group with what else went wrong.
+            ContextSerdeError: the run has to go back to what was saved, and something that came since cannot be read.
         """
         while True:
             refused: ContextSerdeError | None = None
@@ -162,13 +163,20 @@ class HeldRun:
     # --- saving --------------------------------------------------------------------------------
 
     async def checkpoint(self) -> None:
-        """Save what happened since the last time and take in what has arrived meanwhile."""
+        """Save what happened since the last time and take in what has arrived meanwhile.
+
+        What cannot be read is left, and all that came after it, for whoever takes the run up next to say so.
+        """
         settled = len(self.execution.settled)
         claim = await self._save(release=False)
         del self.execution.settled[:settled]  # others may have followed while it was saved
-        self.taken = len(claim.inbox)
         for entry in claim.inbox:
-            self.execution.take_in(self._tick(entry))
+            try:
+                tick = self._tick(entry)
+            except ContextSerdeError:
+                break
+            self.execution.take_in(tick)
+            self.taken += 1
 
     async def _save(self, *, release: bool) -> Claim:
         """Commit everything that changed.

@@ -348,17 +348,18 @@ class Runner:
 
     async def _work_on(self, claim: Claim) -> Claim | None:
         workflow = self._workflows[claim.workflow]
+        held: HeldRun | None = None
         try:
             held = HeldRun(self.store, workflow, claim, self.lease_s, Scale(self.limit_bytes, self.warn_bytes))
+            return await held.work(workflow.slot)
         except ContextSerdeError as error:
             logger.error(
                 "run parked: its stored state cannot be read", extra={"run_id": claim.run_id, "reason": str(error)}
             )
             note = str(error)
             parked = Commit("parked", effects=[NewEffect(PARKED, note.encode())], note=note)
-            await self.store.commit(claim, parked)
+            await self.store.commit(claim if held is None else held.claim, parked)
             return None
-        return await held.work(workflow.slot)
 
     async def _wake(self, run_id: str) -> None:
         if self.wake is not None:

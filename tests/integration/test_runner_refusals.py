@@ -243,6 +243,33 @@ async def test_an_event_from_outside_that_is_too_large_ends_the_run(world: Store
     assert "events and calls" in str(view.error)
 
 
+@pytest.mark.parametrize("draft", ["small", "too large"])
+async def test_what_this_code_cannot_read_parks_a_run_that_is_at_work(world: StoreWithClock, draft: str) -> None:
+    """Newer code may have sent it; what the run had come to by then is kept."""
+
+    class Flow(Workflow):
+        @step
+        async def begin(self, ctx: Context, ev: StartEvent) -> Go:
+            await ctx.store.set("begun", True)
+            await world.store.send(run_id, "d1", b'{"$": "model", "t": "Newer", "v": {}}')
+            return Go()
+
+        @step
+        async def go_on(self, ctx: Context, ev: Go) -> InputRequiredEvent | StopEvent:
+            await ctx.store.set("draft", b"" if draft == "small" else noise(2 * LIMIT))
+            return InputRequiredEvent(prefix="?")
+
+    flow = Flow()
+    runner = Runner(world.store, limit_bytes=LIMIT)
+    run_id = await runner.start(flow)
+
+    view = await runner.drain(run_id)
+
+    assert view.status == "parked"
+    assert (await stored(world.store, flow, run_id))["begun"]
+    assert "names 'Newer', which this workflow does not know" in (await world.store.journal(run_id))[-1].details["note"]
+
+
 async def test_a_run_that_grows_heavy_is_told_of_once(world: StoreWithClock, caplog: pytest.LogCaptureFixture) -> None:
     class Flow(Growing):
         @step
