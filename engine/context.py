@@ -82,6 +82,8 @@ class LiveRun(Protocol):
     """A run that is going on in this process, as a context sees it."""
 
     @property
+    def definition(self) -> Definition: ...
+    @property
     def state(self) -> RunState: ...
     @property
     def clock(self) -> Callable[[], float]: ...
@@ -407,7 +409,7 @@ class StepContext(Context[S]):
         Raises:
             WorkflowRuntimeError: *step* does not exist or does not accept it.
         """
-        check_target(self._program.definition, message, step)
+        check_target(self._live.definition, message, step)
         self._live.submit(Emitted(self._live.clock(), self._call.id, self._next(), message, step))
 
     def write_event_to_stream(self, ev: Event | None) -> None:

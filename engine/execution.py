@@ -161,8 +161,7 @@ class Execution:
             self._take(command)
         if self._watcher is not None:
             for queue in self.state.queued.values():
-                for call_id in queue:
-                    self._watcher.queued(self.state.calls[call_id])
+                self._watcher.queued(queue, self.state.calls)
             if isinstance(tick, Sent):
                 self._watcher.stirred()
                 self._tell()

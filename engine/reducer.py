@@ -100,11 +100,7 @@ def todo(state: RunState) -> list[Command]:
 def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]:
     """Apply one tick to *state* and return what it newly calls for."""
     out: list[Command] = []
-    if isinstance(tick, Unstorable):
-        failure = WorkflowFailedEvent(step_name="", exception=tick.error)
-        end_run(state, "failed", failure, out, tick.error)
-        return out
-    if state.finished:
+    if state.finished and not isinstance(tick, Unstorable):
         if isinstance(tick, Announced):
             state.announced = True
         return out
@@ -164,6 +160,8 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
         case CancelRequested():
             _suspend(state, tick.at)  # it may go on one day
             end_run(state, "cancelled", WorkflowCancelledEvent(), out)
+        case Unstorable():
+            end_run(state, "failed", WorkflowFailedEvent(step_name="", exception=tick.error), out, tick.error)
         case Announced():
             pass
         case _:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 
 from engine.events import Event, StepState, StepStateChanged, WorkflowIdleEvent
 from engine.model import Call
@@ -26,9 +27,10 @@ class Watcher:
         if listener not in self._listeners:
             self._listeners.append(listener)
 
-    def queued(self, call: Call) -> None:
-        """A call waits for a worker; told once."""
-        if call.id not in self._queued:
+    def queued(self, queue: Sequence[int], calls: Mapping[int, Call]) -> None:
+        """The calls in a *queue* wait for a worker; told once of each. New ones stand at its end."""
+        new = list(takewhile(lambda call_id: call_id not in self._queued, reversed(queue)))
+        for call in (calls[call_id] for call_id in reversed(new)):
             self._queued.add(call.id)
             self._tell(call, StepState.PREPARING, ENQUEUED, type(call.event).__name__)
 

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from contextvars import copy_context
 from functools import partial
@@ -312,12 +312,13 @@ class Workflow:
         """Hold one of the `num_concurrent_runs` that may be at work at once in this process."""
         return contextlib.nullcontext() if self._slots is None else self._slots
 
-    async def call(self, step: str, ctx: StepContext[Any], event: Event) -> Any:
+    def call(self, step: str, ctx: StepContext[Any], event: Event) -> Awaitable[Any]:
         """Run one step's code with the resources it needs; a plain function runs in a thread of its own."""
         assert self._compiled is not None
         found = self._compiled[2][step]
-        if found.direct:
-            return await found.invoke(self, ctx, event)
+        return found.invoke(self, ctx, event) if found.direct else self._provide(found, ctx, event)
+
+    async def _provide(self, found: Step, ctx: StepContext[Any], event: Event) -> Any:
         invoke = found.invoke
         if found.needs:
             invoke = partial(invoke, **await self._resource_manager.fill(found.needs))
