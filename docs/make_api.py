@@ -57,7 +57,8 @@ def page() -> str:
     """Return the whole page."""
     lines = [HEAD]
     for module, names in told().items():
-        lines += [f"## {module}", "", *_text(ast.get_docstring(_tree(module))), ""]
+        said, _, _ = (ast.get_docstring(_tree(module)) or "").partition("\n\n=====")  # a table is for its own readers
+        lines += [f"## {module}", "", *_text(said)]
         for home, found in names:
             lines += _class(found) if isinstance(found, ast.ClassDef) else _function(home, found)
     return "\n".join(lines).rstrip("\n") + "\n"

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.context import Context
+from engine.errors import RunNotFound
 from engine.events import InputRequiredEvent, StopEvent, WorkflowFailedEvent
 from engine.handler import WorkflowHandler
-from engine.model import Ask, Call, Definition, RunState
+from engine.model import Ask, Call, Definition, DictState, RunState
 from engine.representation import (
     EXTERNAL,
     WorkflowEventNode,
@@ -24,6 +25,8 @@ from engine.representation import (
     WorkflowStepNode,
     graph_of,
 )
+from engine.runner import Runner
+from engine.snapshot import load_fields
 from engine.workflow import Workflow, steps_of
 
 TEXT_CHARS = 80
@@ -63,9 +66,9 @@ class _Marks:
 def mermaid(drawn: Workflow | type[Workflow] | WorkflowHandler | Context[Any]) -> str:
     """Return a flowchart of a workflow, of its class, or of a run in process: its handler or context.
 
-    Of a run, the way it has come and what it does or asks now stand out; a restored context is drawn without
-    running. Of a workflow, a step whose own code speaks of ``wait_for_event`` is marked; a wait in a function
-    it calls is not seen.
+    Of a run, the way it has come and what it does or asks now stand out. A restored context is drawn without
+    running; for a durable run see `mermaid_durable`. Of a workflow, a step whose own code speaks of
+    ``wait_for_event`` is marked; a wait in a function it calls is not seen.
     """
     if isinstance(drawn, WorkflowHandler):
         drawn = drawn.ctx
@@ -104,6 +107,26 @@ def mermaid_run(
             event = ask.event or (questions or {}).get(ask.id)
             _add_ask(ask, event, state.calls, drawn, marks)
     return _flowchart(graph, marks)
+
+
+async def mermaid_durable(runner: Runner, run_id: str) -> str:
+    """Return a flowchart of a durable run as it was last saved, drawn as `mermaid` draws one in process.
+
+    Raises:
+        RunNotFound: no run has this id, or *runner* does not know its workflow.
+    """
+    run = await runner.store.run(run_id)
+    if run is None:
+        raise RunNotFound(f"no run {run_id}")
+    definition = runner.definition(run.workflow)
+    fields = await runner.store.state(run_id)
+    if not fields:  # nobody has worked on it yet
+        return mermaid_run(RunState(run_id, definition.name, DictState()), definition)
+    state = load_fields(definition, fields)
+    questions = {ask.id: ask.event for ask in (await runner.view(run_id)).asks}
+    for answered in state.asks.keys() - questions.keys():
+        del state.asks[answered]
+    return mermaid_run(state, definition, questions)
 
 
 # --- What a run adds ----------------------------------------------------------------------

@@ -16,6 +16,7 @@ from engine.codec import Codec
 from engine.errors import ContextSerdeError, FencedError, RunNotFound, StoreUnavailable
 from engine.events import Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent
 from engine.held_run import HeldRun
+from engine.model import Definition
 from engine.run_store import (
     Answer,
     AskRecord,
@@ -269,20 +270,24 @@ class Runner:
         fields = await self.store.state(run_id) if run.status in ("done", "failed") else {}
         if not fields:
             return RunView(run_id, run.status, asks)
-        state = load_fields(self._workflows[run.workflow].definition, fields)
+        state = load_fields(self.definition(run.workflow), fields)
         result = state.final.result if type(state.final) is StopEvent else state.final
         return RunView(run_id, run.status, asks, result if state.error is None else None, state.error)
 
-    def codec(self, workflow: str) -> Codec:
-        """Return what reads and writes the stored values of a workflow.
+    def definition(self, workflow: str) -> Definition:
+        """Return what a workflow has declared.
 
         Raises:
             RunNotFound: this process does not know the workflow.
         """
         try:
-            return self._workflows[workflow].definition.codec
+            return self._workflows[workflow].definition
         except KeyError:
             raise RunNotFound(f"workflow {workflow} is not known here; it knows {', '.join(self._workflows)}") from None
+
+    def codec(self, workflow: str) -> Codec:
+        """Return what reads and writes the stored values of a workflow; raises as `definition`."""
+        return self.definition(workflow).codec
 
     def question(self, run: RunRecord, ask: AskRecord) -> InputRequiredEvent:
         """Return the event that asked."""

@@ -23,6 +23,7 @@ from engine import (
     retry_policy,
     step,
 )
+from engine.drawing import mermaid_durable
 from engine.errors import CodecError, RunNotFound, UnreconstructedException
 from engine.retry import stop_after_attempt, wait_fixed
 from engine.run_store import RunStore
@@ -593,6 +594,28 @@ async def test_one_class_runs_in_process_and_durably_with_the_same_result(world:
 
     assert durable == local == ["v1: on tea?", "v2: on tea, warmer?"]
     assert (await runner.drain(run_id)).result == await handler
+
+
+async def test_a_durable_run_is_drawn_with_its_path_and_its_questions(world: StoreWithClock) -> None:
+    """Behaviour 66."""
+    runner = fresh(world.store)
+    run_id = await runner.start(Review(), topic="tea")
+    unborn = await mermaid_durable(runner, run_id)
+    (ask,) = (await runner.drain(run_id)).asks
+    asking = await mermaid_durable(runner, run_id)
+    await runner.answer(run_id, ask.id, "approve", user_id="U2")
+    answered = await mermaid_durable(runner, run_id)
+    await runner.drain(run_id)
+    done = await mermaid_durable(runner, run_id)
+
+    assert "==>" not in unborn
+    assert "v1#58; on tea?" in asking
+    assert "step_write ==> event_InputRequiredEvent" in asking
+    assert ":::open" in asking
+    assert ":::open" not in answered
+    assert '"StopEvent<br/>done"' in done
+    with pytest.raises(RunNotFound):
+        await mermaid_durable(runner, "k0-nosuchrun")
 
 
 async def test_a_paused_run_leaves_no_task_behind(world: StoreWithClock) -> None:
