@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.children import NOTHING
 from engine.context import Context
 from engine.errors import RunNotFound
 from engine.events import InputRequiredEvent, StopEvent, WorkflowFailedEvent
@@ -146,7 +147,8 @@ def _mark_calls(calls: Iterable[Call], marks: _Marks) -> None:
         by_step.setdefault(call.step, []).append(call)
     for step, its_calls in by_step.items():
         counted = Counter(_STATUS_WORDS[call.status] for call in its_calls)
-        waited_for = sorted({wait.accepts for call in its_calls for wait in call.waits.values() if wait.open})
+        open_waits = [wait for call in its_calls for wait in call.waits.values() if wait.open]
+        waited_for = sorted({wait.accepts for wait in open_waits} - {NOTHING})
         note = ", ".join(f"{n} {word}" for word, n in counted.items())
         marks.notes[_step_id(step)] = f"{note} for {', '.join(waited_for)}" if waited_for else note
         marks.styles[_step_id(step)] = "active"

@@ -176,6 +176,29 @@ def test_a_question_inside_a_step_stands_out_at_the_step() -> None:
     assert "    step_end ==> ask_a2\n" in text
 
 
+async def test_the_question_of_a_child_stands_out_at_the_step_that_runs_it() -> None:
+    """Behaviour 65, 66."""
+
+    class Parent(Workflow):
+        @step
+        async def delegate(self, ev: StartEvent) -> StopEvent:
+            return StopEvent(result=await Inline().run())
+
+    flow = Parent()
+    handler = flow.run()
+    async for event in handler.stream_events():
+        if isinstance(event, InputRequiredEvent):
+            break
+    again: Context = Context.from_dict(flow, json.loads(json.dumps(handler.ctx.to_dict())))
+
+    text = checked(mermaid(again))
+
+    assert '"delegate<br/>1 waiting for HumanResponseEvent"]:::active' in text
+    assert "Go?" in text
+    assert "    step_delegate ==> ask_" in text
+    await handler.cancel_run()
+
+
 def test_an_answered_question_is_gone() -> None:
     state = asking()
     reduce(DEPLOY, state, Answered(2.0, "a2", HumanResponseEvent(response="yes")))
