@@ -51,6 +51,7 @@ from engine.state_store import EditLock
 from engine.streams import check_made
 from engine.timing import timers
 from engine.watching import Watcher
+from engine.workers import is_idle
 
 R = TypeVar("R")
 
@@ -296,7 +297,7 @@ class Execution:
     async def _wait_for_news(self) -> None:
         self._news = self._loop.create_future()
         self.idle = not self._active
-        if self.idle and self._watcher is not None:
+        if self.idle and self._watcher is not None and is_idle(self.state):
             self._watcher.idle()
         if self.idle and self.on_idle is not None:
             self.on_idle()

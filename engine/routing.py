@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from engine.events import Event, UnhandledEvent
+from engine.events import Event, InputRequiredEvent, UnhandledEvent
 from engine.model import OUTSIDE, Command, Definition, Origin, Publish, RunState, Wait
 from engine.streams import arrive
 from engine.versions import stored_name
-from engine.workers import end_wait, go_along, owe_call
+from engine.workers import end_wait, go_along, is_idle, owe_call
 
 
 def deliver(
@@ -18,12 +18,17 @@ def deliver(
     step: str | None,
     origin: Origin = OUTSIDE,
 ) -> bool:
-    """Wake what waits for *event* and call the other steps that accept it; tell whether any was woken."""
+    """Wake what waits for *event* and call the other steps that accept it; tell whether any was woken.
+
+    An event for one *step* wakes what waits there, too.
+    """
     woken: set[str] = set()
-    if step is None and state.waiting:
+    if state.waiting:
         names = lineage_of(event)
         for call_id in tuple(state.waiting):
             call = state.calls[call_id]
+            if step is not None and step != call.step:
+                continue
             matching = [wait for wait in call.waits.values() if wait.open and matches(wait, event, names)]
             if not matching:
                 continue
@@ -34,7 +39,7 @@ def deliver(
             woken.add(call.step)
             end_wait(definition, state, call, out)
     routed = route(definition, state, event, at, out, step, woken, origin)
-    if not woken and not routed:
+    if not woken and not routed and not isinstance(event, InputRequiredEvent):  # a question needs nobody to take it
         out.append(unhandled(state, event, step))
     return bool(woken)
 
@@ -78,12 +83,11 @@ def lineage_of(event: Event) -> list[str]:
 
 def unhandled(state: RunState, event: Event, step: str | None) -> Publish:
     cls = type(event)
-    idle = not state.calls
     return Publish(
         UnhandledEvent(
             event_type=cls.__name__,
             qualified_name=f"{cls.__module__}.{cls.__qualname__}",
             step_name=step,
-            idle=idle,
+            idle=is_idle(state),
         )
     )

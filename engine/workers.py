@@ -26,6 +26,11 @@ def go_along(state: RunState, source: str, target: str) -> None:
     state.path[arrow] = state.path.get(arrow, 0) + 1
 
 
+def is_idle(state: RunState) -> bool:
+    """Tell whether every call waits for the world; one that is to be tried again will go on by itself."""
+    return all(call.status == "waiting" for call in state.calls.values())
+
+
 def take_worker(step: StepSpec, state: RunState, call: Call, out: list[Command]) -> None:
     """Give *call* a worker of its step, or a place in the queue for one."""
     taken = state.running.get(step.name, 0)

@@ -15,8 +15,9 @@ from engine import (
     WorkflowRuntimeError,
     step,
 )
-from engine.events import InternalDispatchEvent, UnhandledEvent, WorkflowFailedEvent
+from engine.events import InternalDispatchEvent, UnhandledEvent, WorkflowFailedEvent, WorkflowIdleEvent
 from engine.handler import WorkflowHandler
+from engine.retry import retry_policy, wait_fixed
 from tests.unit.turns import until
 
 
@@ -251,3 +252,38 @@ async def test_the_engines_own_events_are_shown_on_request_only() -> None:
         unhandled = [event for event in seen if isinstance(event, UnhandledEvent)]
         assert len(unhandled) == (1 if expose else 0)
         assert expose or not any(isinstance(event, InternalDispatchEvent) for event in seen)
+
+
+async def test_a_run_that_will_try_again_is_not_idle() -> None:
+    """Behaviour 30."""
+
+    class Flow(Workflow):
+        @step(retry_policy=retry_policy(wait=wait_fixed(0.001)))
+        async def only(self, ctx: Context, ev: StartEvent) -> StopEvent:
+            if ctx.retry_info().retry_number == 0:
+                raise ValueError
+            return StopEvent()
+
+    seen = [event async for event in Flow().run().stream_events(expose_internal=True)]
+
+    assert not any(isinstance(event, WorkflowIdleEvent) for event in seen)
+
+
+async def test_a_run_that_waits_hears_idly_of_what_nobody_takes_and_says_nothing_of_questions() -> None:
+    """Behaviour 30, 31."""
+
+    class Flow(Workflow):
+        @step
+        async def only(self, ctx: Context, ev: StartEvent) -> StopEvent:
+            await ctx.wait_for_event(HumanResponseEvent)
+            return StopEvent()
+
+    handler = Flow().run()
+    events: list[Event] = [Note(text="for nobody"), InputRequiredEvent(), HumanResponseEvent()]
+    seen = []
+    async for event in handler.stream_events(expose_internal=True):
+        seen.append(event)
+        if isinstance(event, WorkflowIdleEvent):
+            handler.ctx.send_event(events.pop(0))
+
+    assert [(event.event_type, event.idle) for event in seen if isinstance(event, UnhandledEvent)] == [("Note", True)]

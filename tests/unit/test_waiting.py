@@ -334,6 +334,26 @@ async def test_an_answer_given_before_the_question_is_unhandled() -> None:
     assert await handler == "asked for"
 
 
+async def test_an_answer_for_one_step_wakes_what_waits_there_alone() -> None:
+    class Flow(Workflow):
+        @step
+        async def one(self, ctx: Context, ev: StartEvent | HumanResponseEvent) -> StopEvent:
+            answer = await ctx.wait_for_event(HumanResponseEvent, prompt="one?")
+            return StopEvent(result=f"one {answer.response}")
+
+        @step
+        async def other(self, ctx: Context, ev: StartEvent | HumanResponseEvent) -> StopEvent:
+            answer = await ctx.wait_for_event(HumanResponseEvent, prompt="other?")
+            return StopEvent(result=f"other {answer.response}")
+
+    handler = Flow().run()
+    await questions(handler, 2)
+
+    handler.ctx.send_event(yes(), step="other")
+
+    assert await handler == "other yes"
+
+
 # --- The pause -----------------------------------------------------------------------------------
 
 
