@@ -33,4 +33,12 @@ DIFFERENCES: dict[str, str] = {
     "theirs is a line in the log.",
     "two_events_joined_with_internal_events": "A join is told as called with what it joins; theirs with whichever "
     "event came last.",
+    "a_question_that_is_sent": "A question that a step sends is shown like one that it returns; theirs is shown to "
+    "nobody.",
+    "a_step_that_raises_cancelled": "A step that awaits something cancelled fails; theirs is never heard of again.",
+    "a_run_after_a_timed_out_one_in_one_context": "A new run asks its questions; theirs takes that of the run before "
+    "for asked.",
+    "values_that_json_has_no_word_for": "Dates, UUIDs, decimals, sets, bytes, tuples and keys that are no text come "
+    "back as they were; theirs fails on most and changes the others.",
+    "a_snapshot_of_dates_and_decimals": "So they do in a snapshot.",
 }

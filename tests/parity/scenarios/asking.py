@@ -408,3 +408,28 @@ async def a_run_that_waits_is_running() -> Seen:
     handler.ctx.send_event(HumanResponseEvent(response="yes"))
     end = await end_of(handler)
     return before, end, handler.is_done(), plain(handler.get_stop_event()), plain(await handler.stop_event_result())
+
+
+async def two_questions_at_once() -> Seen:
+    """Two steps ask at once; unaddressed answers go to whoever takes them, in order."""
+
+    class Two(Workflow):
+        @step
+        async def a_ask(self, ev: StartEvent) -> InputRequiredEvent:
+            return InputRequiredEvent(prefix="a")
+
+        @step
+        async def b_ask(self, ev: StartEvent) -> InputRequiredEvent:
+            return InputRequiredEvent(prefix="b")
+
+        @step(num_workers=1)
+        async def c_gather(self, ctx: Context, ev: HumanResponseEvent) -> StopEvent | None:
+            found = ctx.collect_events(ev, [HumanResponseEvent] * 2)
+            return None if found is None else StopEvent(result=[one.response for one in found])
+
+    handler = Two().run()
+    asked = await first_questions(handler, 2)
+    for response in ("1", "2"):
+        handler.ctx.send_event(HumanResponseEvent(response=response))
+        await turns()
+    return asked, await end_of(handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tempfile
 from itertools import count
@@ -160,3 +161,13 @@ async def settings_that_are_not_there() -> Seen:
 
 async def settings_that_are_no_json() -> Seen:
     return refusal(lambda: ResourceConfig(config_file="settings.yaml"))
+
+
+async def resources_that_are_tried_before_a_run() -> Seen:
+    class Flow(Workflow):
+        @step
+        async def a(self, ev: StartEvent, client: Annotated[Client, Resource(fail)]) -> StopEvent:
+            return StopEvent()
+
+    validated = asyncio.to_thread(lambda: Flow().validate(validate_resources=True))  # theirs needs no loop around it
+    return refusal(lambda: Flow().validate()), await end_of(validated)

@@ -198,3 +198,12 @@ async def an_event_after_the_end() -> Seen:
     handler = Count().run(to=1)
     await handler
     return refusal(lambda: handler.ctx.send_event(Event()))
+
+
+async def old_ways_of_asking_a_handler() -> Seen:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        handler = Count().run(to=1)
+        before = handler.done()
+        await handler
+        return before, handler.done(), handler.cancelled()
