@@ -33,6 +33,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     "engine.run_store": (),
     "engine.memory_store": ("MemoryRunStore",),
     "engine.redis": (),
+    "engine.sealed_store": ("SealedRunStore",),
+    "engine.keyring": ("Keyring", "new_key", "PLAIN"),
     "bot": (),
 }
 """What is told of, in this order, and which names of it; none: its ``__all__``, or else all that it defines.

@@ -64,6 +64,8 @@ class HeldRun:
     def _take_up(self) -> None:
         """Stand where the run was saved last, with what has happened to it since."""
         claim = self.claim
+        if claim.unreadable:
+            raise ContextSerdeError(claim.unreadable)
         self.saved = dict(claim.state)
         self.taken = len(claim.inbox)
         """How many entries of the claim's inbox the state has taken in."""

@@ -103,6 +103,8 @@ class Claim:
     tenant: str = ""
     asks: tuple[str, ...] = ()
     """Ids of the asks it holds, those that are closed first; `RunStore.commit` wants them back."""
+    unreadable: str = ""
+    """Why a store that seals values cannot open the run's; then it hands none over, and the run is to be parked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 import pytest
 
 from engine.errors import FencedError
+from engine.keyring import Keyring, new_key
 from engine.memory_store import MemoryRunStore
 from engine.redis import RedisRunStore
 from engine.run_store import Answer, Claim, Commit, Entry, NewAsk, NewEffect, NewRun, RunStore, Timer
+from engine.sealed_store import SealedRunStore
 from engine.verdicts import Accepted, Already, Cancelled, Expired, Recorded, Stale, Unknown
 
 LEASE_S = 30.0
@@ -45,7 +47,7 @@ class World:
         return [entry.what for entry in await self.store.journal(run_id)]
 
 
-@pytest.fixture(params=["memory", "redis", "cluster"])
+@pytest.fixture(params=["memory", "redis", "cluster", "sealed"])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     if request.param == "memory":
         now = [1_700_000_000.0]
@@ -55,11 +57,12 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
 
         yield World(MemoryRunStore(lambda: now[0]), pass_time)
         return
-    url = request.getfixturevalue("redis_url" if request.param == "redis" else "cluster_url")
+    url = request.getfixturevalue("cluster_url" if request.param == "cluster" else "redis_url")
     prefix = request.getfixturevalue("prefix")
     store = RedisRunStore.from_url(url, prefix=prefix, lanes=LANES)
     try:
-        yield World(store, skewing(store))
+        sealed = SealedRunStore(store, Keyring([new_key()]))
+        yield World(sealed if request.param == "sealed" else store, skewing(store))
         assert await store.leftovers() == []
     finally:
         await store.close()

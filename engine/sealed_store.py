@@ -1,0 +1,245 @@
+"""`SealedRunStore`: a run store around another one, which gets to see only sealed values.
+
+Sealed are what people and authors wrote: state, start events and events sent, questions, answers, what calls
+remember, the bodies of effects, and the journal's notes. The hash of a question is sealed, too: a short question can
+be guessed from it. Everything the store decides by stays readable: ids, times, statuses, names of workflows, steps
+and keys, places and messages, who may answer and who did, and an answer's *response*, its decision in a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from engine.errors import CodecError
+from engine.keyring import Keyring
+from engine.run_store import (
+    Answer,
+    AskRecord,
+    Claim,
+    Commit,
+    EffectClaim,
+    Entry,
+    JournalEntry,
+    NewAsk,
+    NewRun,
+    RunRecord,
+    RunStore,
+)
+from engine.verdicts import Verdict
+
+_EVENT, _STATE, _ASK, _DIGEST, _ANSWER, _MEMO, _EFFECT, _NOTE = (
+    "event",
+    "state",
+    "question",
+    "hash of question",
+    "answer to",
+    "memo",
+    "effect",
+    "note",
+)
+
+
+class SealedRunStore:
+    """A `RunStore` that seals for *store* with *keyring*, and opens what it returns.
+
+    A claim that cannot be opened says why in `Claim.unreadable`.
+    """
+
+    def __init__(self, store: RunStore, keyring: Keyring) -> None:
+        self._store = store
+        self._keyring = keyring
+
+    # --- sealed ----------------------------------------------------------------------------------
+
+    async def start(self, run: NewRun, *, worker: str = "", lease_s: float = 0.0) -> tuple[bool, Claim | None]:
+        sealed = replace(run, event=self._keyring.seal(run.run_id, _EVENT, "", run.event))
+        created, claim = await self._store.start(sealed, worker=worker, lease_s=lease_s)
+        return created, self._claim(claim)
+
+    async def send(self, run_id: str, delivery_id: str, event: bytes) -> bool:
+        return await self._store.send(run_id, delivery_id, self._keyring.seal(run_id, _EVENT, "", event))
+
+    async def deliver(self, answer: Answer) -> Verdict:
+        return await self._store.deliver(self._answer(answer))
+
+    async def deliver_and_claim(
+        self, answer: Answer, worker: str, lease_s: float, workflows: Sequence[str] = ()
+    ) -> tuple[Verdict, Claim | None]:
+        verdict, claim = await self._store.deliver_and_claim(self._answer(answer), worker, lease_s, workflows)
+        return verdict, self._claim(claim)
+
+    async def claim(self, run_id: str, worker: str, lease_s: float, workflows: Sequence[str] = ()) -> Claim | None:
+        return self._claim(await self._store.claim(run_id, worker, lease_s, workflows))
+
+    async def remember(self, claim: Claim, key: str, value: bytes) -> bytes:
+        kept = await self._store.remember(claim, key, self._keyring.seal(claim.run_id, _MEMO, key, value))
+        return self._keyring.open(claim.run_id, _MEMO, key, kept)
+
+    async def commit(self, claim: Claim, change: Commit) -> Claim:
+        after = await self._store.commit(claim, self._change(claim.run_id, change))
+        if claim.unreadable:
+            return replace(after, state={}, inbox=(), memo={}, unreadable=claim.unreadable)
+        if self._keyring.passes(*_values(after)):
+            return after
+        gone = set(change.removed)
+        return replace(
+            after,
+            state={name: value for name, value in {**claim.state, **change.written}.items() if name not in gone},
+            inbox=self._readable(after),
+            memo=self._named(claim.run_id, _MEMO, after.memo),
+        )
+
+    async def claim_effect(self, run_id: str, effect_id: str, lease_s: float) -> EffectClaim | None:
+        claim = await self._store.claim_effect(run_id, effect_id, lease_s)
+        if claim is None:
+            return None
+        body = self._keyring.open(run_id, _EFFECT, effect_id, claim.body)
+        return replace(claim, body=body, ask=None if claim.ask is None else self._ask(claim.ask))
+
+    async def ask(self, run_id: str, ask_id: str) -> AskRecord | None:
+        found = await self._store.ask(run_id, ask_id)
+        return None if found is None else self._ask(found)
+
+    async def asked(self, run_id: str, ask_id: str) -> tuple[RunRecord, AskRecord] | None:
+        found = await self._store.asked(run_id, ask_id)
+        return None if found is None else (found[0], self._ask(found[1]))
+
+    async def open_asks(self, run_id: str) -> Sequence[AskRecord]:
+        return [self._ask(ask) for ask in await self._store.open_asks(run_id)]
+
+    async def asks_for(self, tenant: str, actor: str, limit: int = 100) -> Sequence[AskRecord]:
+        return [self._ask(ask) for ask in await self._store.asks_for(tenant, actor, limit)]
+
+    async def state(self, run_id: str) -> Mapping[str, bytes]:
+        return self._named(run_id, _STATE, await self._store.state(run_id))
+
+    async def journal(self, run_id: str) -> Sequence[JournalEntry]:
+        """Return a run's audit trail, oldest first; a note that cannot be opened tells why in its place."""
+        return [self._line(run_id, line) for line in await self._store.journal(run_id)]
+
+    # --- values ----------------------------------------------------------------------------------
+
+    def _change(self, run_id: str, change: Commit) -> Commit:
+        if not self._keyring.seals:
+            return change
+        seal = self._keyring.seal
+        return replace(
+            change,
+            written={name: seal(run_id, _STATE, name, value) for name, value in change.written.items()},
+            asks=[self._new_ask(run_id, ask) for ask in change.asks],
+            effects=[replace(made, body=seal(run_id, _EFFECT, made.effect_id, made.body)) for made in change.effects],
+            note=self._keyring.seal_text(run_id, _NOTE, "", change.note),
+        )
+
+    def _answer(self, answer: Answer) -> Answer:
+        return replace(answer, body=self._keyring.seal(answer.run_id, _ANSWER, answer.ask_id, answer.body))
+
+    def _new_ask(self, run_id: str, ask: NewAsk) -> NewAsk:
+        event = self._keyring.seal(run_id, _ASK, ask.ask_id, ask.event)
+        return replace(ask, event=event, digest=self._keyring.seal_text(run_id, _DIGEST, ask.ask_id, ask.digest))
+
+    def _ask(self, ask: AskRecord) -> AskRecord:
+        if self._keyring.passes(ask.event, ask.answer):
+            return ask
+        run_id, ask_id = ask.run_id, ask.ask_id
+        return replace(
+            ask,
+            event=self._keyring.open(run_id, _ASK, ask_id, ask.event),
+            digest=self._keyring.open_text(run_id, _DIGEST, ask_id, ask.digest),
+            answer=self._keyring.open(run_id, _ANSWER, ask_id, ask.answer),
+        )
+
+    def _claim(self, claim: Claim | None) -> Claim | None:
+        if claim is None or self._keyring.passes(*_values(claim)):
+            return claim
+        run_id = claim.run_id
+        try:
+            return replace(
+                claim,
+                state=self._named(run_id, _STATE, claim.state),
+                inbox=tuple(self._entry(run_id, entry) for entry in claim.inbox),
+                memo=self._named(run_id, _MEMO, claim.memo),
+            )
+        except CodecError as error:
+            return replace(claim, state={}, inbox=(), memo={}, unreadable=str(error))
+
+    def _readable(self, claim: Claim) -> tuple[Entry, ...]:
+        """Return what has arrived before the first that cannot be opened; the next claim meets that one and says so."""
+        found: list[Entry] = []
+        for entry in claim.inbox:
+            try:
+                found.append(self._entry(claim.run_id, entry))
+            except CodecError:
+                break
+        return tuple(found)
+
+    def _entry(self, run_id: str, entry: Entry) -> Entry:
+        kind = _ANSWER if entry.kind == "answered" else _EVENT
+        return replace(entry, body=self._keyring.open(run_id, kind, entry.ask_id, entry.body))
+
+    def _named(self, run_id: str, kind: str, values: Mapping[str, bytes]) -> dict[str, bytes]:
+        return {name: self._keyring.open(run_id, kind, name, value) for name, value in values.items()}
+
+    def _line(self, run_id: str, line: JournalEntry) -> JournalEntry:
+        if "note" not in line.details:
+            return line
+        try:
+            note = self._keyring.open_text(run_id, _NOTE, "", line.details["note"])
+        except CodecError as error:
+            note = f"({error})"
+        return replace(line, details={**line.details, "note": note})
+
+    # --- as they are -----------------------------------------------------------------------------
+
+    def new_run_id(self, key: str | None = None) -> str:
+        return self._store.new_run_id(key)
+
+    async def renew(self, claim: Claim, lease_s: float) -> None:
+        await self._store.renew(claim, lease_s)
+
+    async def cancel(self, run_id: str, by: str) -> bool:
+        return await self._store.cancel(run_id, by)
+
+    async def fire_timers(self, limit: int = 100) -> Sequence[str]:
+        return await self._store.fire_timers(limit)
+
+    async def due(self, limit: int = 100) -> Sequence[str]:
+        return await self._store.due(limit)
+
+    async def due_effects(self, limit: int = 100) -> Sequence[tuple[str, str]]:
+        return await self._store.due_effects(limit)
+
+    async def effects_of(self, run_id: str) -> Sequence[str]:
+        return await self._store.effects_of(run_id)
+
+    async def finish_effect(self, claim: EffectClaim, ref: str) -> str:
+        return await self._store.finish_effect(claim, ref)
+
+    async def delay_effect(self, claim: EffectClaim, until: float) -> None:
+        await self._store.delay_effect(claim, until)
+
+    async def drop_effect(self, claim: EffectClaim, reason: str) -> None:
+        await self._store.drop_effect(claim, reason)
+
+    async def doubtful(self, limit: int = 100) -> Sequence[tuple[str, str, str]]:
+        return await self._store.doubtful(limit)
+
+    async def settle(self, run_id: str, effect_id: str, ref: str) -> None:
+        await self._store.settle(run_id, effect_id, ref)
+
+    async def run(self, run_id: str) -> RunRecord | None:
+        return await self._store.run(run_id)
+
+    async def link(self, ref: str, run_id: str) -> None:
+        await self._store.link(ref, run_id)
+
+    async def linked(self, ref: str) -> str | None:
+        return await self._store.linked(ref)
+
+    async def close(self) -> None:
+        await self._store.close()
+
+
+def _values(claim: Claim) -> list[bytes]:
+    return [*claim.state.values(), *claim.memo.values(), *(entry.body for entry in claim.inbox)]
