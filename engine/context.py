@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from engine import questions
 from engine.codec import Codec
 from engine.ending import failure, result
-from engine.errors import ContextStateError, DidNotHappen, WorkflowRuntimeError
+from engine.errors import ContextSerdeError, ContextStateError, DidNotHappen, WorkflowRuntimeError
 from engine.events import Event, HumanResponseEvent, InputRequiredEvent
 from engine.model import (
     Ask,
@@ -128,6 +128,14 @@ class Pause(BaseException):
         super().__init__("waiting" if wait is None else f"waiting for {wait.accepts}")
         self.wait = wait
         self.question = question
+
+
+class Unreadable(BaseException):
+    """Unwinds a step of a durable run that cannot read a child workflow of its own; the run waits for code that can."""
+
+    def __init__(self, reason: ContextSerdeError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 class Context(Generic[S]):

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from engine.context import Unreadable
 from engine.errors import ContextSerdeError
 from engine.events import Event, HumanResponseEvent
 from engine.execution import Execution, StepProgram
@@ -128,16 +129,22 @@ class HeldRun:
 
         Raises:
             FencedError: another worker has the run; in a group with what else went wrong.
-            ContextSerdeError: the run has to go back to what was saved, and something that came since cannot be read.
+            ContextSerdeError: a child workflow of a step cannot be read; or the run has to go back to what was saved,
+                and something that came since cannot be read.
         """
         while True:
             refused: ContextSerdeError | None = None
+            unreadable: ContextSerdeError | None = None
             try:
                 async with self._kept(), slot():
                     await self.execution.run()
                 return await self._save(release=True)
             except* _Refused as refusals:
                 refused = _reason(refusals)
+            except* Unreadable as signals:
+                unreadable = _reason(signals)
+            if unreadable is not None:
+                raise unreadable
             if refused is not None:
                 await self._fail_steps(refused)
 
@@ -312,11 +319,11 @@ class _Refused(Exception):
         self.reason = reason
 
 
-def _reason(refusals: BaseExceptionGroup[_Refused]) -> ContextSerdeError:
-    found: BaseException = refusals
+def _reason(group: BaseExceptionGroup[_Refused | Unreadable]) -> ContextSerdeError:
+    found: BaseException = group
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]
-    assert isinstance(found, _Refused)
+    assert isinstance(found, _Refused | Unreadable)
     return found.reason
 
 

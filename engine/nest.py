@@ -10,9 +10,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.children import NOTHING, openings, told
-from engine.context import Context, Pause
+from engine.context import Context, Pause, Unreadable
+from engine.errors import ContextSerdeError
 from engine.execution import Execution
-from engine.model import Call, Child, Definition, Heard, Intended, Intent, Nested, Remembered, RunState, Unread
+from engine.model import (
+    Call,
+    Child,
+    Definition,
+    Heard,
+    Intended,
+    Intent,
+    Nested,
+    Remembered,
+    RunState,
+    Suspended,
+    Unread,
+)
 from engine.reducer import reduce
 from engine.snapshot import load
 from engine.timing import timers
@@ -116,7 +129,17 @@ class Place:
 
         Raises:
             ContextSerdeError: it cannot be read, or an answer does not fit the class that is awaited.
+            Unreadable: the same in a durable run, which is to be parked.
         """
+        try:
+            return self._take_up(definition)
+        except ContextSerdeError as error:
+            if self.nest.parent.persistence is None:
+                raise
+            found = ContextSerdeError(f"workflow {self.name} in step {self.nest.call.step}: {error}")
+            raise Unreadable(found) from error
+
+    def _take_up(self, definition: Definition) -> RunState | None:
         call, parent = self.nest.call, self.nest.parent
         found = call.children.get(self.name)
         if found is None:
@@ -125,7 +148,8 @@ class Place:
             child = Child(definition, load(definition, found.plain, found.codec.beside(definition.types)))
         else:
             child = Child(definition, found.state)
-        for tick in told(self.name, child, call, self.clock()):
+        now = self.clock()
+        for tick in (Suspended(now), *told(self.name, child, call, now)):
             reduce(definition, child.state, tick)
         parent.feed(Nested(call.id, self.name, child))
         parent.feed(Heard(call.id, self.name))

@@ -152,7 +152,7 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
         case Expired():
             expire(definition, state, tick.ask_id, tick.at, out)
         case Resumed():
-            if state.budget is not None and state.deadline is None:
+            if state.budget is not None:
                 state.deadline = tick.at + state.budget
                 out.append(WakeAt(Timer(state.deadline, "run")))
         case Suspended():

@@ -357,6 +357,21 @@ async def test_what_a_child_keeps_that_cannot_be_stored_is_named() -> None:
     assert "workflow Odd#1 in step only: state.odd: a fractions.Fraction cannot be stored" in str(played.error)
 
 
+async def test_a_run_whose_child_this_code_cannot_read_is_parked_with_the_reason(
+    world: StoreWithClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behaviour 49."""
+    view = await begun(world, Office())
+    await Runner(world.store, [Office()]).answer(view.run_id, view.asks[0].id, "good", user_id="U1")
+    with monkeypatch.context() as other_code:
+        other_code.setitem(globals(), "Research", type("Research", (Timed,), {}))
+        parked = await Runner(world.store, [Office()]).drain(view.run_id)
+
+    assert parked.status == "parked"
+    journal = await world.store.journal(view.run_id)
+    assert "the run waits in step 'check', which" in str(journal[-1].details)
+
+
 async def test_a_question_of_a_class_that_the_run_does_not_know_is_named() -> None:
     class Hidden(InputRequiredEvent):
         prefix: str = "Psst?"
