@@ -24,6 +24,8 @@ DIFFERENCES: dict[str, str] = {
     "first.",
     "an_answer_just_before_the_snapshot": "What was sent is in the snapshot from then on; theirs loses it.",
     "store_writes_of_a_step_at_work": "A step that runs again after a restore does not write twice; theirs does.",
+    "one_that_asks_whoever_streams_the_outer_run": "The question of a workflow that a step runs is asked by the step's "
+    "run; theirs is in a stream that nobody reads, until the run times out.",
     "what_is_no_snapshot_at_all": "One type of error for whatever is wrong; theirs takes some, and fails in its own "
     "code on others.",
     "an_event_after_the_end": "Who sends an event after the end is told; theirs drops it in silence.",
