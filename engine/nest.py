@@ -81,6 +81,8 @@ class Nest:
         except BaseException:
             await nestling.stop()
             raise
+        finally:
+            self._awaited.pop(nestling.name, None)
 
     def release(self, nestling: Nestling) -> None:
         """Let a child that somebody streams go its own way."""

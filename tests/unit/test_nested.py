@@ -631,3 +631,36 @@ async def test_a_child_with_few_slots_gives_its_own_back_while_it_waits() -> Non
             handler.ctx.send_event(yes(event))
 
     assert await handler == ["notes on owls: yes", "notes on bees: yes"]
+
+
+async def test_an_answer_to_nobody_in_particular_is_one_event_to_a_child_too() -> None:
+    """As in a run of its own, it answers the oldest of the questions that steps have returned."""
+
+    class Twice(Workflow):
+        @step
+        async def split(self, ctx: Context, ev: Topic) -> None:
+            ctx.send_event(Researched(notes="first"))
+            ctx.send_event(Researched(notes="second"))
+
+        @step(num_workers=1)
+        async def ask(self, ev: Researched) -> Question:
+            return Question(prefix=ev.notes)
+
+        @step
+        async def decide(self, ctx: Context, ev: Reply) -> StopEvent | None:
+            seen.append(ev.response)
+            return StopEvent(result=list(seen)) if len(seen) == 2 else None
+
+    class Outer(Workflow):
+        @step
+        async def only(self, ev: StartEvent) -> StopEvent:
+            return StopEvent(result=await Twice(disable_validation=True).run())
+
+    handler = Outer().run()
+    await asked(handler, 2)
+    handler.ctx.send_event(Reply(response="one"))
+    (again,) = await asked(handler)
+    handler.ctx.send_event(Reply(response="two", ask_id=again.ask_id))
+
+    assert again.prefix == "second"
+    assert await handler == ["one", "two"]
