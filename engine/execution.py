@@ -136,6 +136,8 @@ class Execution:
         """Who waits for the next time that everything is saved."""
         self.on_idle: Callable[[], None] | None = None
         """Told whenever the run begins to wait for the world. It then stays, durable or not."""
+        self.on_late: Callable[[], None] | None = None
+        """Told of what comes when the work has stopped."""
         self.idle = False
 
     @property
@@ -179,8 +181,10 @@ class Execution:
         """Apply a tick; from another thread, as soon as the run's loop gets to it."""
         if threading.get_ident() == self._thread:
             self.feed(tick)
+            if self.on_late is not None and not self.working:
+                self.on_late()
         else:
-            self._loop.call_soon_threadsafe(self.feed, tick)
+            self._loop.call_soon_threadsafe(self.submit, tick)
 
     def apply(self, tick: Tick) -> None:
         """Apply a tick and return when that is done; from another thread, too."""

@@ -425,6 +425,13 @@ class Heard:
 
 
 @fact
+class Stirred:
+    """A child workflow was sent something itself, after the call that runs it had stopped."""
+
+    call_id: int
+
+
+@fact
 class Shown:
     """An ask is where a person can see it."""
 
@@ -488,6 +495,7 @@ Tick: TypeAlias = (
     | Remembered
     | Nested
     | Heard
+    | Stirred
     | Shown
     | Announced
     | Woke

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from engine.children import NOTHING, openings, told
@@ -23,6 +24,7 @@ from engine.model import (
     Nested,
     Remembered,
     RunState,
+    Stirred,
     Suspended,
     Unread,
 )
@@ -214,6 +216,7 @@ class Nestling:
         child, parent = self._execution, self._nest.parent
         parent.feed(Nested(self._nest.call.id, self.name, Child(child.definition, child.state)))
         child.on_idle = self._nest.tell
+        child.on_late = partial(parent.submit, Stirred(self._nest.call.id))
         child.persistence = None if parent.persistence is None else _Part(parent, child)
         await self._nest.wait_for(self)
         if child.persistence is not None and child.state.finished and not self._end_saved:
@@ -224,7 +227,7 @@ class Nestling:
         """From now on somebody streams it."""
         if not self.over:
             self.streamed = True
-            self._execution.on_idle = self._execution.persistence = None
+            self._execution.on_idle = self._execution.on_late = self._execution.persistence = None
             self._nest.release(self)
 
     async def stop(self) -> None:

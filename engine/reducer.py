@@ -54,6 +54,7 @@ from engine.model import (
     Show,
     Shown,
     StepSpec,
+    Stirred,
     Streamed,
     Suspended,
     Tick,
@@ -71,7 +72,7 @@ from engine.routing import deliver, route, unhandled
 from engine.streams import leave, open_stream
 from engine.timing import timers, wait_timer
 from engine.versions import stored_name
-from engine.workers import end_call, free_worker, go_along, owe_call, wake_call
+from engine.workers import end_call, free_worker, go_along, owe_call, stir, wake_call
 
 
 def begin(
@@ -144,6 +145,9 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
         case Heard():
             if (call := state.calls.get(tick.call_id)) is not None:
                 call.waits = {w.id: w for w in call.waits.values() if w.open or w.child != tick.name}
+        case Stirred():
+            if (call := state.calls.get(tick.call_id)) is not None:
+                stir(definition, state, call, out)
         case Shown():
             if (ask := state.asks.get(tick.ask_id)) is not None:
                 ask.shown = True

@@ -69,6 +69,11 @@ def end_wait(definition: Definition, state: RunState, call: Call, out: list[Comm
     """A wait of *call* is over: run it again, at once if it waits."""
     if not any(wait.open for wait in call.waits.values()):
         state.waiting.pop(call.id, None)
+    stir(definition, state, call, out)
+
+
+def stir(definition: Definition, state: RunState, call: Call, out: list[Command]) -> None:
+    """Run a waiting call again, or have one that runs do so before it waits."""
     if call.status == "waiting":
         wake_call(definition, state, call, out)
     else:

@@ -358,6 +358,26 @@ async def test_a_step_may_stream_its_child_in_one_task_and_await_it_in_another()
     assert await Outer().run() == "notes on owls: yes"
 
 
+@pytest.mark.parametrize("addressed", [True, False])
+async def test_a_paused_child_may_still_be_answered_through_its_own_handler(addressed: bool) -> None:
+    children: list[WorkflowHandler] = []
+
+    class Outer(Workflow):
+        @step
+        async def only(self, ev: StartEvent) -> StopEvent:
+            children.append(Review().run(topic="owls"))
+            return StopEvent(result=await children[-1])
+
+    handler = Outer().run()
+    await asked(handler)
+    (own,) = children[0].ctx.open_asks
+    await children[0].send_event(HumanResponseEvent(response="yes", **({"ask_id": own.id} if addressed else {})))
+
+    assert await handler == "notes on owls: yes"
+    assert seen == ["research owls", "heard yes"]
+    assert handler.ctx.open_asks == []
+
+
 async def test_what_a_paused_child_has_shown_can_still_be_read() -> None:
     children: list[WorkflowHandler] = []
 
@@ -531,12 +551,12 @@ async def test_in_process_the_time_a_child_waits_counts_as_its_own_as_in_llamain
     class Outer(Workflow):
         @step
         async def only(self, ev: StartEvent) -> StopEvent:
-            return StopEvent(result=await Review(timeout=0.02).run(topic="owls"))
+            return StopEvent(result=await Review(timeout=0.3).run(topic="owls"))
 
     handler = Outer(timeout=5).run()
     await asked(handler)
 
-    with pytest.raises(WorkflowTimeoutError, match=r"0\.02 seconds"):
+    with pytest.raises(WorkflowTimeoutError, match=r"0\.3 seconds"):
         await handler
 
 

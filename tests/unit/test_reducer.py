@@ -39,7 +39,9 @@ from engine.model import (
     Sent,
     Show,
     Shown,
+    Stirred,
     Streamed,
+    Suspended,
     Tick,
     Wait,
     WakeAt,
@@ -208,6 +210,8 @@ def outside(world: World, draw: Any) -> list[tuple[Tick, Command | None]]:
         (Sent(world.now, Part(n=9)), None),
         (Sent(world.now, Part(n=9), "beside"), None),
         (Wrote(world.now, "seen", 1), None),
+        (Stirred(1), None),
+        (Suspended(world.now), None),
     ]
     for ask_id in [*world.state.asks, "a999"]:
         found.append((Answered(world.now, ask_id, HumanResponseEvent(response="y", ask_id=ask_id)), None))
