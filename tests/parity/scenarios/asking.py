@@ -81,12 +81,12 @@ async def a_question_answered_by_another_kind_of_event() -> Seen:
     class Reply(HumanResponseEvent):
         pass
 
-    handler = Approval(timeout=0.05).run(topic="birds")
+    handler = Approval(timeout=0.1).run(topic="birds")
     return await seen(handler, [Reply(response="yes")])
 
 
 async def a_question_that_nobody_answers() -> Seen:
-    return await seen(Approval(timeout=0.02).run(topic="birds"))
+    return await seen(Approval(timeout=0.1).run(topic="birds"))
 
 
 class Rounds(Workflow):
@@ -177,7 +177,7 @@ async def a_wait_without_a_question() -> Seen:
 
 
 async def a_wait_that_ends_unanswered() -> Seen:
-    handler = Silent().run(timeout=0.02)
+    handler = Silent().run(timeout=0.1)
     end = await end_of(handler)
     last = (await every(handler.stream_events()))[-1]
     return end, last
@@ -187,7 +187,7 @@ class Careful(Workflow):
     @step
     async def a_work(self, ctx: Context, ev: StartEvent) -> StopEvent:
         try:
-            await ctx.wait_for_event(HumanResponseEvent, InputRequiredEvent(prefix="?"), timeout=0.02)
+            await ctx.wait_for_event(HumanResponseEvent, InputRequiredEvent(prefix="?"), timeout=0.1)
         except TimeoutError as error:
             return StopEvent(result=plain(error))
         return StopEvent(result="answered")
@@ -299,7 +299,7 @@ async def two_waits_for_the_same_kind_of_event() -> Seen:
 
 
 async def two_waits_without_names() -> Seen:
-    flow = TwoAlike(timeout=0.2)
+    flow = TwoAlike()
     flow.named = False
     return await seen(flow.run(), answers("1", "2"))
 

@@ -328,7 +328,7 @@ async def a_handler_is_not_for_timeouts() -> Seen:
         async def b_handle(self, ev: StepFailedEvent) -> StopEvent:
             return StopEvent(result="handled")
 
-    return await seen(Flow(timeout=0.02).run())
+    return await seen(Flow(timeout=0.1).run())
 
 
 class Hang(Workflow):
@@ -348,7 +348,7 @@ class Hang(Workflow):
 
 
 async def a_run_that_takes_too_long() -> Seen:
-    return await seen(Hang(timeout=0.02).run())
+    return await seen(Hang(timeout=0.1).run())
 
 
 class Ask(Workflow):
@@ -362,7 +362,7 @@ class Ask(Workflow):
 
 
 async def a_timeout_with_no_step_at_work() -> Seen:
-    return await seen(Ask(timeout=0.02).run())
+    return await seen(Ask(timeout=0.1).run())
 
 
 async def a_run_that_is_cancelled() -> Seen:

@@ -65,7 +65,7 @@ async def an_empty_list() -> Seen:
 
 
 async def none_in_place_of_a_list() -> Seen:
-    return await seen(Squares(timeout=0.03).run(count=None))
+    return await seen(Squares(timeout=0.1).run(count=None))
 
 
 class Quick(Workflow):

@@ -46,7 +46,7 @@ class SendsQuestion(Workflow):
 
 
 async def a_question_that_is_sent() -> Seen:
-    handler = SendsQuestion(timeout=0.2).run()
+    handler = SendsQuestion().run()
     return await seen(handler, [HumanResponseEvent(response="yes")], when=idles, internal=True)
 
 
@@ -61,7 +61,7 @@ class StreamsQuestion(Workflow):
 
 
 async def a_question_that_is_only_streamed() -> Seen:
-    return await seen(StreamsQuestion(timeout=0.2, disable_validation=True).run(), [HumanResponseEvent(response="y")])
+    return await seen(StreamsQuestion(disable_validation=True).run(), [HumanResponseEvent(response="y")])
 
 
 class SendsStop(Workflow):
@@ -372,7 +372,7 @@ async def a_run_after_a_cancelled_one_in_one_context() -> Seen:
 
 
 async def a_run_after_a_timed_out_one_in_one_context() -> Seen:
-    flow = WaitsForever(timeout=0.03)
+    flow = WaitsForever(timeout=0.1)
     ctx = Context[Any](flow)
     first = await end_of(flow.run(ctx=ctx))
     running = ctx.is_running
@@ -398,3 +398,119 @@ class Tasks(Workflow):
 
 async def tasks_within_a_step() -> Seen:
     return await seen(Tasks().run())
+
+
+class Pausing(Workflow):
+    @step
+    async def a(self, ctx: Context, ev: StartEvent) -> StopEvent:
+        answer = await ctx.wait_for_event(HumanResponseEvent, Question(about=ev.about))
+        return StopEvent(result=answer.response)
+
+
+async def a_paused_run_keeps_its_slot() -> Seen:
+    flow = Pausing(num_concurrent_runs=1)
+    first, second = flow.run(about="one"), flow.run(about="two")
+    asked = await first_questions(first)
+    await turns()
+    first.ctx.send_event(HumanResponseEvent(response="1"))
+    ends = [await end_of(first)]
+    asked += await first_questions(second)
+    second.ctx.send_event(HumanResponseEvent(response="2"))
+    return asked, [*ends, await end_of(second)]
+
+
+class WaitsTwice(Workflow):
+    """The same wait, in two calls after each other: each asks."""
+
+    @step
+    async def a(self, ctx: Context, ev: StartEvent | A) -> A | StopEvent:
+        n = ev.n if isinstance(ev, A) else 0
+        answer = await ctx.wait_for_event(HumanResponseEvent, Question(about=f"round {n}"), waiter_id="same")
+        return StopEvent(result=(n, answer.response)) if n == 2 else A(n=n + 1)
+
+
+async def the_same_wait_in_several_calls() -> Seen:
+    answers = [HumanResponseEvent(response=str(n)) for n in range(3)]
+    return await seen(WaitsTwice().run(), answers)
+
+
+class Writes(Workflow):
+    @step
+    async def a(self, ctx: Context, ev: StartEvent) -> StopEvent:
+        await ctx.store.set("a", 1)
+        state = await ctx.store.get_state()
+        state["b"] = 2
+        await ctx.store.set_state(state)
+        async with ctx.store.edit_state() as edited:
+            edited.c = 3
+            edited["d"] = edited.a + edited["b"]
+        return StopEvent(result=sorted((await ctx.store.get_state()).items()))
+
+
+async def a_state_taken_out_and_put_back() -> Seen:
+    return await end_of(Writes().run())
+
+
+class Retried(Workflow):
+    """Sends before it fails: what is sent by each attempt."""
+
+    @step
+    async def a(self, ev: StartEvent) -> list[A]:
+        return [A(n=n) for n in range(3)]
+
+    @step(retry_policy=retry_policy(wait=wait_fixed(0.002), stop=stop_after_attempt(3)))
+    async def b(self, ctx: Context, ev: A) -> B:
+        if ctx.retry_info().retry_number < ev.n:
+            raise ValueError(f"{ev.n} at {ctx.retry_info().retry_number}")
+        return B(n=ctx.retry_info().retry_number)
+
+    @step
+    async def c(self, evs: list[B]) -> StopEvent:
+        return StopEvent(result=sorted(one.n for one in evs))
+
+
+async def attempts_counted_for_each_call() -> Seen:
+    return await seen(Retried().run())
+
+
+async def a_failure_while_others_work() -> Seen:
+    class Flow(Workflow):
+        @step
+        async def a(self, ctx: Context, ev: StartEvent) -> A | None:
+            for n in range(3):
+                ctx.send_event(A(n=n))
+            return None
+
+        @step
+        async def b(self, ctx: Context, ev: A) -> StopEvent:
+            await turns(5)
+            if ev.n == 1:
+                raise KeyError("one of three")
+            await turns(100)
+            ctx.write_event_to_stream(Event(late=ev.n))
+            return StopEvent(result=ev.n)
+
+    return await seen(Flow().run())
+
+
+async def a_result_of_every_kind() -> Seen:
+    class Flow(Workflow):
+        @step
+        async def a(self, ev: StartEvent) -> StopEvent:
+            return StopEvent(result=ev.value)
+
+    values: list[Any] = [None, 0, "", [], {}, (1, 2), A(n=3), StopEvent(result=1), ValueError("as a value")]
+    return [(await seen(Flow().run(value=value)))["end"] for value in values]
+
+
+async def a_start_event_kept_whole() -> Seen:
+    class Begin(StartEvent):
+        n: int = 1
+
+    class Flow(Workflow):
+        @step
+        async def a(self, ev: Begin) -> StopEvent:
+            return StopEvent(result=(ev.n, ev.get("more"), ev.to_dict()))
+
+    event = Begin(n=2, more={"x": 1})
+    return await end_of(Flow().run(start_event=event)), await end_of(Flow().run(n=3)), await end_of(Flow().run(other=4))
