@@ -1,4 +1,4 @@
-"""The command line: ``signoff demo | serve | worker | doctor | manifest``."""
+"""The command line: ``signoff demo | serve | worker | doctor | manifest | key``."""
 
 from __future__ import annotations
 
@@ -78,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("worker", help="work on runs only").set_defaults(run=_worker)
     commands.add_parser("doctor", help="check settings, workflows, Redis and Slack").set_defaults(run=_doctor)
 
+    commands.add_parser("key", help="print a new key for SIGNOFF_ENCRYPTION_KEYS").set_defaults(run=_key)
+
     told = commands.add_parser("manifest", help="print the manifest of the Slack app")
     told.add_argument("--request-url", help="public https address of this bot; without it the app uses Socket Mode")
     told.add_argument(
@@ -149,6 +151,13 @@ def _doctor(args: argparse.Namespace) -> int:
 def _manifest(args: argparse.Namespace) -> int:
     commands = [plugin.command for plugin in discover(args.workflows).values()]
     print(manifest.to_yaml(manifest.build(commands, request_url=args.request_url)), end="")
+    return 0
+
+
+def _key(args: argparse.Namespace) -> int:
+    from engine.keyring import new_key
+
+    print(new_key())
     return 0
 
 

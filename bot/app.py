@@ -27,6 +27,7 @@ from bot.web import application, serving
 from engine.errors import StoreUnavailable
 from engine.redis import RedisRunStore
 from engine.runner import Runner
+from engine.sealed_store import SealedRunStore
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,8 @@ class App:
         self.settings = settings
         self.plugins = discover(settings.workflows)
         url = settings.redis_url.get_secret_value()
-        self.store = RedisRunStore.from_url(url, prefix=settings.key_prefix, lanes=settings.lanes)
+        kept = RedisRunStore.from_url(url, prefix=settings.key_prefix, lanes=settings.lanes, replicas=settings.replicas)
+        self.store = SealedRunStore(kept, settings.keyring)
         self.runner = Runner(
             self.store, [plugin.workflow for plugin in self.plugins.values()], lease_s=settings.lease_s
         )

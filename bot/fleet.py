@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
 from docket import Docket, Perpetual, Worker
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from bot.logs import run_logged
 
@@ -23,6 +23,7 @@ REDELIVERY = timedelta(seconds=10)
 """How long a wake or sweep may stay with a process that died, or lost Redis meanwhile, before another takes it."""
 ADDS_AT_ONCE = 20
 """pydocket's connection pool raises when hundreds of adds are awaited at once."""
+OUT_OF_REACH = (RedisError, RedisClusterException, OSError)
 WAKE_LIMIT_S = 1.0
 RECONNECT_S = 1.0
 SWEEP_BUCKET_S = 10
@@ -63,7 +64,7 @@ class Fleet:
         try:
             async with self._adds, asyncio.timeout(WAKE_LIMIT_S):
                 await self._docket.add(self._wake_task, key=key)(run_id)
-        except (RedisError, OSError, TimeoutError) as error:
+        except (*OUT_OF_REACH, TimeoutError) as error:
             logger.warning("wake not sent", extra={"run_id": run_id, "reason": str(error)})
 
     async def serve(self, *, worker: bool = True) -> None:
@@ -78,7 +79,7 @@ class Fleet:
                     docket.register(self._first_task)
                     self._docket = docket
                     await (self._work(docket) if worker else asyncio.Event().wait())
-            except (RedisError, OSError) as error:
+            except OUT_OF_REACH as error:
                 logger.warning("Redis cannot be reached; trying again", extra={"reason": str(error)})
                 await asyncio.sleep(RECONNECT_S)
             finally:

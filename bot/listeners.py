@@ -37,7 +37,7 @@ from bot.prompts import question_of
 from bot.replies import NotUnderstood
 from bot.surface import SlackSurface
 from bot.triggers import CommandReceived
-from engine.errors import StoreUnavailable
+from engine.errors import ContextSerdeError, StoreUnavailable
 from engine.runner import Asked, Runner
 from engine.verdicts import Invalid
 
@@ -145,7 +145,7 @@ class Listeners:
                     self._tell(click, told.text)
             if view is not None and not await self._surface.open_modal(click.trigger_id, view):
                 self._tell(click, wording.ENGLISH.modal_not_opened)
-        except StoreUnavailable as error:
+        except (ContextSerdeError, StoreUnavailable) as error:
             logger.error("click not recorded", extra={"reason": str(error)})
             self._tell(click, wording.ENGLISH.not_recorded)
         return await ack()
@@ -160,7 +160,7 @@ class Listeners:
                 told = await self._answering.choose(asked, value, sent.user_id, sent.delivery_id, comment)
         except PayloadError as error:
             return await ack(blocks.replaced_by(blocks.notice_modal(_unreadable(error))))
-        except StoreUnavailable as error:
+        except (ContextSerdeError, StoreUnavailable) as error:
             logger.error("modal not recorded", extra={"reason": str(error)})
             return await ack(blocks.field_errors({blocks.COMMENT: wording.ENGLISH.not_recorded}))
         if told.counts:
@@ -185,7 +185,7 @@ class Listeners:
         except PayloadError as error:
             _unreadable(error)
             return EMPTY
-        except StoreUnavailable as error:
+        except (ContextSerdeError, StoreUnavailable) as error:
             logger.error("reply not recorded", extra={"reason": str(error)})
             return NOT_SAVED
         if told is not None:

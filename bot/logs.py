@@ -16,7 +16,7 @@ _run_id: ContextVar[str] = ContextVar("run_id", default="")
 _TOKEN = re.compile(r"\b(?:xox[a-z](?:\.xox[a-z])?|xapp|xwfp)-[\w.-]+")
 _HEADER = re.compile(r"(?i)(['\"]?(?:authorization|x-slack-signature|cookie)['\"]?\s*[:=]\s*)(?:b?['\"])?[^\r\n,'\"]+")
 _NAMED = re.compile(
-    r"(?i)(\b(?:signing_secret|client_secret|access_token|refresh_token|bot_token|app_token|password|passwd|token)"
+    r"(?i)(\b(?:signing_secret|client_secret|access_token|refresh_token|bot_token|app_token|sentinel_password|password|passwd|token)"
     r"['\"]?\s*[:=]\s*)(?:SecretStr\()?(?:b?['\"])?[^\s,'\"&)}]+"
 )
 _PASSWORD = re.compile(r"(\b[a-z+]+://[^\s/:@]*:)[^\s/@]+@")

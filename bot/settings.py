@@ -6,10 +6,12 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from engine.keyring import PLAIN, Keyring
 
 WHERE = {
     "SLACK_BOT_TOKEN": "api.slack.com/apps > your app > OAuth & Permissions > Bot User OAuth Token; "
@@ -38,6 +40,10 @@ class Settings(BaseSettings):
     api_base_url: str = Field(default="https://slack.com/api/", alias="SLACK_API_BASE_URL")
     request_path: str = Field(default="/slack/events", alias="SLACK_REQUEST_PATH")
     redis_url: SecretStr = Field(default=SecretStr("redis://127.0.0.1:6379/0"), alias="REDIS_URL")
+    durability: Literal["local", "replica"] = Field(default="local", alias="SIGNOFF_DURABILITY")
+    """With "replica", nobody is told that something is kept before a replica of Redis has it, too."""
+    encryption_keys: SecretStr = Field(default=SecretStr(PLAIN), alias="SIGNOFF_ENCRYPTION_KEYS")
+    """Keys with commas between them: the first encrypts, each decrypts; "plain" stands for none. See `Keyring`."""
     host: str = Field(default="127.0.0.1", alias="SIGNOFF_HOST")
     port: int = Field(default=3000, ge=0, le=65535, alias="SIGNOFF_PORT")
     workflows: Path = Field(default=Path("workflows"), alias="SIGNOFF_WORKFLOWS")
@@ -59,18 +65,28 @@ class Settings(BaseSettings):
     def secrets(self) -> list[str]:
         """Everything that must never be logged."""
         held = [self.bot_token, self.signing_secret, self.app_token]
-        password = urlsplit(self.redis_url.get_secret_value()).password
         return [
             *(secret.get_secret_value() for secret in held if secret is not None),
-            *([password] if password else []),
+            *(key for key in re.split(r"[,\s]+", self.encryption_keys.get_secret_value()) if key not in ("", PLAIN)),
+            *_passwords(self.redis_url.get_secret_value()),
         ]
+
+    @property
+    def keyring(self) -> Keyring:
+        """What encrypts and decrypts what is kept."""
+        return Keyring.parse(self.encryption_keys.get_secret_value())
+
+    @property
+    def replicas(self) -> int:
+        """How many replicas have what somebody is told is kept."""
+        return 1 if self.durability == "replica" else 0
 
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, given: Any) -> Any:
         return given.upper() if isinstance(given, str) else given
 
-    @field_validator("log_format", mode="before")
+    @field_validator("log_format", "durability", mode="before")
     @classmethod
     def _lower(cls, given: Any) -> Any:
         return given.lower() if isinstance(given, str) else given
@@ -114,8 +130,17 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, given: SecretStr) -> SecretStr:
-        if re.match(r"(redis|rediss|unix|valkey|valkeys)(\+(cluster|sentinel))?://", given.get_secret_value()) is None:
-            raise ValueError("is not a Redis address, as redis://127.0.0.1:6379/0")
+        if re.match(r"(unix|rediss?(\+cluster|\+sentinel(?=://[^/]+/\w))?)://", given.get_secret_value()) is None:
+            raise ValueError(
+                "is not a Redis address, as redis://127.0.0.1:6379/0, rediss://host, unix:///path, "
+                "redis+cluster://host or redis+sentinel://host:26379,host:26379/service"
+            )
+        return given
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _are_keys(cls, given: SecretStr) -> SecretStr:
+        Keyring.parse(given.get_secret_value())
         return given
 
     @field_validator("key_prefix")
@@ -156,6 +181,12 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _passwords(url: str) -> list[str]:
+    """Return the passwords in an address of Redis, of however many hosts: as they stand there and as they are."""
+    given = re.findall(r"(?<=://)[^/?#@:]*:([^/?#@]+)@|[?&]\w*password=([^&#]+)", url)
+    return [shown for found in given for shown in dict.fromkeys(("".join(found), unquote("".join(found))))]
 
 
 def _told(loc: tuple[int | str, ...], kind: str, message: str) -> str:

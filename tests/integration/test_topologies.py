@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.connection import SSLConnection
 from redis.crc import key_slot
 
 from engine.errors import StoreUnavailable
 from engine.redis import RedisRunStore
+from engine.redis.connections import OneServer, connections_to
 from engine.redis.keys import Keys
 from engine.run_store import Answer, Commit, NewAsk, NewRun
 from engine.verdicts import Accepted
@@ -121,6 +123,47 @@ async def test_a_replica_that_is_gone_is_not_kept_silent(tmp_path: Path, prefix:
 
         await careful.close()
         await store.close()
+
+
+async def test_a_server_is_reached_over_tls_by_those_who_trust_it(tmp_path: Path, redis_url: str, prefix: str) -> None:
+    async with servers.behind_tls(tmp_path, redis_url) as (url, certificate):
+        store = RedisRunStore.from_url(f"{url}?ssl_ca_certs={certificate}", prefix=prefix)
+        stranger = RedisRunStore.from_url(url, prefix=prefix)
+        run_id = await asked(store, "run")
+
+        verdict = await store.deliver(click(run_id))
+
+        assert isinstance(verdict, Accepted)
+        with pytest.raises(StoreUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+            await stranger.run(run_id)
+        await stranger.close()
+        await store.close()
+
+
+def test_an_address_of_sentinel_says_how_to_reach_both_them_and_the_master() -> None:
+    found = connections_to(
+        "rediss+sentinel://u:p%40w@h1:1,[::1]:2,h3/svc/3?ssl_ca_certs=/ca.pem&sentinel_password=s%2Fp&health_check_interval=7",
+        timeout_s=4,
+    )
+
+    assert isinstance(found, OneServer)
+    master, *watchers = [client.connection_pool for client in found._clients]
+    to_master, to_watcher = master.connection_kwargs, watchers[0].connection_kwargs
+    assert (to_master["username"], to_master["password"], to_master["db"]) == ("u", "p@w", 3)
+    assert (to_master["ssl_ca_certs"], to_master["health_check_interval"]) == ("/ca.pem", 7)
+    assert issubclass(master.connection_class, SSLConnection)
+    places = [(pool.connection_kwargs["host"], pool.connection_kwargs["port"]) for pool in watchers]
+    assert places == [("h1", 1), ("::1", 2), ("h3", 26_379)]
+    assert (to_watcher.get("username"), to_watcher["password"]) == (None, "s/p")
+    assert (to_watcher["ssl_ca_certs"], watchers[0].connection_class) == ("/ca.pem", SSLConnection)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis+sentinel://h:1", "redis+other://h", "unix+cluster://h", "http://h", "redis+sentinel://h:x/svc"]
+)
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(ValueError):
+        connections_to(url, timeout_s=1)
 
 
 async def _late(store: RedisRunStore, run_id: str) -> Any:

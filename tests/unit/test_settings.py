@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bot.settings import Settings, SettingsError, is_loopback, load
+from engine.keyring import new_key
 
 GOOD = {"SLACK_BOT_TOKEN": "xoxb-1-abc", "SLACK_SIGNING_SECRET": "8f742231b10e8888"}
 
@@ -50,6 +51,7 @@ def test_every_setting_has_a_well_known_name() -> None:
         *("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN", "SLACK_API_BASE_URL", "SLACK_REQUEST_PATH"),
         *("REDIS_URL", "SIGNOFF_HOST", "SIGNOFF_PORT", "SIGNOFF_WORKFLOWS", "SIGNOFF_KEY_PREFIX", "SIGNOFF_LANES"),
         *("SIGNOFF_LEASE_S", "SIGNOFF_SWEEP_S", "SIGNOFF_LOG_LEVEL", "SIGNOFF_LOG_FORMAT", "SIGNOFF_THREAD_REPLIES"),
+        *("SIGNOFF_DURABILITY", "SIGNOFF_ENCRYPTION_KEYS"),
     }
 
 
@@ -145,6 +147,11 @@ def test_a_fake_slack_on_this_machine_is_fine(url: str) -> None:
         ("SLACK_APP_TOKEN", "app_token", "xoxb-1"),
         ("SLACK_REQUEST_PATH", "request_path", "slack"),
         ("REDIS_URL", "redis_url", "http://x"),
+        ("REDIS_URL", "redis_url", "valkey://x"),
+        ("REDIS_URL", "redis_url", "unix+cluster://x"),
+        ("REDIS_URL", "redis_url", "redis+sentinel://h:1,h:2"),
+        ("SIGNOFF_DURABILITY", "durability", "everywhere"),
+        ("SIGNOFF_ENCRYPTION_KEYS", "encryption_keys", "correct horse"),
         ("SIGNOFF_KEY_PREFIX", "key_prefix", "a{b}"),
         ("SIGNOFF_LEASE_S", "lease_s", 0),
         ("SIGNOFF_SWEEP_S", "sweep_s", -1),
@@ -156,7 +163,11 @@ def test_each_setting_is_checked(name: str, field: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://h:1/0", "rediss://u:p@h", "unix:///run/redis.sock", "redis+cluster://h", "redis+sentinel://h/x"]
+    "url",
+    [
+        *("redis://h:1/0", "rediss://u:p@h", "unix:///run/redis.sock", "redis+cluster://h", "redis+sentinel://h/x"),
+        *("rediss+cluster://h?ssl_ca_certs=/a", "rediss+sentinel://u:p@h:1,[::1]:2/x/0?sentinel_password=p"),
+    ],
 )
 def test_every_kind_of_redis_is_an_address(url: str) -> None:
     assert load(None, bot_token="xoxb-1", signing_secret="s", redis_url=url).redis_url.get_secret_value() == url
@@ -170,6 +181,48 @@ def test_secrets_do_not_show_and_are_known_to_the_log() -> None:
     for secret in ("xoxb-1-abc", "shhhhhh", "xapp-1", "hunter2"):
         assert secret not in repr(settings)
         assert secret in settings.secrets
+
+
+@pytest.mark.parametrize(
+    ("url", "passwords"),
+    [
+        (
+            "redis+sentinel://u:hunter2@h:1,[::1]:2/x?sentinel_password=s%40crets&a=b",
+            {"hunter2", "s%40crets", "s@crets"},
+        ),
+        ("redis+cluster://:p%2Fword@h", {"p%2Fword", "p/word"}),
+        ("rediss://h/0?password=hunter2&ssl_password=opensesame#x", {"hunter2", "opensesame"}),
+        ("redis://h:6379/0", set()),
+    ],
+)
+def test_every_password_in_an_address_is_known_to_the_log(url: str, passwords: set[str]) -> None:
+    settings = load(None, bot_token="xoxb-1-abc", signing_secret="shhhhhh", redis_url=url)
+
+    assert passwords <= set(settings.secrets)
+    assert len(settings.secrets) == len(passwords) + 2
+
+
+def test_keys_are_secrets_each_by_itself() -> None:
+    new, old = new_key(), new_key()
+
+    settings = load(None, bot_token="xoxb-1", signing_secret="s", encryption_keys=f"{new}, {old},plain")
+
+    assert {new, old} <= set(settings.secrets)
+    assert "plain" not in settings.secrets
+    assert settings.keyring.seals
+    assert not any(key in repr(settings) for key in (new, old))
+
+
+def test_a_bad_key_is_told_and_not_shown() -> None:
+    told = problems(bot_token="xoxb-1", signing_secret="s", encryption_keys=f"{new_key()},hunter2")
+
+    assert "SIGNOFF_ENCRYPTION_KEYS key 2 is not 32 bytes" in told
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize(("given", "replicas"), [("local", 0), ("replica", 1), ("REPLICA", 1)])
+def test_durability_says_how_many_replicas_are_waited_for(given: str, replicas: int) -> None:
+    assert load(None, bot_token="xoxb-1", signing_secret="s", durability=given).replicas == replicas
 
 
 def test_an_env_file_in_another_encoding_is_told(tmp_path: Path) -> None:
