@@ -41,7 +41,7 @@ lint: $(VENV)/.dev ## The static half of check
 	$(BIN)/lint-imports
 
 bench: $(BENCH)/.bench ## Measure, peers and floors beside ours
-	@exec $(BENCH)/bin/python -m pytest -m bench --capture=no $(ARGS)
+	@exec $(BENCH)/bin/python -m pytest -m bench --capture=no tests/bench $(ARGS)
 
 chaos: $(VENV)/.dev ## Run only the tests that kill servers and workers
 	@exec $(BIN)/python -m pytest -m chaos $(ARGS)
