@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 from engine.codec import TAG, Codec
 from engine.errors import CodecError
 from engine.registered import registered
-from engine.versions import stored_names
 
 J = TypeVar("J", bound="JsonSerializer")
 
@@ -78,15 +77,17 @@ class JsonSerializer(BaseSerializer):
         return wider
 
     def resolve_class(self, qualified_name: str) -> type:
-        """Return the class that data names, with its module or without.
+        """Return the class that data names as stored data does, or by its module and name.
 
         Raises:
             ValueError: it is not among those allowed.
         """
-        found = self._types.get(qualified_name.rpartition(".")[2])
-        if found is None or qualified_name not in (*stored_names(found), f"{found.__module__}.{found.__qualname__}"):
-            raise _not_allowed(qualified_name)
-        return found
+        if qualified_name in self._types:
+            return self._types[qualified_name]
+        for kind in self._types.values():
+            if f"{kind.__module__}.{kind.__qualname__}" == qualified_name:
+                return kind
+        raise _not_allowed(qualified_name)
 
     def serialize_value(self, value: Any) -> Any:
         """Return *value* in terms of JSON's own types; raises as `serialize`."""

@@ -26,6 +26,7 @@ from engine import (
     StopEvent,
     Workflow,
     step,
+    stored_as,
 )
 from engine.reducer import begin
 from engine.serializers import BaseSerializer, JsonPickleSerializer, JsonSerializer, PickleSerializer
@@ -159,6 +160,16 @@ def test_a_class_is_found_by_its_name_with_the_module_or_without() -> None:
     assert serializer.resolve_class("Page") is serializer.resolve_class(f"{__name__}.Page") is Page
     with pytest.raises(ValueError, match=r"other\.Page is not in"):
         serializer.resolve_class("other.Page")
+
+
+def test_a_renamed_class_is_found_by_any_of_its_names() -> None:
+    @stored_as("Sheet", "Leaf")
+    class Renamed(BaseModel): ...
+
+    serializer = JsonSerializer(allowed_types=[Renamed])
+
+    names = ("Sheet", "Leaf", f"{__name__}.{Renamed.__qualname__}")
+    assert [serializer.resolve_class(name) for name in names] == [Renamed] * 3
 
 
 def test_a_wider_serializer_leaves_the_first_as_it_was() -> None:
