@@ -40,6 +40,7 @@ DIFFERENCES: dict[str, str] = {
     "a_step_that_raises_cancelled": "A step that awaits something cancelled fails; theirs is never heard of again.",
     "a_run_after_a_timed_out_one_in_one_context": "A new run asks its questions; theirs takes that of the run before "
     "for asked.",
+    "cancelling_a_step_that_takes_its_time": "Whoever cancels waits as long as they said; theirs waits for the step.",
     "values_that_json_has_no_word_for": "Dates, UUIDs, decimals, sets, bytes, tuples and keys that are no text come "
     "back as they were; theirs fails on most and changes the others.",
     "a_snapshot_of_dates_and_decimals": "So they do in a snapshot.",

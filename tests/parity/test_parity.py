@@ -42,5 +42,7 @@ async def test_where_they_are_said_to_differ_they_do(name: str) -> None:
 
 async def on_both(name: str) -> tuple[object, object]:
     here, there = PAIRS[name]
-    async with asyncio.timeout(LIMIT_S):
-        return await here(), await there()
+    async with asyncio.timeout(LIMIT_S) as limit:
+        both = await here(), await there()
+    assert not limit.expired(), "it went on only because its time was up"
+    return both
