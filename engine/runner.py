@@ -37,6 +37,8 @@ from engine.workflow import Workflow
 logger = logging.getLogger(__name__)
 
 LEASE_S = 30.0
+LONGEST_LEASE_S = 600.0
+MAX_ATTEMPTS = 5
 PARKED = "parked"
 """Id of the effect that tells that a run cannot go on with this code; its body says why."""
 
@@ -81,6 +83,7 @@ class Runner:
         *,
         worker: str | None = None,
         lease_s: float = LEASE_S,
+        max_attempts: int = MAX_ATTEMPTS,
         wake: Callable[[str], Awaitable[None]] | None = None,
         eager: bool = False,
         limit_bytes: int = LIMIT_BYTES,
@@ -95,7 +98,8 @@ class Runner:
         *warn_bytes* on the log tells.
 
         A run is held for *lease_s* seconds, 30 by default, and longer as long as the process lives: that is how
-        late another *worker* takes over what a dead one held.
+        late another *worker* takes over what a dead one held. Each that died since the run was saved last doubles
+        that, up to ten minutes, and once *max_attempts* have died the run is parked: its step seems to end them.
 
         Raises:
             ValueError: two of *workflows* share a class name.
@@ -104,6 +108,7 @@ class Runner:
         self.store = store
         self.worker = worker or secrets.token_hex(4)
         self.lease_s = lease_s
+        self.max_attempts = max_attempts
         self.wake = wake
         self.eager = eager
         self.limit_bytes = limit_bytes
@@ -353,18 +358,30 @@ class Runner:
 
     async def _work_on(self, claim: Claim) -> Claim | None:
         workflow = self._workflows[claim.workflow]
+        if claim.attempts > self.max_attempts:
+            await self._park(claim, f"{self.max_attempts} workers in a row ended while they worked on it")
+            return None
         held: HeldRun | None = None
         try:
-            held = HeldRun(self.store, workflow, claim, self.lease_s, Scale(self.limit_bytes, self.warn_bytes))
+            lease_s = await self._lease(claim)
+            held = HeldRun(self.store, workflow, claim, lease_s, Scale(self.limit_bytes, self.warn_bytes))
             return await held.work(workflow.slot)
         except ContextSerdeError as error:
-            logger.error(
-                "run parked: its stored state cannot be read", extra={"run_id": claim.run_id, "reason": str(error)}
-            )
-            note = str(error)
-            parked = Commit("parked", effects=[NewEffect(PARKED, note.encode())], note=note)
-            await self.store.commit(claim if held is None else held.claim, parked)
+            await self._park(claim if held is None else held.claim, f"its stored state cannot be read: {error}")
             return None
+
+    async def _lease(self, claim: Claim) -> float:
+        """Return for how many seconds the run is held at a time: longer, the more workers have died of it."""
+        if claim.attempts < 2:
+            return self.lease_s
+        lease_s = max(self.lease_s, min(self.lease_s * 2.0 ** (claim.attempts - 1), LONGEST_LEASE_S))
+        await self.store.renew(claim, lease_s)
+        return lease_s
+
+    async def _park(self, claim: Claim, reason: str) -> None:
+        """Set a run aside that this code cannot go on with, and say so."""
+        logger.error("run parked", extra={"run_id": claim.run_id, "reason": reason})
+        await self.store.commit(claim, Commit("parked", effects=[NewEffect(PARKED, reason.encode())], note=reason))
 
     async def _wake(self, run_id: str) -> None:
         if self.wake is not None:
