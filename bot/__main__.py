@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from bot import logs, manifest, settings
@@ -76,7 +78,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
 
     commands.add_parser("worker", help="work on runs only").set_defaults(run=_worker)
-    commands.add_parser("doctor", help="check settings, workflows, Redis and Slack").set_defaults(run=_doctor)
+    doctor = commands.add_parser("doctor", help="check settings, workflows, Redis and Slack, and say what to repair")
+    doctor.add_argument("--thorough", action="store_true", help="read every key in Redis, too")
+    doctor.add_argument("--json", action="store_true", help="print JSON, for machines")
+    doctor.set_defaults(run=_doctor)
 
     commands.add_parser("key", help="print a new key for SIGNOFF_ENCRYPTION_KEYS").set_defaults(run=_key)
 
@@ -142,10 +147,13 @@ def _doctor(args: argparse.Namespace) -> int:
     from bot.doctor import examine
 
     chosen = settings.load(**({} if os.environ.get("SIGNOFF_WORKFLOWS") else {"workflows": _workflows()}))
-    findings = asyncio.run(examine(chosen))
-    for finding in findings:
-        print(finding)
-    return 0 if all(finding.well for finding in findings) else 1
+    findings = asyncio.run(examine(chosen, thorough=args.thorough))
+    well = all(finding.well for finding in findings)
+    if args.json:
+        print(json.dumps({"well": well, "findings": [asdict(finding) for finding in findings]}, indent=2))
+    else:
+        print(*findings, sep="\n")
+    return 0 if well else 1
 
 
 def _manifest(args: argparse.Namespace) -> int:

@@ -2,90 +2,238 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import aiohttp
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import manifest
 from bot.plugins import PluginError, discover
 from bot.settings import Settings
+from engine.errors import ContextSerdeError, StoreUnavailable
+from engine.keyring import PLAIN
+from engine.redis import RedisRunStore
+from engine.redis.condition import Condition
+from engine.sealed_store import SealedRunStore
 
 LIMIT_S = 5
+CLOCKS_S = 1.0
+"""By how much two clocks may differ."""
+LATE_S = 60.0
+"""What has been due for so long is done by nobody."""
+SAMPLE = 200
+"""How many runs are read to see whether the keys fit; a thorough look reads all."""
+LIVE = ("ready", "waiting", "parked")
+
+Level: TypeAlias = Literal["ok", "warn", "fail"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: is it well, and what was found or is to be done."""
+    """One thing looked at: how it is, and what was found or is to be done. Only what fails must be repaired."""
 
-    well: bool
+    level: Level
     what: str
     told: str
 
+    @property
+    def well(self) -> bool:
+        return self.level != "fail"
+
     def __str__(self) -> str:
-        return f"{'ok  ' if self.well else 'FAIL'}  {self.what}: {self.told}"
+        return f"{self.level if self.well else 'FAIL':4}  {self.what}: {self.told}"
 
 
-async def examine(settings: Settings) -> list[Finding]:
-    """Look at workflows, Redis and Slack. Settings were read already, so they are well."""
-    return [_workflows(settings), *await _redis(settings), *await _slack(settings)]
+async def examine(
+    settings: Settings, *, thorough: bool = False, clock: Callable[[], float] = time.time
+) -> list[Finding]:
+    """Look at workflows, Redis and Slack. Settings were read already, so they are well.
+
+    A *thorough* look reads every key in Redis, and every run that is not over. *clock* is this machine's, in POSIX
+    seconds.
+    """
+    return [_workflows(settings), *await _redis(settings, thorough, clock), *await _slack(settings)]
 
 
 def _workflows(settings: Settings) -> Finding:
     try:
-        return Finding(True, "workflows", ", ".join(discover(settings.workflows)))
+        return Finding("ok", "workflows", ", ".join(discover(settings.workflows)))
     except PluginError as error:
-        return Finding(False, "workflows", str(error))
+        return Finding("fail", "workflows", str(error))
 
 
-async def _redis(settings: Settings) -> list[Finding]:
+# --- the servers -----------------------------------------------------------------------------
+
+
+async def _redis(settings: Settings, thorough: bool, clock: Callable[[], float]) -> list[Finding]:
     url = settings.redis_url.get_secret_value()
+    store = RedisRunStore.from_url(url, prefix=settings.key_prefix, lanes=settings.lanes, timeout_s=LIMIT_S)
+    found: list[Finding] = []
     try:
-        async with Redis.from_url(
-            url, decode_responses=True, socket_connect_timeout=LIMIT_S, socket_timeout=LIMIT_S
-        ) as client:
-            info = await client.info("server")
-            kept = await client.config_get("appendonly", "appendfsync", "maxmemory-policy")
-    except (RedisError, OSError) as error:
-        return [Finding(False, "Redis", f"cannot be reached: {error}; start it, or set REDIS_URL")]
-    version = str(info.get("valkey_version") or info.get("redis_version"))
-    found = [Finding(_at_least(version, (6, 2)), "Redis", f"version {version}; 6.2 or newer is needed")]
-    advice = {
-        "appendonly": ({"yes"}, "set it to yes, or a restart of Redis loses every waiting run"),
-        "appendfsync": ({"always"}, "with always no acknowledged answer is lost; everysec may lose about two seconds"),
-        "maxmemory-policy": ({"noeviction"}, "set it to noeviction, or Redis may drop waiting runs"),
-    }
-    for name, (good, told) in advice.items():
-        value = str(kept.get(name, "?"))
-        well = value in good or (name == "appendfsync" and value == "everysec")
-        found.append(Finding(well, f"Redis {name}", value if value in good else f"{value}; {told}"))
+        servers = await store.conditions(clock)
+        found += _servers(servers, settings)
+        runs = await store.statuses()
+        live = [run_id for run_id, status in runs.items() if status in LIVE]
+        found.append(await _readable(settings, store, live if thorough else live[:SAMPLE]))
+        found.append(_parked([run_id for run_id in live if runs[run_id] == "parked"]))
+        found.append(await _late(store, clock() + servers[0].ahead_s))
+        if thorough:
+            found.append(await _leftovers(store))
+    except StoreUnavailable as error:
+        told = str(error) if found else f"{error}; start it, or set REDIS_URL"
+        found.append(Finding("fail", "Redis", told))
+    finally:
+        await store.close()
     return found
+
+
+def _servers(servers: Sequence[Condition], settings: Settings) -> Iterator[Finding]:
+    """Judge each thing by the server where it is worst."""
+    checks = [_version, _appendonly, _appendfsync, _policy, _memory, _clocks]
+    if settings.replicas:
+        checks.append(_replicas)
+    for check in checks:
+        found = [check(server) for server in servers]
+        worst = max(found, key=lambda finding: ("ok", "warn", "fail").index(finding.level))
+        yield worst
+
+
+def _version(server: Condition) -> Finding:
+    parts = tuple(int(part) for part in server.version.split(".")[:2] if part.isdigit())
+    if parts >= (6, 2):
+        return Finding("ok", "Redis", f"version {server.version}")
+    return Finding("fail", "Redis", f"version {server.version}; 6.2 or newer is needed")
+
+
+def _appendonly(server: Condition) -> Finding:
+    if server.appendonly:
+        return Finding("ok", "Redis appendonly", "yes")
+    return Finding("fail", "Redis appendonly", "no; set it to yes, or a restart of Redis loses every waiting run")
+
+
+def _appendfsync(server: Condition) -> Finding:
+    what = "Redis appendfsync"
+    match server.appendfsync:
+        case "always":
+            return Finding("ok", what, "always: no acknowledged answer is lost")
+        case "everysec":
+            return Finding("warn", what, "everysec may lose the last two seconds with the server; always loses nothing")
+        case "":
+            return Finding("warn", what, "the server does not tell; see to it that it is always, or everysec")
+        case other:
+            return Finding("fail", what, f"{other}; set it to always, or answers of the last half minute may be lost")
+
+
+def _policy(server: Condition) -> Finding:
+    what = "Redis maxmemory-policy"
+    if server.policy == "noeviction":
+        return Finding("ok", what, "noeviction")
+    return Finding("fail", what, f"{server.policy}; set it to noeviction, or a full Redis drops runs without a word")
+
+
+def _memory(server: Condition) -> Finding:
+    what, used, limit = "Redis memory", server.used_bytes, server.limit_bytes
+    if not limit:
+        return Finding("warn", what, f"{_mib(used)} used; the server does not tell of how much")
+    told = f"{_mib(used)} of {_mib(limit)} used"
+    if used > 0.9 * limit:
+        return Finding("fail", what, f"{told}; give it more: when it is full, no command and no answer is recorded")
+    if used > 0.75 * limit:
+        return Finding("warn", what, f"{told}; when it is full, no command and no answer is recorded")
+    return Finding("ok", what, told)
+
+
+def _clocks(server: Condition) -> Finding:
+    what, ahead_s = "clocks", server.ahead_s
+    told = f"Redis is {abs(ahead_s):.1f} s {'ahead of' if ahead_s > 0 else 'behind'} this machine"
+    if abs(ahead_s) <= CLOCKS_S:
+        return Finding("ok", what, told)
+    return Finding("warn", what, f"{told}; set both by NTP: deadlines go by the one, Slack's signatures by the other")
+
+
+def _replicas(server: Condition) -> Finding:
+    what = "Redis replicas"
+    if server.replicas:
+        return Finding("ok", what, f"{server.replicas} connected")
+    told = "none connected, so that nothing can be recorded; start one, or set SIGNOFF_DURABILITY=local"
+    return Finding("fail", what, told)
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
+
+
+# --- what they keep --------------------------------------------------------------------------
+
+
+async def _readable(settings: Settings, store: RedisRunStore, runs: Sequence[str]) -> Finding:
+    """Read runs that are not over, so that a missing key is found before a person's click meets it."""
+    what, keyring = "encryption", settings.keyring
+    sealed = SealedRunStore(store, keyring)
+    for run_id in runs:
+        try:
+            await sealed.state(run_id)
+            await sealed.open_asks(run_id)
+        except ContextSerdeError as error:
+            return Finding("fail", what, str(error))
+    how = "on" if keyring.seals else "off; `signoff key` makes a key for SIGNOFF_ENCRYPTION_KEYS"
+    if keyring.seals and keyring.reads_plain:
+        how += f", and what is not encrypted is read, too; take ,{PLAIN} away when no run is left from before"
+    return Finding("ok", what, f"{how}; runs read: {len(runs)}")
+
+
+def _parked(runs: Sequence[str]) -> Finding:
+    if not runs:
+        return Finding("ok", "parked runs", "none")
+    told = f"{len(runs)} that this code or these keys could not read, such as {runs[0]}; the log says why"
+    return Finding("warn", "parked runs", told)
+
+
+async def _late(store: RedisRunStore, now: float) -> Finding:
+    """Look whether anybody does what is due. *now* is by the clock of Redis."""
+    since = await store.oldest_due()
+    if since is None or now - since < LATE_S:
+        return Finding("ok", "work", "nothing waits long")
+    waits = f"something has been due for {now - since:,.0f} s"
+    return Finding("fail", "work", f"{waits}; start `signoff worker`, with every workflow that has runs")
+
+
+async def _leftovers(store: RedisRunStore) -> Finding:
+    left = await store.leftovers()
+    if not left:
+        return Finding("ok", "leftovers", "none")
+    return Finding("warn", "leftovers", f"keys that would stay for ever: {len(left)}, such as {left[0]}; delete them")
+
+
+# --- Slack -----------------------------------------------------------------------------------
 
 
 async def _slack(settings: Settings) -> list[Finding]:
     client = AsyncWebClient(
         token=settings.bot_token.get_secret_value(), base_url=settings.api_base_url, timeout=LIMIT_S
     )
+    asking = "SLACK_BOT_TOKEN"
     try:
         me = await client.auth_test()
+        if settings.app_token is not None:
+            asking = "SLACK_APP_TOKEN"
+            await client.apps_connections_open(app_token=settings.app_token.get_secret_value())
     except SlackApiError as error:
-        return [Finding(False, "Slack", f"does not accept SLACK_BOT_TOKEN: {error.response.get('error')}")]
+        return [Finding("fail", "Slack", f"does not accept {asking}: {error.response.get('error')}")]
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        return [Finding(False, "Slack", f"cannot be reached: {error}")]
-    found = [Finding(True, "Slack", f"{me.get('team')} as {me.get('user')}")]
+        return [Finding("fail", "Slack", f"cannot be reached: {error}")]
+    found = [Finding("ok", "Slack", f"{me.get('team')} as {me.get('user')}")]
     granted = me.headers.get("x-oauth-scopes") or me.headers.get("X-OAuth-Scopes")
-    if granted:
-        held = {scope.strip() for scope in granted.split(",")}
-        needed = set(manifest.build([])["oauth_config"]["scopes"]["bot"])
-        missing = sorted(needed - held)
-        told = "all there" if not missing else f"missing: {', '.join(missing)}; add them and install the app anew"
-        found.append(Finding(not missing, "Slack scopes", told))
-    return found
+    return [*found, _scopes(granted, settings)] if granted else found
 
 
-def _at_least(version: str, wanted: tuple[int, int]) -> bool:
-    parts = [int(part) for part in version.split(".")[:2] if part.isdigit()]
-    return tuple(parts) >= wanted
+def _scopes(granted: str, settings: Settings) -> Finding:
+    described = manifest.build([], thread_replies=settings.thread_replies)
+    missing = sorted(set(described["oauth_config"]["scopes"]["bot"]) - {scope.strip() for scope in granted.split(",")})
+    if not missing:
+        return Finding("ok", "Slack scopes", "all there")
+    return Finding("fail", "Slack scopes", f"missing: {', '.join(missing)}; add them and install the app anew")

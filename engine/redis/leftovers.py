@@ -11,14 +11,24 @@ _OVER = (b"done", b"failed", b"cancelled")
 _INDEXES = ("ready", "timers", "outq", "verify", "open")
 
 
+async def statuses(server: Server, keys: Keys) -> Mapping[str, str]:
+    """Return the status of every run by its id."""
+    found = await _statuses(server, await server.names(keys.prefix))
+    return {run_id: status.decode() for run_id, status in found.items()}
+
+
+async def _statuses(server: Server, names: Sequence[str]) -> dict[str, bytes]:
+    metas = [name for name in names if name.endswith(":meta")]
+    found = await server.read_each([("HGET", name, "s") for name in metas])
+    return {_run_in(name): status for name, status in zip(metas, found, strict=True) if status is not None}
+
+
 async def leftovers(server: Server, keys: Keys) -> Sequence[str]:
     """Return the keys, and index members as ``key: member``, that are of no open run and have no TTL."""
     names = await server.names(keys.prefix)
     lifetimes = await server.read_each([("PTTL", name) for name in names])
     kept = [name for name, lifetime in zip(names, lifetimes, strict=True) if lifetime == -1]
-    metas = [name for name in names if name.endswith(":meta")]
-    states = await server.read_each([("HGET", name, "s") for name in metas])
-    runs = {_run_in(name): status for name, status in zip(metas, states, strict=True)}
+    runs = await _statuses(server, names)
     found: list[str] = []
     for name in kept:
         kind = name.rpartition(":")[2]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from engine.redis.condition import Condition, conditions
 from engine.redis.keys import LINK_KEPT_S, Keys, index_name
-from engine.redis.leftovers import leftovers
+from engine.redis.leftovers import leftovers, statuses
 from engine.redis.pipe import Call
 from engine.redis.rows import ask_record, doubt_of, journal_entry, pairs, run_record
 from engine.redis.scripts import Server
@@ -82,6 +83,20 @@ class Reads:
     async def linked(self, ref: str) -> str | None:
         found: bytes | None = await self._server.read("GET", self._keys.link(ref))
         return None if found is None else found.decode()
+
+    async def conditions(self, clock: Callable[[], float]) -> Sequence[Condition]:
+        """Return how each server is; *clock* is this machine's, in POSIX seconds. For `doctor`."""
+        return await conditions(self._server, clock)
+
+    async def oldest_due(self) -> float | None:
+        """Return since when what waits longest is due (POSIX seconds), be it a run or an effect. For `doctor`."""
+        names = [f"{self._keys.lane(lane)}{index}" for lane in await self._lanes() for index in ("ready", "outq")]
+        answers = await self._server.read_each([("ZRANGE", name, 0, 0, "WITHSCORES") for name in names])
+        return min((float(answer[1]) for answer in answers if answer), default=None)
+
+    async def statuses(self) -> Mapping[str, str]:
+        """Return the status of every run by its id. It looks for the names of all keys; for `doctor`."""
+        return await statuses(self._server, self._keys)
 
     async def leftovers(self) -> Sequence[str]:
         """Return what would stay for ever: keys without a TTL that are of no open run, and index members of no run.

@@ -99,6 +99,13 @@ class Server:
         """Send several commands, in one round trip to each server."""
         return _good(await self._send([(str(call[1]) if len(call) > 1 else "", call) for call in calls]))
 
+    async def each(self, *calls: Call) -> list[list[Any]]:
+        """Send *calls* to every server that has keys; an answer that is an error is a `Refused`. Not for daily use."""
+        try:
+            return [await pipe.exchange(list(calls)) for pipe in await self._connections.every()]
+        except _OUT_OF_SERVICE as error:
+            raise StoreUnavailable(_told(error)) from error
+
     async def names(self, prefix: str) -> list[str]:
         """Return every key that begins with *prefix* and a colon, of all servers; not for daily use."""
         pattern = "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in prefix) + ":*"

@@ -1,0 +1,67 @@
+"""How a store's servers are, by what they say of themselves; for `doctor`, not for daily use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import StoreUnavailable
+from engine.redis.pipe import Refused
+from engine.redis.scripts import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One server."""
+
+    version: str
+    appendonly: bool
+    appendfsync: str
+    """"" where the server does not tell, as those of some clouds."""
+    policy: str
+    """What it drops when it is full."""
+    used_bytes: int
+    limit_bytes: int
+    """What it may use, or else what its machine has; 0: unknown."""
+    replicas: int
+    """How many follow it now."""
+    ahead_s: float
+    """Its clock, ahead of ours."""
+
+
+async def conditions(server: Server, clock: Callable[[], float]) -> Sequence[Condition]:
+    """Ask every server that has keys. *clock* is this machine's, in POSIX seconds.
+
+    Raises:
+        StoreUnavailable: one cannot be reached, or does not say.
+    """
+    before = clock()
+    times = await server.each(("TIME",))
+    now = (before + clock()) / 2
+    told = await server.each(("INFO",), ("CONFIG", "GET", "appendfsync"))
+    return [
+        _condition(_facts(info), config, int(seconds) + int(micros) / 1e6 - now)
+        for ((seconds, micros),), (info, config) in zip(times, told, strict=True)
+    ]
+
+
+def _facts(info: bytes | Refused) -> Mapping[str, str]:
+    if isinstance(info, Refused):
+        raise StoreUnavailable(f"Redis does not say how it is: {info}; allow its user INFO")
+    lines = info.decode(errors="replace").splitlines()
+    return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
+
+
+def _condition(facts: Mapping[str, str], config: Any, ahead_s: float) -> Condition:
+    following = [value for name, value in facts.items() if name.startswith("slave") and "state=online" in value]
+    return Condition(
+        version=facts.get("valkey_version") or facts["redis_version"],
+        appendonly=facts.get("aof_enabled") == "1",
+        appendfsync="" if isinstance(config, Refused) or not config else config[1].decode(),
+        policy=facts.get("maxmemory_policy", ""),
+        used_bytes=int(facts.get("used_memory", 0)),
+        limit_bytes=int(facts.get("maxmemory", 0)) or int(facts.get("total_system_memory", 0)),
+        replicas=len(following),
+        ahead_s=ahead_s,
+    )
