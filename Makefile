@@ -8,10 +8,10 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test browser check lint bench chaos docs fmt lock clean
+.PHONY: help demo test browser check lint bench bench-races chaos docs fmt lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## Run the bot with a Slack of its own in your browser; needs no workspace and no Redis
 	@exec $(BIN)/python -m bot demo $(ARGS)
@@ -42,6 +42,9 @@ lint: $(VENV)/.dev ## The static half of check
 
 bench: $(BENCH)/.bench ## Measure, peers and floors beside ours
 	@exec $(BENCH)/bin/python -m pytest -m bench --capture=no tests/bench $(ARGS)
+
+bench-races: $(BENCH)/.bench ## Let two people click at once, on ours and on each peer, and write down what came of it
+	@exec $(BENCH)/bin/python -m tests.bench.double_click
 
 chaos: $(VENV)/.dev ## Run only the tests that kill servers and workers
 	@exec $(BIN)/python -m pytest -m chaos $(ARGS)
