@@ -18,7 +18,7 @@ class Condition:
     version: str
     appendonly: bool
     appendfsync: str
-    """"" where the server does not tell, as those of some clouds."""
+    """Empty where the server does not tell, as those of some clouds."""
     policy: str
     """What it drops when it is full."""
     used_bytes: int
@@ -36,6 +36,7 @@ async def conditions(server: Server, clock: Callable[[], float]) -> Sequence[Con
     Raises:
         StoreUnavailable: one cannot be reached, or does not say.
     """
+    await server.each(("PING",))  # or what it takes to connect would pass for a difference of clocks
     before = clock()
     times = await server.each(("TIME",))
     now = (before + clock()) / 2
