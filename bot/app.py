@@ -59,7 +59,13 @@ class App:
         self.settings = settings
         self.plugins = discover(settings.workflows)
         url = settings.redis_url.get_secret_value()
-        kept = RedisRunStore.from_url(url, prefix=settings.key_prefix, lanes=settings.lanes, replicas=settings.replicas)
+        kept = RedisRunStore.from_url(
+            url,
+            prefix=settings.key_prefix,
+            lanes=settings.lanes,
+            patience_s=settings.patience_s,
+            replicas=settings.replicas,
+        )
         self.store = SealedRunStore(kept, settings.keyring)
         self.runner = Runner(
             self.store, [plugin.workflow for plugin in self.plugins.values()], lease_s=settings.lease_s

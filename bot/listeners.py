@@ -37,7 +37,7 @@ from bot.prompts import question_of
 from bot.replies import NotUnderstood
 from bot.surface import SlackSurface
 from bot.triggers import CommandReceived
-from engine.errors import ContextSerdeError, StoreUnavailable
+from engine.errors import ContextSerdeError, RunNotFound, StoreUnavailable
 from engine.runner import Asked, Runner
 from engine.verdicts import Invalid
 
@@ -245,13 +245,15 @@ async def _in_time() -> AsyncIterator[None]:
     """Give what the block saves no longer than Slack waits.
 
     Raises:
-        StoreUnavailable: it took longer.
+        StoreUnavailable: it took longer; or, while a deploy rolls, the workflow is known to another process only.
     """
     try:
         async with asyncio.timeout(SAVE_LIMIT_S):
             yield
     except TimeoutError as error:
         raise StoreUnavailable(f"no answer within {SAVE_LIMIT_S:g} s") from error
+    except RunNotFound as error:
+        raise StoreUnavailable(str(error)) from error
 
 
 def _modal_for(click: ButtonClick, asked: Asked) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.keyring import PLAIN, Keyring
+from engine.run_store import PATIENCE_S
 
 WHERE = {
     "SLACK_BOT_TOKEN": "api.slack.com/apps > your app > OAuth & Permissions > Bot User OAuth Token; "
@@ -52,6 +53,8 @@ class Settings(BaseSettings):
     """Slots that runs are spread over; never changed while runs are open."""
     lease_s: float = Field(default=30.0, ge=1, le=3600, alias="SIGNOFF_LEASE_S")
     sweep_s: float = Field(default=1.0, gt=0, le=3600, alias="SIGNOFF_SWEEP_S")
+    patience_s: float = Field(default=PATIENCE_S, ge=0, le=86_400, alias="SIGNOFF_PATIENCE_S")
+    """How long a run that some workers cannot read, as while a deploy rolls, is left to others before it is parked."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", alias="SIGNOFF_LOG_LEVEL")
     log_format: Literal["text", "json"] = Field(default="text", alias="SIGNOFF_LOG_FORMAT")
     thread_replies: bool = Field(default=True, alias="SIGNOFF_THREAD_REPLIES")

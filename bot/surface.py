@@ -21,7 +21,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import blocks, wording
 from bot.payloads import thread_link
 from bot.prompts import Question, question_of
-from engine.errors import ContextSerdeError
+from engine.errors import ContextSerdeError, RunNotFound
 from engine.events import StopEvent, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowTimedOutEvent
 from engine.held_run import RESULT
 from engine.run_store import AskRecord, EffectClaim, RunRecord
@@ -39,6 +39,7 @@ LINK_LIMIT_S = 1.0
 """For a link in what a late answer is told: nice to have, and the acknowledgement waits for it."""
 RETRY_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 """How long to wait after the first, second, ... attempt whose outcome is unclear."""
+_LEFT = "message left to other workers: what it shows cannot be read here"
 
 # Slack will say these again however often we try: docs.slack.dev/reference/methods/chat.postMessage
 _CLOSED_TO_US = {"channel_not_found", "not_in_channel", "is_archived", "restricted_action", "cannot_reply_to_message"}
@@ -78,11 +79,14 @@ class SlackSurface:
             if claim is not None:
                 await self._perform(claim)
         except ContextSerdeError as error:  # it stays owed, and is tried again when the lease is over
-            logger.error("cannot read what is to be shown", extra={"run_id": run_id, "reason": str(error)})
+            logger.warning(_LEFT, extra={"run_id": run_id, "effect": effect_id, "reason": str(error)})
 
     async def _perform(self, claim: EffectClaim) -> None:
         try:
             await self._do(claim)
+        except (ContextSerdeError, RunNotFound) as error:
+            logger.warning(_LEFT, extra=_about(claim, reason=str(error)))
+            await self._later(claim)
         except SlackApiError as error:
             await self._refused(claim, error)
         except _UNCLEAR as error:

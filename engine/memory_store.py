@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 
 from engine.errors import FencedError
 from engine.run_store import (
+    LEAVE_PAUSE_S,
+    PATIENCE_S,
     Answer,
     AskRecord,
     AskStatus,
@@ -82,8 +84,11 @@ class _Run:
     fence: int = 0
     until: float | None = None
     """End of the lease; None: nobody holds it."""
+    worker: str = ""
     attempts: int = 0
     wake_at: float | None = None
+    left_until: float | None = None
+    left_by: list[str] = field(default_factory=list)
     cancelling: bool = False
     forget_at: float | None = None
 
@@ -105,9 +110,16 @@ def _prompt(ask_id: str, revision: int) -> str:
 class MemoryRunStore:
     """A `RunStore` in this process. *clock* returns POSIX seconds; a test passes one it can move."""
 
-    def __init__(self, clock: Callable[[], float] = time.time, *, ttl_s: float = 30 * 86_400.0) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.time,
+        *,
+        ttl_s: float = 30 * 86_400.0,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self._clock = clock
         self._ttl_s = ttl_s
+        self._patience_s = patience_s
         self._runs: dict[str, _Run] = {}
         self._verify: dict[tuple[str, str, str], float] = {}
         self._links: dict[str, tuple[str, float]] = {}
@@ -172,7 +184,9 @@ class MemoryRunStore:
         before = self._find(answer.run_id)
         known = before is not None and ("deliver", answer.delivery_id) in before.seen
         verdict = await self.deliver(answer)
-        if known or not isinstance(verdict, Accepted):
+        if known or before is None or not isinstance(verdict, Accepted):
+            return verdict, None
+        if workflows and before.record.workflow not in workflows:
             return verdict, None
         return verdict, await self.claim(answer.run_id, worker, lease_s, workflows)
 
@@ -213,14 +227,19 @@ class MemoryRunStore:
         run, now = self._find(run_id), self._clock()
         if run is None or run.over or run.held(now):
             return None
-        if workflows and run.record.workflow not in workflows:
-            return None
         if not run.has_work(now):
             run.ready_at = run.wake_at
+            return None
+        if worker in run.left_by and run.left_until is not None and run.left_until > now:
+            run.ready_at = now + LEAVE_PAUSE_S
+            return None
+        unknown = workflows and run.record.workflow not in workflows
+        if unknown and self._leave(run, worker, seen=False, workflow=run.record.workflow):
             return None
         run.fence += 1
         run.attempts += 1
         run.until = run.ready_at = now + lease_s
+        run.worker = worker
         return self._claim(run)
 
     async def renew(self, claim: Claim, lease_s: float) -> None:
@@ -229,6 +248,30 @@ class MemoryRunStore:
 
     async def remember(self, claim: Claim, key: str, value: bytes) -> bytes:
         return self._held(claim).memo.setdefault(key, value)
+
+    async def leave(self, claim: Claim, note: str) -> bool:
+        run = self._held(claim)
+        if not self._leave(run, run.worker, seen=True, note=note):
+            return False
+        run.until, run.wake_at = None, self._clock()
+        run.attempts -= 1
+        run.record = replace(run.record, status="ready")
+        return True
+
+    def _leave(self, run: _Run, worker: str, *, seen: bool, **details: str) -> bool:
+        """Leave a run to others than *worker*, which need not look again if it has *seen* it."""
+        now = self._clock()
+        first = run.left_until is None
+        until = now + self._patience_s if run.left_until is None else run.left_until
+        if until <= now:
+            return False
+        run.left_until = until
+        run.ready_at = now + LEAVE_PAUSE_S
+        if first or seen:
+            self._note(run, "left", worker, **details)
+        if seen:
+            run.left_by.append(worker)
+        return True
 
     async def commit(self, claim: Claim, change: Commit) -> Claim:
         opened = [ask.ask_id for ask in change.asks]
@@ -251,7 +294,8 @@ class MemoryRunStore:
 
     def _apply(self, run: _Run, claim: Claim, change: Commit) -> None:
         now = self._clock()
-        run.attempts, run.wake_at = 0, None
+        run.attempts, run.wake_at, run.left_until = 0, None, None
+        run.left_by.clear()
         run.state.update(change.written)
         for name in change.removed:
             run.state.pop(name, None)

@@ -20,6 +20,12 @@ AskStatus: TypeAlias = Literal["open", "answered", "expired", "cancelled"]
 TimerKind: TypeAlias = Literal["remind", "escalate", "expire"]
 
 
+PATIENCE_S = 300.0
+"""How long a run that a worker cannot read is left to others, before it is parked."""
+LEAVE_PAUSE_S = 1.0
+"""How long others have to take it, before anybody looks again."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewRun:
     """A run to be started. *event* is its encoded start event."""
@@ -238,9 +244,12 @@ class RunStore(Protocol):
         """`deliver`, and, if that has decided the question just now, `claim` the run if it can be had."""
 
     async def claim(self, run_id: str, worker: str, lease_s: float, workflows: Sequence[str] = ()) -> Claim | None:
-        """Take a run that has something to do; None if it has not, is held, or is of no workflow in *workflows*.
+        """Take a run that has something to do; None if it has not, is held, or is left to other workers.
 
-        An empty *workflows* takes any. If the worker dies the run is due again at the lease's end.
+        Left to others is one that *worker* has left (see `leave`), or that is of no workflow in *workflows*; an empty
+        *workflows* takes any. Once they have had their time it is given to whoever comes, to be parked.
+
+        If the worker dies the run is due again at the lease's end.
         """
 
     async def renew(self, claim: Claim, lease_s: float) -> None:
@@ -255,6 +264,15 @@ class RunStore(Protocol):
 
         Raises:
             FencedError: somebody else has the run.
+        """
+
+    async def leave(self, claim: Claim, note: str) -> bool:
+        """Give a run back as it was, for other workers: this one cannot read it, and *note* says why.
+
+        False if others have had the store's patience to take it, since the first left it: then it is still held.
+
+        Raises:
+            FencedError: somebody else has it.
         """
 
     async def commit(self, claim: Claim, change: Commit) -> Claim:

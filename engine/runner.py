@@ -305,7 +305,7 @@ class Runner:
     async def work(self, run_id: str) -> bool:
         """Do what a run has to do, until it waits or is over; tell whether anything was done that stands.
 
-        A run that was parked, or that another worker has taken over, is none of it.
+        A run that was parked, left to other workers, or that another has taken over, is none of it.
         """
         claim = await self.store.claim(run_id, self.worker, self.lease_s, self._known)
         return claim is not None and await self._work_from(claim)
@@ -357,18 +357,26 @@ class Runner:
         return RunView("", "ready") if run_id is None else await self.view(run_id)
 
     async def _work_on(self, claim: Claim) -> Claim | None:
-        workflow = self._workflows[claim.workflow]
-        if claim.attempts > self.max_attempts:
-            await self._park(claim, f"{self.max_attempts} workers in a row ended while they worked on it")
-            return None
         held: HeldRun | None = None
         try:
+            workflow = self._workflow(claim)
+            if claim.attempts > self.max_attempts:
+                await self._park(claim, f"{self.max_attempts} workers in a row ended while they worked on it")
+                return None
             lease_s = await self._lease(claim)
             held = HeldRun(self.store, workflow, claim, lease_s, Scale(self.limit_bytes, self.warn_bytes))
             return await held.work(workflow.slot)
         except ContextSerdeError as error:
-            await self._park(claim if held is None else held.claim, f"its stored state cannot be read: {error}")
+            await self._give_up(claim if held is None else held.claim, str(error))
             return None
+
+    def _workflow(self, claim: Claim) -> Workflow:
+        try:
+            return self._workflows[claim.workflow]
+        except KeyError:
+            raise ContextSerdeError(
+                f"workflow {claim.workflow} is known to no worker; this one knows {', '.join(self._workflows)}"
+            ) from None
 
     async def _lease(self, claim: Claim) -> float:
         """Return for how many seconds the run is held at a time: longer, the more workers have died of it."""
@@ -377,6 +385,13 @@ class Runner:
         lease_s = max(self.lease_s, min(self.lease_s * 2.0 ** (claim.attempts - 1), LONGEST_LEASE_S))
         await self.store.renew(claim, lease_s)
         return lease_s
+
+    async def _give_up(self, claim: Claim, reason: str) -> None:
+        """Leave a run that this code cannot read to workers of other code; park it once they have had their time."""
+        if await self.store.leave(claim, reason):
+            logger.warning("run left to other workers", extra={"run_id": claim.run_id, "reason": reason})
+        else:
+            await self._park(claim, f"its stored state cannot be read: {reason}")
 
     async def _park(self, claim: Claim, reason: str) -> None:
         """Set a run aside that this code cannot go on with, and say so."""

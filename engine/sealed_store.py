@@ -76,6 +76,9 @@ class SealedRunStore:
         kept = await self._store.remember(claim, key, self._keyring.seal(claim.run_id, _MEMO, key, value))
         return self._keyring.open(claim.run_id, _MEMO, key, kept)
 
+    async def leave(self, claim: Claim, note: str) -> bool:
+        return await self._store.leave(claim, self._keyring.seal_text(claim.run_id, _NOTE, "", note))
+
     async def commit(self, claim: Claim, change: Commit) -> Claim:
         after = await self._store.commit(claim, self._change(claim.run_id, change))
         if claim.unreadable:

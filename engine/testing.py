@@ -235,7 +235,7 @@ class _Play:
     async def begin(
         cls, workflow: Workflow, start: StartEvent | None, requester: str | None, clock: ManualClock
     ) -> _Play:
-        runner = Runner(MemoryRunStore(clock), [workflow])
+        runner = Runner(MemoryRunStore(clock, patience_s=0), [workflow])
         begun = cls(workflow, runner, clock)
         who = getattr(start, "user_id", "") if requester is None else requester
         begun._run_id = await runner.start(workflow, start, requester=who if isinstance(who, str) else "")

@@ -10,7 +10,8 @@ key                     type    holds
 ======================  ======  ==========================================================================
 ``r:<run>:meta``        hash    w workflow, g its revision, s status, v version, f fence, l end of the
                                 lease and o its holder (absent: free), n claims since the last commit,
-                                k wake at, t tenant, u requester, a address, c created, h thread,
+                                k wake at, i until when it is left to other workers and the workers
+                                that have left it, t tenant, u requester, a address, c created, h thread,
                                 e effects made so far, x closed asks still kept, z who cancelled
 ``r:<run>:state``       hash    the state, one field per name in `Commit.written`
 ``r:<run>:inbox``       list    entries not consumed: kind, at, ask, actor, body

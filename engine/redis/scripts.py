@@ -17,6 +17,7 @@ from engine.redis import keys
 from engine.redis.connections import Connections
 from engine.redis.pipe import Call, Pipe, Refused
 from engine.redis.rows import Argument
+from engine.run_store import LEAVE_PAUSE_S
 
 _Sent: TypeAlias = tuple[str, Call]
 """A call, after the key that says where it goes."""
@@ -55,7 +56,10 @@ def script(name: str) -> Script:
     parts = ["clock", name] if name == "due" else ["clock", "common", name]
     text = "".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
     text = string.Template(text).substitute(
-        DONE_KEPT=keys.DONE_KEPT, SEEN_KEPT=keys.SEEN_KEPT, JOURNAL_KEPT=keys.JOURNAL_KEPT
+        DONE_KEPT=keys.DONE_KEPT,
+        SEEN_KEPT=keys.SEEN_KEPT,
+        JOURNAL_KEPT=keys.JOURNAL_KEPT,
+        LEAVE_PAUSE_S=LEAVE_PAUSE_S,
     )
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 

@@ -12,7 +12,7 @@ from engine.redis.outbox import Outbox
 from engine.redis.reads import Reads
 from engine.redis.rows import Argument, ask_arguments, entry_of, named, verdict_of, words
 from engine.redis.scripts import Server
-from engine.run_store import Answer, Claim, Commit, Entry, NewRun
+from engine.run_store import PATIENCE_S, Answer, Claim, Commit, Entry, NewRun
 from engine.verdicts import Verdict
 
 _OVER = ("done", "failed", "cancelled")
@@ -23,14 +23,24 @@ class RedisRunStore(Reads, Outbox):
     """A `RunStore` on Redis or Valkey; see `engine.redis` for what it writes.
 
     *lanes* is how many parts the work is spread over: at least the number of shards. It may change while
-    runs are open. *ttl_s* is how long a run is kept once it is over.
+    runs are open. *ttl_s* is how long a run is kept once it is over, *patience_s* how long one that some workers
+    cannot read is left to others.
     """
 
-    def __init__(self, server: Server, *, prefix: str = "signoff", lanes: int = 8, ttl_s: float = 30 * _DAY_S) -> None:
+    def __init__(
+        self,
+        server: Server,
+        *,
+        prefix: str = "signoff",
+        lanes: int = 8,
+        ttl_s: float = 30 * _DAY_S,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self.prefix = prefix
         self.server = self._server = server
         self._keys = Keys(prefix, lanes)
         self._ttl_s = max(1, int(ttl_s))
+        self._patience_s = patience_s
 
     @classmethod
     def from_url(
@@ -40,6 +50,7 @@ class RedisRunStore(Reads, Outbox):
         prefix: str = "signoff",
         lanes: int = 8,
         ttl_s: float = 30 * _DAY_S,
+        patience_s: float = PATIENCE_S,
         timeout_s: float = 5.0,
         replicas: int = 0,
     ) -> RedisRunStore:
@@ -52,7 +63,7 @@ class RedisRunStore(Reads, Outbox):
             ValueError: *url* is no address of Redis.
         """
         server = Server(connections_to(url, timeout_s), replicas, timeout_s)
-        return cls(server, prefix=prefix, lanes=lanes, ttl_s=ttl_s)
+        return cls(server, prefix=prefix, lanes=lanes, ttl_s=ttl_s, patience_s=patience_s)
 
     async def close(self) -> None:
         """Close its connections to the server."""
@@ -116,7 +127,9 @@ class RedisRunStore(Reads, Outbox):
         return verdict_of(told[0]), _claim(answer.run_id, told[1])
 
     async def claim(self, run_id: str, worker: str, lease_s: float, workflows: Sequence[str] = ()) -> Claim | None:
-        told = await self._server.run("claim", self._keys.of(run_id), run_id, worker, lease_s, *workflows)
+        told = await self._server.run(
+            "claim", self._keys.of(run_id), run_id, worker, lease_s, self._patience_s, *workflows
+        )
         return None if told is None else _claim(run_id, told)
 
     async def renew(self, claim: Claim, lease_s: float) -> None:
@@ -131,6 +144,14 @@ class RedisRunStore(Reads, Outbox):
         if told is None:
             raise _fenced(claim)
         return told
+
+    async def leave(self, claim: Claim, note: str) -> bool:
+        told = await self._server.run(
+            "leave", self._keys.of(claim.run_id), claim.run_id, claim.fence, self._patience_s, note
+        )
+        if told == -1:
+            raise _fenced(claim)
+        return bool(told)
 
     async def commit(self, claim: Claim, change: Commit) -> Claim:
         held = claim.asks if change.status in _OVER else ()

@@ -1,4 +1,7 @@
-"""The two run stores, each with a clock that a test can move."""
+"""The two run stores, each with a clock that a test can move.
+
+Unless told otherwise they have no patience: what a worker cannot read is parked at once.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +24,19 @@ class StoreWithClock:
     pass_time: Callable[[float], Awaitable[None]]
 
 
-def in_memory() -> StoreWithClock:
+def in_memory(patience_s: float = 0) -> StoreWithClock:
     now = [1_700_000_000.0]
 
     async def pass_time(seconds: float) -> None:
         now[0] += seconds
 
-    return StoreWithClock(MemoryRunStore(lambda: now[0]), pass_time)
+    return StoreWithClock(MemoryRunStore(lambda: now[0], patience_s=patience_s), pass_time)
 
 
 @asynccontextmanager
-async def in_redis(url: str, prefix: str) -> AsyncIterator[StoreWithClock]:
+async def in_redis(url: str, prefix: str, patience_s: float = 0) -> AsyncIterator[StoreWithClock]:
     """A store on a real server; leaving it checks that nothing is kept for ever that no open run needs."""
-    store = RedisRunStore.from_url(url, prefix=prefix, lanes=LANES)
+    store = RedisRunStore.from_url(url, prefix=prefix, lanes=LANES, patience_s=patience_s)
     names = [f"{prefix}:{{{lane}}}:skew" for lane in range(LANES)]
 
     async def pass_time(seconds: float) -> None:

@@ -12,7 +12,7 @@ from engine.errors import FencedError
 from engine.keyring import Keyring, new_key
 from engine.memory_store import MemoryRunStore
 from engine.redis import RedisRunStore
-from engine.run_store import Answer, Claim, Commit, Entry, NewAsk, NewEffect, NewRun, RunStore, Timer
+from engine.run_store import LEAVE_PAUSE_S, Answer, Claim, Commit, Entry, NewAsk, NewEffect, NewRun, RunStore, Timer
 from engine.sealed_store import SealedRunStore
 from engine.verdicts import Accepted, Already, Cancelled, Expired, Recorded, Stale, Unknown
 
@@ -161,6 +161,7 @@ async def test_a_worker_leaves_workflows_it_does_not_know(world: World) -> None:
     await world.store.start(run)
 
     assert await world.store.claim(run.run_id, "w1", LEASE_S, ["Other"]) is None
+    await world.pass_time(LEAVE_PAUSE_S)
     assert await world.store.due() == [run.run_id]
     assert await world.store.claim(run.run_id, "w1", LEASE_S, ["Other", "Deploy"]) is not None
 

@@ -28,6 +28,7 @@ LEASES = (50.0, 150.0, 250.0)
 runs = st.sampled_from(RUNS)
 asks = st.sampled_from(("a", "b"))
 actors = st.sampled_from(("U1", "U2", "U3"))
+workers = st.sampled_from(("w", "w2"))
 later = st.sampled_from((50.0, 150.0, 350.0))
 effects = st.sampled_from(
     ("prompt:a", "prompt:b", "prompt:a:2", "lock:a", "lock:b", "remind:a:0", "note", "escalate:b:0")
@@ -59,8 +60,16 @@ class Player:
         created, claim = await self.store.start(new, worker=worker, lease_s=lease_s)
         return created, self.keep(claim)
 
-    async def claim(self, run: str, lease_s: float) -> Any:
-        return self.keep(await self.store.claim(run, "w", lease_s))
+    async def claim(self, run: str, worker: str, lease_s: float, workflow: str) -> Any:
+        return self.keep(await self.store.claim(run, worker, lease_s, [workflow]))
+
+    async def leave(self, run: str, back: int) -> Any:
+        claims = self.claims[run]
+        return await self.store.leave(claims[-1 - min(back, len(claims) - 1)], "newer") if claims else None
+
+    async def deliver_and_claim(self, answer: Answer, worker: str, workflow: str) -> Any:
+        verdict, claim = await self.store.deliver_and_claim(answer, worker, LEASES[0], [workflow])
+        return verdict, self.keep(claim)
 
     async def commit(self, run: str, back: int, change: Commit, ladder: list[tuple[str, str, float]]) -> Any:
         claims = self.claims[run]
@@ -184,8 +193,9 @@ answers = st.builds(
 )
 back = st.sampled_from((0, 0, 0, 1))
 moves = st.one_of(
-    st.tuples(st.just("start"), runs, st.sampled_from(("", "w")), st.sampled_from(LEASES)),
-    st.tuples(st.just("claim"), runs, st.sampled_from(LEASES)),
+    st.tuples(st.just("start"), runs, st.just("") | workers, st.sampled_from(LEASES)),
+    st.tuples(st.just("claim"), runs, workers, st.sampled_from(LEASES), st.sampled_from(("Deploy", "Deploy", "Other"))),
+    st.tuples(st.just("leave"), runs, back),
     st.tuples(st.just("commit"), runs, back, changes, ladders),
     st.tuples(st.just("commit"), runs, back, changes, ladders),
     st.tuples(st.just("renew"), runs, back, st.sampled_from(LEASES)),
@@ -200,7 +210,7 @@ moves = st.one_of(
     st.tuples(st.just("settle")),
     st.tuples(st.just("look"), runs),
     st.tuples(st.just("store"), st.just("deliver"), answers),
-    st.tuples(st.just("store"), st.just("deliver"), answers),
+    st.tuples(st.just("deliver_and_claim"), answers, workers, st.sampled_from(("Deploy", "Deploy", "Other"))),
     st.tuples(st.just("store"), st.just("send"), runs, st.sampled_from("12"), st.just(b"event")),
     st.tuples(st.just("store"), st.just("cancel"), runs, actors),
     st.tuples(st.just("store"), st.just("fire_timers")),

@@ -104,7 +104,7 @@ async def test_a_run_goes_on_while_keys_change() -> None:
 async def test_a_run_whose_key_is_missing_is_parked_and_keeps_everything(
     before: tuple[str, ...], now: tuple[str, ...], told: str
 ) -> None:
-    store = MemoryRunStore()
+    store = MemoryRunStore(patience_s=0)
     run_id = await asked(store, *before)
     state = dict(await store.state(run_id))
     (ask,) = await sealed(store, *before).open_asks(run_id)

@@ -41,7 +41,7 @@ local function in_parts(command, key, first, last)
 end
 
 local version = redis.call('HINCRBY', META, 'v', 1)
-redis.call('HDEL', META, 'n', 'k')
+redis.call('HDEL', META, 'n', 'k', 'i')
 in_parts('HSET', STATE, w1, wn)
 in_parts('HDEL', STATE, r1, rn)
 in_parts('HDEL', MEMO, m1, mn)

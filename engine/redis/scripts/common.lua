@@ -133,6 +133,34 @@ local function take(worker, lease_s)
     redis.call('LRANGE', INBOX, 0, -1), redis.call('HGETALL', STATE), redis.call('HGETALL', MEMO), open_asks() }
 end
 
+-- A run that a worker cannot read is left to others. `left` is until when, and the workers that have left it.
+-- They have some seconds to take it before anybody looks again.
+local function leave_alone() redis.call('ZADD', READY, NOW + $LEAVE_PAUSE_S, RUN) end
+
+-- Whether it is still left to others than this worker.
+local function is_left(left, worker)
+  local items = unpack_items(left or '')
+  for i = 2, #items do
+    if items[i] == worker and tonumber(items[1]) > NOW then
+      leave_alone()
+      return true
+    end
+  end
+  return false
+end
+
+-- `seen` is the worker as one that need not look again, packed, or ''. False once the others have had their time.
+local function leave(left, worker, seen, patience_s, ...)
+  local till = tonumber(unpack_items(left or '')[1] or NOW + patience_s)
+  if till <= NOW then return false end
+  leave_alone()
+  if not left or seen ~= '' then
+    redis.call('HSET', META, 'i', (left or pack(string.format('%.6f', till))) .. seen)
+    journal('left', worker, ...)
+  end
+  return true
+end
+
 -- Whether a worker still holds the run with this fence; `meta` is s, f, l.
 local function holds(meta, fence)
   return meta[1] and not OVER[meta[1]] and meta[2] == fence and meta[3]

@@ -11,7 +11,7 @@ local key = KEYS[FIRST_ASK]
 local told = told_before(delivery)
 if told then return told end
 local is = redis.call('HMGET', key, 'o', 's', 'v', 'q', 'd', 'b', 't', 'r', 'y')
-local meta = redis.call('HMGET', META, 's', 'l')
+local meta = redis.call('HMGET', META, 's', 'l', 'w', 'i')
 if not is[1] or not meta[1] then return pack('unknown') end
 -- A run that is over has no open ask: the script that ended it closed them. What closed asks tell never
 -- changes, so it need not be kept for redeliveries.
@@ -58,7 +58,8 @@ push(meta[1], meta[2], 'answered', ask, actor, ARGV[6])
 close_ask(key, ask, 'answered', actor, STAMP, response, ARGV[6])
 journal('answered', actor, 'ask', ask, 'response', response)
 local verdict = tell('accepted', actor, STAMP, response)
-if ARGV[9] ~= '' and not (meta[2] and tonumber(meta[2]) > NOW) and knows(11, redis.call('HGET', META, 'w')) then
+if ARGV[9] ~= '' and not (meta[2] and tonumber(meta[2]) > NOW) and knows(11, meta[3])
+  and not is_left(meta[4], ARGV[9]) then
   return { verdict, take(ARGV[9], tonumber(ARGV[10])) }
 end
 return verdict

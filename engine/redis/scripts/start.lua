@@ -5,9 +5,10 @@
 --   ARGV[3]  its revision  ARGV[6]  requester      ARGV[9]  lease in seconds
 --   returns  {1 if created, claim or nil}; the claim on a new run is {0, 0, now, until}
 local worker = ARGV[8]
-local meta = redis.call('HMGET', META, 's', 'l', 'k')
+local meta = redis.call('HMGET', META, 's', 'l', 'k', 'i')
 if meta[1] then
   if worker == '' or OVER[meta[1]] or (meta[2] and tonumber(meta[2]) > NOW) or not has_work(meta) then return { 0 } end
+  if is_left(meta[4], worker) then return { 0 } end
   return { 0, take(worker, tonumber(ARGV[9])) }
 end
 

@@ -1,0 +1,12 @@
+-- Give a run back for other workers to take; it is as it was before it was claimed.
+--   KEYS     see common.lua; no asks
+--   ARGV[2]  fence   ARGV[3]  seconds that it is left to others, from the first time on   ARGV[4]  note
+--   returns  1; 0 if that time is over, and nothing has changed; -1 if somebody else has the run
+local meta = redis.call('HMGET', META, 's', 'f', 'l', 'i', 'o')
+if not holds(meta, ARGV[2]) then return -1 end
+if not leave(meta[4], meta[5], pack(meta[5]), tonumber(ARGV[3]), 'note', ARGV[4]) then return 0 end
+
+redis.call('HDEL', META, 'l', 'o')
+redis.call('HSET', META, 's', 'ready', 'k', STAMP)
+redis.call('HINCRBY', META, 'n', -1) -- that it was claimed tells nothing of what it does to a worker
+return 1
