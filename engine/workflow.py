@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import hashlib
 import inspect
 import math
@@ -114,6 +115,7 @@ class Workflow:
     _free_steps: ClassVar[dict[str, Callable[..., Any]]] = {}
     _steps_added: ClassVar[int] = 0
     """How often a class was given a step after it was made."""
+    _plan: ClassVar[tuple[int, Definition, dict[str, Step]] | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -330,11 +332,9 @@ class Workflow:
 
     def _compile(self) -> tuple[int, Definition, dict[str, Step]]:
         """Return the definition and the steps, read once and again only when a step was added."""
-        cls = type(self)
-        count = Workflow._steps_added
-        if self._compiled is None or self._compiled[0] != count:
-            steps = steps_of(cls)
-            self._compiled = (count, define(cls, self._name, self._timeout, steps), steps)
+        if self._compiled is None or self._compiled[0] != Workflow._steps_added:
+            count, plan, steps = _plan(type(self))
+            self._compiled = (count, dataclasses.replace(plan, name=self._name, timeout=self._timeout), steps)
         return self._compiled
 
 
@@ -346,7 +346,16 @@ def steps_of(cls: type[Workflow]) -> dict[str, Step]:
     return {name: cast(Step, vars(code)["__step__"]) for name, code in codes.items()}
 
 
-def define(cls: type[Workflow], name: str, timeout: float | None, steps: Mapping[str, Step]) -> Definition:
+def _plan(cls: type[Workflow]) -> tuple[int, Definition, dict[str, Step]]:
+    """Return what instances of a class have in common; annotations are read once for all of them."""
+    known = cls.__dict__.get("_plan")
+    if known is None or known[0] != Workflow._steps_added:
+        steps = steps_of(cls)
+        known = cls._plan = (Workflow._steps_added, define(cls, steps), steps)
+    return cast(tuple[int, Definition, dict[str, Step]], known)
+
+
+def define(cls: type[Workflow], steps: Mapping[str, Step]) -> Definition:
     """Return what the reducer needs of a workflow class.
 
     Raises:
@@ -355,13 +364,12 @@ def define(cls: type[Workflow], name: str, timeout: float | None, steps: Mapping
     specs = {step_name: found.spec for step_name, found in steps.items()}
     state_type = _state_type([found.state_type for found in steps.values() if found.state_type is not None])
     return Definition(
-        name=name,
+        name=cls.__qualname__,
         steps=specs,
         types=_registered(
             cls, [*(t for s in specs.values() for t in (*s.accepts, *s.returns)), state_type, *cls.types]
         ),
         state_type=state_type,
-        timeout=timeout,
         revision=_revision(specs),
         collectors=collectors(specs),
         only_collected=_only_collected(specs.values()),
