@@ -1,0 +1,372 @@
+"""Random schedules: processes that take turns at the store, call by call, crash, stall beyond their lease and
+meet jumping clocks; and the law that must hold whatever the order was.
+
+A schedule follows from its seed. Everybody waits before each call of the store until it is their turn, so
+only one call is under way at a time and the same seed tells the same story again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
+from engine.questions import AGAIN, HAPPENED
+from engine.redis import RedisRunStore
+from engine.runner import Runner
+from engine.verdicts import Accepted, Already, Expired, Recorded, Unknown, Verdict
+from tests.integration.test_run_store import skewing
+
+LEASE_S = 30.0
+LANES = 2
+TURNS = 120
+CALM_TURNS = 2_000
+CLICKS = 12
+PEOPLE = ("ann", "bob", "cy")
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+class LawBroken(AssertionError):
+    """Something happened that must never happen; the message says what."""
+
+
+# --- What is outside -------------------------------------------------------------------------
+
+
+@dataclass
+class World:
+    """What people see and did, and what the run did to the world."""
+
+    visible: dict[str, str] = field(default_factory=dict)
+    """Messages that can be seen: reference -> effect."""
+    posted: int = 0
+    told: dict[str, list[Verdict]] = field(default_factory=dict)
+    """By delivery, each time somebody was told."""
+    clicks: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    """By delivery: ask, actor, response."""
+    drafts: int = 0
+    paid: int = 0
+
+    def post(self, effect_id: str) -> str:
+        self.posted += 1
+        self.visible[f"m{self.posted}"] = effect_id
+        return f"m{self.posted}"
+
+    def find(self, effect_id: str) -> str | None:
+        return next((ref for ref, name in self.visible.items() if name == effect_id), None)
+
+    def draft(self) -> str:
+        self.drafts += 1
+        return f"draft {self.drafts}"
+
+    def pay(self) -> str:
+        self.paid += 1
+        return f"receipt {self.paid}"
+
+
+class Revised(Event):
+    pass
+
+
+class Release(Workflow):
+    """Drafts, asks, revises, asks once more within a step, pays, and tells what it has applied."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(timeout=None)
+        self.world = world
+
+    @step
+    async def write(self, ctx: Context, ev: StartEvent | Revised) -> InputRequiredEvent:
+        number = await ctx.store.get("round", 0) + 1
+        await ctx.store.set("round", number)
+        await ctx.store.set(f"drafts.r{number}", await ctx.once("draft", self.world.draft))
+        two = number == 2
+        return InputRequiredEvent(
+            prefix="Ship it?",
+            options=["ship", "revise"],
+            quorum=2 if two else 1,
+            timeout=None if two else 40.0,
+            on_timeout="revise",
+            remind=[10.0],
+        )
+
+    @step
+    async def decide(self, ctx: Context, ev: HumanResponseEvent) -> Revised | StopEvent:
+        await self._note(ctx, ev)
+        if ev.response == "revise" and await ctx.store.get("round") < 3:
+            return Revised()
+        sure = await ctx.wait_for_event(
+            HumanResponseEvent, waiter_event=InputRequiredEvent(prefix="Sure?", options=["yes", "no"])
+        )
+        await self._note(ctx, sure)
+        receipt = await ctx.effect("pay", self.world.pay)
+        return StopEvent(result={"applied": await ctx.store.get("applied"), "receipt": receipt})
+
+    async def _note(self, ctx: Context, ev: HumanResponseEvent) -> None:
+        applied = await ctx.store.get("applied", [])
+        await ctx.store.set("applied", [*applied, [ev.ask_id, ev.user_id, ev.response]])
+
+
+# --- Who takes turns --------------------------------------------------------------------------
+
+
+@dataclass
+class _Parked:
+    verb: Callable[..., Awaitable[Any]]
+    arguments: tuple[Any, ...]
+    named: dict[str, Any]
+    told: asyncio.Future[Any]
+
+
+class _Seat:
+    """The store as one actor sees it: every call waits for its turn."""
+
+    def __init__(self, schedule: Schedule, name: str) -> None:
+        self._schedule = schedule
+        self._name = name
+
+    def __getattr__(self, verb: str) -> Any:
+        method = getattr(self._schedule.store, verb)
+        if verb == "new_run_id":
+            return method
+
+        async def call(*arguments: Any, **named: Any) -> Any:
+            return await self._schedule.turn_of(self._name, method, arguments, named)
+
+        return call
+
+
+class Schedule:
+    """One run under one seed."""
+
+    def __init__(self, store: RedisRunStore, seed: int) -> None:
+        self.store = store
+        self.random = random.Random(seed)
+        self.world = World()
+        self.workflow = Release(self.world)
+        self.key = str(seed)
+        self.run_id = store.new_run_id(self.key)
+        self._pass_time = skewing(store, LANES)
+        self._parked: dict[str, _Parked] = {}
+        self._asleep: dict[str, int] = {}
+        self._calm = False
+        self._over = False
+        self._actors = {
+            "w1": self._work,
+            "w2": self._work,
+            "s1": self._send,
+            "s2": self._send,
+            "sweeper": self._sweep,
+            **dict.fromkeys(PEOPLE, self._click),
+        }
+
+    async def play(self) -> None:
+        """Play it to its end and check the law.
+
+        Raises:
+            LawBroken: it does not hold.
+        """
+        await Runner(self.store).start(self.workflow, key=self.key)
+        async with asyncio.TaskGroup() as tasks:
+            for name, life in self._actors.items():
+                tasks.create_task(self._live(name, life))
+            for turn in range(TURNS):
+                await self._take_turn(turn)
+            self._calm = True
+            for turn in range(TURNS, TURNS + CALM_TURNS):
+                if turn % 40 == 0:
+                    await self._pass_time(LEASE_S)
+                    if await self._finished():
+                        break
+                await self._take_turn(turn)
+            self._over = True
+            await self._quiet()
+            for parked in self._parked.values():
+                parked.told.set_exception(Crash())
+        await self._check()
+
+    async def turn_of(self, name: str, verb: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Wait for the turn of actor *name*, make the call, and return what came of it."""
+        told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._parked[name] = _Parked(verb, arguments, named, told)
+        return await told
+
+    async def _live(self, name: str, life: Callable[[Any, str], Awaitable[None]]) -> None:
+        while not self._over:
+            try:
+                await life(_Seat(self, name), name)
+            except* Crash:
+                pass
+
+    async def _quiet(self) -> None:
+        """Wait until everybody waits for their turn."""
+        async with asyncio.timeout(10):
+            while len(self._parked) < len(self._actors):  # noqa: ASYNC110 - a turn of the loop is all it takes
+                await asyncio.sleep(0)
+
+    async def _take_turn(self, turn: int) -> None:
+        await self._quiet()
+        awake = [name for name in self._parked if self._asleep.get(name, 0) <= turn]
+        if not awake:
+            return
+        name = self.random.choice(sorted(awake))
+        parked = self._parked.pop(name)
+        fate = 1.0 if self._calm else self.random.random()
+        if fate < 0.05:
+            parked.told.set_exception(Crash())
+        elif fate < 0.10:
+            with contextlib.suppress(Exception):
+                await parked.verb(*parked.arguments, **parked.named)
+            parked.told.set_exception(Crash())
+        elif fate < 0.15:  # it stalls: others go on, and its lease runs out
+            self._parked[name] = parked
+            self._asleep[name] = turn + self.random.randint(5, 25)
+            await self._pass_time(LEASE_S * 1.2)
+        else:
+            await self._make(parked)
+            if not self._calm and self.random.random() < 0.08:
+                await self._pass_time(self.random.uniform(0, 2 * LEASE_S))
+
+    async def _make(self, parked: _Parked) -> None:
+        try:
+            answer = await parked.verb(*parked.arguments, **parked.named)
+        except Exception as error:  # noqa: BLE001 - it is for whoever made the call
+            parked.told.set_exception(error)
+        else:
+            parked.told.set_result(answer)
+
+    # --- lives ------------------------------------------------------------------------------
+
+    async def _work(self, store: Any, name: str) -> None:
+        """What a worker process does between its start and its crash."""
+        runner = Runner(store, [self.workflow], worker=name, lease_s=LEASE_S)
+        while True:
+            for run_id in await store.due():
+                await runner.work(run_id)
+
+    async def _send(self, store: Any, name: str) -> None:
+        """Do what is owed, as a careful surface does."""
+        for effect_id in await store.effects_of(self.run_id):
+            claim = await store.claim_effect(self.run_id, effect_id, LEASE_S)
+            if claim is None:
+                continue
+            ref = self.world.find(effect_id) if claim.again else None
+            ref = ref or self.world.post(effect_id)
+            if await store.finish_effect(claim, ref) != ref:
+                self.world.visible.pop(ref, None)
+        for run_id, effect_id, ref in await store.doubtful():
+            for copy in [copy for copy, name in self.world.visible.items() if name == effect_id and copy != ref]:
+                del self.world.visible[copy]
+            await store.settle(run_id, effect_id, ref)
+
+    async def _sweep(self, store: Any, name: str) -> None:
+        await store.fire_timers()
+
+    async def _click(self, store: Any, name: str) -> None:
+        """Click at something that can be seen, or let Slack deliver a click again that nobody acknowledged."""
+        world, runner = self.world, Runner(store, [self.workflow])
+        unheard = [
+            delivery for delivery, click in world.clicks.items() if click[1] == name and not world.told[delivery]
+        ]
+        prompts = {effect.partition(":")[2] for effect in world.visible.values() if effect.startswith("prompt:")}
+        seen = sorted(prompts, key=lambda ask_id: int(ask_id[1:]))
+        mine = [delivery for delivery, click in world.clicks.items() if click[1] == name]
+        if unheard or (mine and self.random.random() < 0.2):
+            delivery = unheard[0] if unheard else self.random.choice(mine)
+        elif seen and (self._calm or len(mine) < CLICKS):
+            ask_id = seen[-1] if self._calm else self.random.choice(seen)
+            asked = await runner.asked(self.run_id, ask_id)
+            if asked is None or (self._calm and asked.ask.status != "open"):
+                return
+            delivery = f"{name}{len(mine)}"
+            world.clicks[delivery] = (ask_id, name, self._answer_to(asked.event))
+            world.told[delivery] = []
+        else:
+            await store.run(self.run_id)
+            return
+        ask_id, actor, response = world.clicks[delivery]
+        world.told[delivery].append(
+            await runner.answer(self.run_id, ask_id, response, user_id=actor, delivery_id=delivery)
+        )
+
+    def _answer_to(self, question: InputRequiredEvent) -> str:
+        """Choose; but of what has happened in the world people tell the truth."""
+        options: list[str] = question.options
+        if HAPPENED in options:
+            return HAPPENED if self.world.paid else AGAIN
+        return self.random.choice(options)
+
+    # --- the law ----------------------------------------------------------------------------
+
+    async def _finished(self) -> bool:
+        run = await self.store.run(self.run_id)
+        return run is not None and run.status in ("done", "failed") and not await self._owed()
+
+    async def _owed(self) -> list[str]:
+        """Return all that stands in an index of any lane."""
+        indexes = ("ready", "timers", "outq", "verify", "open")
+        names = [f"{self.store.prefix}:{{{lane}}}:{index}" for lane in range(LANES) for index in indexes]
+        return [f"{name} {member}" for name in names for member in await self.store.server.read("ZRANGE", name, 0, -1)]
+
+    async def _check(self) -> None:
+        run = await self.store.run(self.run_id)
+        _law(run is not None and run.status == "done", f"the run is {run and run.status}; owed: {await self._owed()}")
+        _law(not await self._owed(), f"still owed: {await self._owed()}")
+        view = await Runner(self.store, [self.workflow]).view(self.run_id)
+        self._check_verdicts(view.result["applied"])
+        _law(self.world.paid == 1, f"paid {self.world.paid} times")
+        _law(view.result["receipt"] in (None, "receipt 1"), f"the receipt is {view.result['receipt']}")
+        visible = Counter(self.world.visible.values())
+        _law(set(visible.values()) == {1}, f"shown more than once: {[name for name, n in visible.items() if n > 1]}")
+        await self._check_journal()
+
+    def _check_verdicts(self, applied: list[list[str | None]]) -> None:
+        """One answer decides each question, everybody is told so, and it is what the run has applied."""
+        winners: dict[str, Accepted] = {}
+        for delivery, told in self.world.told.items():
+            final = [verdict for verdict in told if not isinstance(verdict, Unknown)]
+            _law(len(set(final)) <= 1, f"{delivery} was told one thing and then another: {told}")
+            ask_id, actor, response = self.world.clicks[delivery]
+            for verdict in final[:1]:
+                if isinstance(verdict, Accepted):
+                    _law(ask_id not in winners, f"two answers to {ask_id} were accepted")
+                    _law((verdict.by, verdict.response) == (actor, response), f"{delivery} was told {verdict}")
+                    winners[ask_id] = verdict
+        for delivery, told in self.world.told.items():
+            ask_id, actor, _ = self.world.clicks[delivery]
+            for verdict in told:
+                if isinstance(verdict, Already) and ask_id in winners:
+                    won = winners[ask_id]
+                    _law((verdict.by, verdict.response) == (won.by, won.response), f"{delivery} was told {verdict}")
+                _law(isinstance(verdict, Accepted | Already | Expired | Recorded), f"{delivery} was told {verdict}")
+        asks = [entry[0] for entry in applied]
+        _law(len(set(asks)) == len(asks), f"an answer was applied twice: {applied}")
+        for ask_id, actor, response in applied:
+            if actor is not None and ask_id in winners:
+                won = winners[ask_id]
+                _law((won.by, won.response) == (actor, response), f"{ask_id} was won by {won}, applied is {response}")
+        lost = [ask_id for ask_id in winners if ask_id not in asks and not self._in_doubt(ask_id)]
+        _law(not lost, f"accepted and never applied: {lost}")
+
+    def _in_doubt(self, ask_id: str) -> bool:
+        return any(click[0] == ask_id and click[2] in (HAPPENED, AGAIN) for click in self.world.clicks.values())
+
+    async def _check_journal(self) -> None:
+        journal = await self.store.journal(self.run_id)
+        versions = [int(line.details["version"]) for line in journal if line.what == "committed"]
+        _law(versions == list(range(1, len(versions) + 1)), f"versions have a gap: {versions}")
+        answered = Counter(line.details["ask"] for line in journal if line.what == "answered")
+        _law(set(answered.values()) <= {1}, f"answered twice: {answered}")
+
+
+def _law(holds: bool, told: str) -> None:
+    if not holds:
+        raise LawBroken(told)
