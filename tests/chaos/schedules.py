@@ -18,8 +18,9 @@ from typing import Any
 from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
 from engine.questions import AGAIN, HAPPENED
 from engine.redis import RedisRunStore
+from engine.run_store import AskRecord
 from engine.runner import Runner
-from engine.verdicts import Accepted, Already, Expired, Recorded, Unknown, Verdict
+from engine.verdicts import Accepted, Already, Cancelled, Expired, Recorded, Unknown, Verdict
 from tests.integration.test_run_store import skewing
 
 LEASE_S = 30.0
@@ -76,8 +77,16 @@ class Revised(Event):
     pass
 
 
+class Paid(Event):
+    receipt: str | None
+
+
+class Noted(Event):
+    pass
+
+
 class Release(Workflow):
-    """Drafts, asks, revises, asks once more within a step, pays, and tells what it has applied."""
+    """Drafts, asks, revises, asks once more within a step and pays, while it asks something else beside all that."""
 
     def __init__(self, world: World) -> None:
         super().__init__(timeout=None)
@@ -91,7 +100,7 @@ class Release(Workflow):
         two = number == 2
         return InputRequiredEvent(
             prefix="Ship it?",
-            options=["ship", "revise"],
+            options=["ship", "revise", "stop"],
             quorum=2 if two else 1,
             timeout=None if two else 40.0,
             on_timeout="revise",
@@ -99,20 +108,31 @@ class Release(Workflow):
         )
 
     @step
-    async def decide(self, ctx: Context, ev: HumanResponseEvent) -> Revised | StopEvent:
+    async def beside(self, ctx: Context, ev: StartEvent) -> Noted:
+        await self._note(ctx, await ctx.wait_for_event(HumanResponseEvent, waiter_event=_plain("Beside?")))
+        return Noted()
+
+    @step
+    async def decide(self, ctx: Context, ev: HumanResponseEvent) -> Revised | Paid | StopEvent:
         await self._note(ctx, ev)
+        if ev.response == "stop":
+            return StopEvent(result={"applied": await ctx.store.get("applied"), "receipt": None})
         if ev.response == "revise" and await ctx.store.get("round") < 3:
             return Revised()
-        sure = await ctx.wait_for_event(
-            HumanResponseEvent, waiter_event=InputRequiredEvent(prefix="Sure?", options=["yes", "no"])
-        )
-        await self._note(ctx, sure)
-        receipt = await ctx.effect("pay", self.world.pay)
-        return StopEvent(result={"applied": await ctx.store.get("applied"), "receipt": receipt})
+        await self._note(ctx, await ctx.wait_for_event(HumanResponseEvent, waiter_event=_plain("Sure?")))
+        return Paid(receipt=await ctx.effect("pay", self.world.pay))
+
+    @step
+    async def end(self, ctx: Context, paid: Paid, noted: Noted) -> StopEvent:
+        return StopEvent(result={"applied": await ctx.store.get("applied"), "receipt": paid.receipt})
 
     async def _note(self, ctx: Context, ev: HumanResponseEvent) -> None:
-        applied = await ctx.store.get("applied", [])
-        await ctx.store.set("applied", [*applied, [ev.ask_id, ev.user_id, ev.response]])
+        async with ctx.store.edit_state() as state:
+            state.applied = [*state.get("applied", []), [ev.ask_id, ev.user_id, ev.response]]
+
+
+def _plain(question: str) -> InputRequiredEvent:
+    return InputRequiredEvent(prefix=question, options=["yes", "no"])
 
 
 # --- Who takes turns --------------------------------------------------------------------------
@@ -120,28 +140,38 @@ class Release(Workflow):
 
 @dataclass
 class _Parked:
+    name: str
     verb: Callable[..., Awaitable[Any]]
     arguments: tuple[Any, ...]
-    named: dict[str, Any]
     told: asyncio.Future[Any]
 
 
 class _Seat:
-    """The store as one actor sees it: every call waits for its turn."""
+    """The server as one actor sees it: every script and every read waits for its turn."""
 
     def __init__(self, schedule: Schedule, name: str) -> None:
         self._schedule = schedule
         self._name = name
 
-    def __getattr__(self, verb: str) -> Any:
-        method = getattr(self._schedule.store, verb)
-        if verb == "new_run_id":
-            return method
+    async def run(self, *call: Any) -> Any:
+        return await self._schedule.turn_of(self._name, self._schedule.store.server.run, *call)
 
-        async def call(*arguments: Any, **named: Any) -> Any:
-            return await self._schedule.turn_of(self._name, method, arguments, named)
+    async def run_each(self, name: str, calls: Any) -> list[Any]:
+        return [await self.run(name, names, *arguments) for names, arguments in calls]
 
-        return call
+    async def read(self, *call: Any) -> Any:
+        return await self._schedule.turn_of(self._name, self._schedule.store.server.read, *call)
+
+    async def read_each(self, calls: Any) -> Any:
+        return await self._schedule.turn_of(self._name, self._schedule.store.server.read_each, calls)
+
+    async def elsewhere(self) -> None:
+        """Something that takes time and is no call of the store, such as a request to Slack."""
+        await self._schedule.turn_of(self._name, _nothing)
+
+
+async def _nothing() -> None:
+    pass
 
 
 class Schedule:
@@ -155,7 +185,9 @@ class Schedule:
         self.key = str(seed)
         self.run_id = store.new_run_id(self.key)
         self._pass_time = skewing(store, LANES)
-        self._parked: dict[str, _Parked] = {}
+        self._parked: dict[int, _Parked] = {}
+        """Calls that wait for their turn, by number."""
+        self._calls = 0
         self._asleep: dict[str, int] = {}
         self._calm = False
         self._over = False
@@ -189,47 +221,55 @@ class Schedule:
                 await self._take_turn(turn)
             self._over = True
             await self._quiet()
-            for parked in self._parked.values():
+            for parked in list(self._parked.values()):
                 parked.told.set_exception(Crash())
         await self._check()
 
-    async def turn_of(self, name: str, verb: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    async def turn_of(self, name: str, verb: Any, *arguments: Any) -> Any:
         """Wait for the turn of actor *name*, make the call, and return what came of it."""
         told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._parked[name] = _Parked(verb, arguments, named, told)
-        return await told
+        self._calls += 1
+        number = self._calls
+        self._parked[number] = _Parked(name, verb, arguments, told)
+        try:
+            return await told
+        finally:
+            self._parked.pop(number, None)
 
     async def _live(self, name: str, life: Callable[[Any, str], Awaitable[None]]) -> None:
         while not self._over:
             try:
-                await life(_Seat(self, name), name)
+                seat = _Seat(self, name)
+                await life(RedisRunStore(seat, prefix=self.store.prefix, lanes=LANES), name)  # type: ignore[arg-type]
             except* Crash:
                 pass
 
     async def _quiet(self) -> None:
-        """Wait until everybody waits for their turn."""
+        """Wait until everybody waits for their turn, and nothing else is under way in the event loop."""
+        under_way: Any = asyncio.get_running_loop()
         async with asyncio.timeout(10):
-            while len(self._parked) < len(self._actors):  # noqa: ASYNC110 - a turn of the loop is all it takes
+            while under_way._ready or len({parked.name for parked in self._parked.values()}) < len(self._actors):  # noqa: ASYNC110
                 await asyncio.sleep(0)
 
     async def _take_turn(self, turn: int) -> None:
         await self._quiet()
-        awake = [name for name in self._parked if self._asleep.get(name, 0) <= turn]
+        awake = [number for number, one in self._parked.items() if self._asleep.get(one.name, 0) <= turn]
         if not awake:
             return
-        name = self.random.choice(sorted(awake))
-        parked = self._parked.pop(name)
+        number = self.random.choice(awake)
+        parked = self._parked[number]
         fate = 1.0 if self._calm else self.random.random()
+        if 0.10 <= fate < 0.15:  # it stalls: others go on, and its lease runs out
+            self._asleep[parked.name] = turn + self.random.randint(5, 25)
+            await self._pass_time(LEASE_S * 1.2)
+            return
+        del self._parked[number]
         if fate < 0.05:
             parked.told.set_exception(Crash())
         elif fate < 0.10:
             with contextlib.suppress(Exception):
-                await parked.verb(*parked.arguments, **parked.named)
+                await parked.verb(*parked.arguments)
             parked.told.set_exception(Crash())
-        elif fate < 0.15:  # it stalls: others go on, and its lease runs out
-            self._parked[name] = parked
-            self._asleep[name] = turn + self.random.randint(5, 25)
-            await self._pass_time(LEASE_S * 1.2)
         else:
             await self._make(parked)
             if not self._calm and self.random.random() < 0.08:
@@ -237,7 +277,7 @@ class Schedule:
 
     async def _make(self, parked: _Parked) -> None:
         try:
-            answer = await parked.verb(*parked.arguments, **parked.named)
+            answer = await parked.verb(*parked.arguments)
         except Exception as error:  # noqa: BLE001 - it is for whoever made the call
             parked.told.set_exception(error)
         else:
@@ -258,7 +298,9 @@ class Schedule:
             claim = await store.claim_effect(self.run_id, effect_id, LEASE_S)
             if claim is None:
                 continue
+            await store.server.elsewhere()
             ref = self.world.find(effect_id) if claim.again else None
+            await store.server.elsewhere()
             ref = ref or self.world.post(effect_id)
             if await store.finish_effect(claim, ref) != ref:
                 self.world.visible.pop(ref, None)
@@ -282,7 +324,7 @@ class Schedule:
         if unheard or (mine and self.random.random() < 0.2):
             delivery = unheard[0] if unheard else self.random.choice(mine)
         elif seen and (self._calm or len(mine) < CLICKS):
-            ask_id = seen[-1] if self._calm else self.random.choice(seen)
+            ask_id = self.random.choice(seen)
             asked = await runner.asked(self.run_id, ask_id)
             if asked is None or (self._calm and asked.ask.status != "open"):
                 return
@@ -302,7 +344,7 @@ class Schedule:
         options: list[str] = question.options
         if HAPPENED in options:
             return HAPPENED if self.world.paid else AGAIN
-        return self.random.choice(options)
+        return self.random.choices(options, [2 if option == "stop" else 8 for option in options])[0]
 
     # --- the law ----------------------------------------------------------------------------
 
@@ -321,40 +363,34 @@ class Schedule:
         _law(run is not None and run.status == "done", f"the run is {run and run.status}; owed: {await self._owed()}")
         _law(not await self._owed(), f"still owed: {await self._owed()}")
         view = await Runner(self.store, [self.workflow]).view(self.run_id)
-        self._check_verdicts(view.result["applied"])
-        _law(self.world.paid == 1, f"paid {self.world.paid} times")
+        await self._check_verdicts(view.result["applied"])
+        stopped = any(response == "stop" for _, _, response in view.result["applied"])
+        _law(self.world.paid == 1 or (stopped and not self.world.paid), f"paid {self.world.paid} times")
         _law(view.result["receipt"] in (None, "receipt 1"), f"the receipt is {view.result['receipt']}")
         visible = Counter(self.world.visible.values())
         _law(set(visible.values()) == {1}, f"shown more than once: {[name for name, n in visible.items() if n > 1]}")
         await self._check_journal()
 
-    def _check_verdicts(self, applied: list[list[str | None]]) -> None:
+    async def _check_verdicts(self, applied: list[list[str | None]]) -> None:
         """One answer decides each question, everybody is told so, and it is what the run has applied."""
-        winners: dict[str, Accepted] = {}
+        asks = {ask_id: await self.store.ask(self.run_id, ask_id) for ask_id, _, _ in self.world.clicks.values()}
+        for ask in asks.values():
+            _law(ask is not None and _well_decided(ask), f"wrongly decided: {ask}")
         for delivery, told in self.world.told.items():
-            final = [verdict for verdict in told if not isinstance(verdict, Unknown)]
-            _law(len(set(final)) <= 1, f"{delivery} was told one thing and then another: {told}")
-            ask_id, actor, response = self.world.clicks[delivery]
-            for verdict in final[:1]:
-                if isinstance(verdict, Accepted):
-                    _law(ask_id not in winners, f"two answers to {ask_id} were accepted")
-                    _law((verdict.by, verdict.response) == (actor, response), f"{delivery} was told {verdict}")
-                    winners[ask_id] = verdict
-        for delivery, told in self.world.told.items():
-            ask_id, actor, _ = self.world.clicks[delivery]
-            for verdict in told:
-                if isinstance(verdict, Already) and ask_id in winners:
-                    won = winners[ask_id]
-                    _law((verdict.by, verdict.response) == (won.by, won.response), f"{delivery} was told {verdict}")
-                _law(isinstance(verdict, Accepted | Already | Expired | Recorded), f"{delivery} was told {verdict}")
-        asks = [entry[0] for entry in applied]
-        _law(len(set(asks)) == len(asks), f"an answer was applied twice: {applied}")
+            final = {verdict for verdict in told if not isinstance(verdict, Unknown)}
+            _law(len(final) <= 1, f"{delivery} was told one thing and then another: {told}")
+            ask = asks[self.world.clicks[delivery][0]]
+            _law(ask is None or all(_true_of(ask, one) for one in final), f"{delivery} was told {final}, but: {ask}")
+        ids = [entry[0] for entry in applied]
+        _law(len(set(ids)) == len(ids), f"an answer was applied twice: {applied}")
         for ask_id, actor, response in applied:
-            if actor is not None and ask_id in winners:
-                won = winners[ask_id]
-                _law((won.by, won.response) == (actor, response), f"{ask_id} was won by {won}, applied is {response}")
-        lost = [ask_id for ask_id in winners if ask_id not in asks and not self._in_doubt(ask_id)]
-        _law(not lost, f"accepted and never applied: {lost}")
+            ask = asks.get(ask_id or "")
+            if ask is not None and ask.status == "answered":
+                _law((ask.by, ask.response) == (actor, response), f"{ask} was decided, applied is {response}")
+        stopped = any(response == "stop" for _, _, response in applied)  # an answer may come too late for that
+        won = [ask_id for ask_id, ask in asks.items() if ask is not None and ask.status == "answered"]
+        lost = [ask_id for ask_id in won if ask_id not in ids and not self._in_doubt(ask_id)]
+        _law(stopped or not lost, f"accepted and never applied: {lost}")
 
     def _in_doubt(self, ask_id: str) -> bool:
         return any(click[0] == ask_id and click[2] in (HAPPENED, AGAIN) for click in self.world.clicks.values())
@@ -370,3 +406,24 @@ class Schedule:
 def _law(holds: bool, told: str) -> None:
     if not holds:
         raise LawBroken(told)
+
+
+def _well_decided(ask: AskRecord) -> bool:
+    """Tell whether an answer came in time and with the votes it needed."""
+    if ask.status != "answered":
+        return ask.status != "open"
+    voters = [actor for actor, response in ask.votes if response == ask.response]
+    in_time = ask.deadline is None or ask.at <= ask.deadline
+    return in_time and (ask.quorum == 1 or len(set(voters)) >= ask.quorum) and len(set(voters)) == len(voters)
+
+
+def _true_of(ask: AskRecord, verdict: Verdict) -> bool:
+    match verdict:
+        case Accepted() | Already():
+            return ask.status == "answered" and (verdict.by, verdict.response) == (ask.by, ask.response)
+        case Expired():
+            return ask.status == "expired"
+        case Cancelled():
+            return ask.status == "cancelled"
+        case _:
+            return isinstance(verdict, Recorded) and ask.quorum > 1
