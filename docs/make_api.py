@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "api.md"
 MODULES: dict[str, tuple[str, ...]] = {
     "engine": (),
-    "engine.context": ("StepContext", "RetryInfo"),
+    "engine.context": ("RetryInfo",),
+    "engine.step_context": ("StepContext",),
     "engine.model": ("Ask",),
     "engine.state_store": ("StateStore", "InMemoryStateStore"),
     "engine.events": (),

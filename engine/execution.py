@@ -16,9 +16,10 @@ from contextvars import copy_context
 from heapq import heapify, heappop, heappush
 from typing import Any, Generic, Protocol, TypeVar
 
-from engine.context import LOCAL_WAIT_S, Context, Pause, Program, StepContext
+from engine.context import Context
 from engine.errors import WorkflowRuntimeError
 from engine.events import Event
+from engine.live_run import Pause, Program
 from engine.model import (
     Announce,
     Announced,
@@ -48,6 +49,7 @@ from engine.model import (
 from engine.reducer import reduce, todo
 from engine.retry import next_delay
 from engine.state_store import EditLock
+from engine.step_context import LOCAL_WAIT_S, StepContext
 from engine.streams import check_made
 from engine.timing import timers
 from engine.watching import Watcher

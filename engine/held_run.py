@@ -11,10 +11,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from engine.context import Unreadable
 from engine.errors import ContextSerdeError
 from engine.events import Event, HumanResponseEvent
 from engine.execution import Execution, StepProgram
+from engine.live_run import Unreadable
 from engine.model import (
     Answered,
     Ask,

@@ -11,9 +11,10 @@ from functools import partial
 from typing import Any
 
 from engine.children import NOTHING, openings, told
-from engine.context import Context, Pause, Unreadable
+from engine.context import Context
 from engine.errors import ContextSerdeError
 from engine.execution import Execution
+from engine.live_run import Pause, Unreadable
 from engine.model import (
     Call,
     Child,
@@ -30,6 +31,7 @@ from engine.model import (
 )
 from engine.reducer import reduce
 from engine.snapshot import load
+from engine.step_context import StepContext
 from engine.timing import timers
 
 TURNS = 5
@@ -52,7 +54,7 @@ class Nest:
     def current(cls) -> Nest | None:
         """Return that of the call this is called from; None outside of steps."""
         ctx = Context._current.get(None)
-        if ctx is None or not isinstance(ctx._live, Execution):
+        if not isinstance(ctx, StepContext) or not isinstance(ctx._live, Execution):
             return None
         call = ctx._call
         if ctx._live.state.calls.get(call.id) is not call or call.status != "ready":

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, TypeVar, cast, overload
 
 from pydantic import BaseModel, ValidationError
 
-from engine.context import Context, StepContext
+from engine.context import Context
 from engine.errors import (
     ContextStateError,
     WorkflowConfigurationError,
@@ -38,6 +38,7 @@ from engine.resource import ResourceManager, check_configs, check_resources
 from engine.retry import RetryPolicy
 from engine.serializers import BaseSerializer
 from engine.signatures import Step, caller_names, read_step
+from engine.step_context import StepContext
 from engine.validation import check_skips, only_start_event, only_stop_event, validate
 from engine.versions import stored_name, stored_names
 
