@@ -133,10 +133,11 @@ async def bot_over_http(slack: FakeSlack, heard: Heard) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def bot_over_socket(slack: FakeSlack, heard: Heard) -> AsyncIterator[None]:
+async def bot_over_socket(slack: FakeSlack, heard: Heard, ping_s: float = 5.0) -> AsyncIterator[None]:
+    """Connect a bot that gives a socket up when a ping stays unanswered for half of *ping_s*."""
     handler = AsyncSocketModeHandler(bolt_app(slack, heard), slack.app.app_token)
     handler.client.web_client = AsyncWebClient(token=slack.app.app_token, base_url=slack.api_base_url)
-    handler.client.ping_interval = 0.05
+    handler.client.ping_interval = ping_s
     await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt's annotations end here
     await slack.wait_for(lambda: slack.sockets.count)
     yield
@@ -182,7 +183,7 @@ async def http_bot(slack: FakeSlack, heard: Heard) -> AsyncIterator[Heard]:
 
 @pytest.fixture
 async def socket_bot(slack: FakeSlack, heard: Heard) -> AsyncIterator[Heard]:
-    async with bot_over_socket(slack, heard):
+    async with bot_over_socket(slack, heard, ping_s=0.05):
         yield heard
 
 
