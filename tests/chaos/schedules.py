@@ -28,6 +28,7 @@ LANES = 2
 TURNS = 120
 CALM_TURNS = 2_000
 CLICKS = 12
+ASIDES = 3
 PEOPLE = ("ann", "bob", "cy")
 
 
@@ -81,7 +82,15 @@ class Paid(Event):
     receipt: str | None
 
 
+class Aside(Event):
+    pass
+
+
 class Noted(Event):
+    pass
+
+
+class AllNoted(Event):
     pass
 
 
@@ -108,7 +117,11 @@ class Release(Workflow):
         )
 
     @step
-    async def beside(self, ctx: Context, ev: StartEvent) -> Noted:
+    async def spread(self, ev: StartEvent) -> list[Aside]:
+        return [Aside() for _ in range(ASIDES)]
+
+    @step
+    async def beside(self, ctx: Context, ev: Aside) -> Noted:
         await self._note(ctx, await ctx.wait_for_event(HumanResponseEvent, waiter_event=_plain("Beside?")))
         return Noted()
 
@@ -123,7 +136,11 @@ class Release(Workflow):
         return Paid(receipt=await ctx.effect("pay", self.world.pay))
 
     @step
-    async def end(self, ctx: Context, paid: Paid, noted: Noted) -> StopEvent:
+    async def gather(self, noted: list[Noted]) -> AllNoted:
+        return AllNoted()
+
+    @step
+    async def end(self, ctx: Context, paid: Paid, noted: AllNoted) -> StopEvent:
         return StopEvent(result={"applied": await ctx.store.get("applied"), "receipt": paid.receipt})
 
     async def _note(self, ctx: Context, ev: HumanResponseEvent) -> None:
