@@ -64,12 +64,6 @@ MUTANTS = (
         "for i = h1, hn do\n  if false and is_open",
         safe=True,  # the run has withdrawn them in the same commit
     ),
-    Mutant(
-        "a commit does not look at what came meanwhile",
-        "commit",
-        "if left > 0 and status ~= 'parked' then",
-        "if false then",
-    ),
     Mutant("a redelivery is judged anew", "deliver", "if told then return told end", ""),
     Mutant(
         "an answered question takes answers",
