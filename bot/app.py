@@ -31,8 +31,8 @@ from engine.sealed_store import SealedRunStore
 
 logger = logging.getLogger(__name__)
 
-DRAIN_S = 5.0
-"""How long runs that are being worked on may still take when the process stops; another one goes on with them."""
+GIVE_BACK_S = 2.0
+"""How long it may take, once the time to finish is over, to give back what is in hand."""
 
 
 class SlackRefused(Exception):
@@ -82,6 +82,7 @@ class App:
         self.runner.wake = self._wake
         self._identity: AuthorizeResult | None = None
         self._aside = Aside()
+        self._stopping = False
 
     async def _wake(self, run_id: str) -> None:
         """Bring a run to a worker, behind the acknowledgement if one is being made: that need not wait for it."""
@@ -129,12 +130,19 @@ class App:
                 try:
                     yield Ready(port, tuple(self.plugins))
                 finally:
-                    fleet.cancel()
-                    await asyncio.wait([fleet], timeout=DRAIN_S)
-                    fleet.cancel()  # the first time pydocket lets its tasks end, however long they take
+                    await self._drain(fleet)
         finally:
             await self.client.session.close()
             await self.store.close()
+
+    async def _drain(self, fleet: asyncio.Task[None]) -> None:
+        """Take no more work, let what is in hand end, and give back what does not."""
+        self._stopping = True
+        fleet.cancel()
+        await asyncio.wait([fleet], timeout=self.settings.drain_s)
+        self.fleet.drop()
+        await asyncio.wait([fleet], timeout=GIVE_BACK_S)
+        fleet.cancel()  # the first time pydocket lets its tasks end, however long they take
 
     @asynccontextmanager
     async def _ways_in(self, web: bool) -> AsyncIterator[int]:
@@ -217,6 +225,8 @@ class App:
 
     async def not_ready(self) -> str | None:
         """Return why this process cannot do its work, or None."""
+        if self._stopping:
+            return "it is stopping"
         try:
             if self._identity is None:
                 await self._introduce()

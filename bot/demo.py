@@ -163,6 +163,7 @@ async def demo(folder: Path, workflows: Path, port: int = PORT) -> AsyncIterator
                 "SIGNOFF_KEY_PREFIX": PREFIX,
                 "SIGNOFF_LANES": str(LANES),
                 "SIGNOFF_SWEEP_S": "0.5",
+                "SIGNOFF_DRAIN_S": "5",
             }
             try:
                 await bot.start(environment)

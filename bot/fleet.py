@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
+from typing import Any
 
 from docket import Docket, Perpetual, Worker
 from redis.exceptions import RedisClusterException, RedisError
@@ -51,6 +52,7 @@ class Fleet:
         self._docket: Docket | None = None
         self._sweep_every = timedelta(seconds=sweep_s)
         self._concurrency = concurrency
+        self._in_hand: set[asyncio.Task[Any]] = set()
         self._adds = asyncio.Semaphore(ADDS_AT_ONCE)
         self._wake_task = self._make_wake()
         self._sweep_task = self._make_sweep()
@@ -67,8 +69,16 @@ class Fleet:
         except (*OUT_OF_REACH, TimeoutError) as error:
             logger.warning("wake not sent", extra={"run_id": run_id, "reason": str(error)})
 
+    def drop(self) -> None:
+        """Cancel the work that is in hand."""
+        for task in self._in_hand:
+            task.cancel()
+
     async def serve(self, *, worker: bool = True) -> None:
-        """Bring wakes, and as a *worker* work on them, until cancelled. Goes on by itself when Redis comes back."""
+        """Bring wakes, and as a *worker* work on them, until cancelled. Goes on by itself when Redis comes back.
+
+        Once cancelled it takes no more work and ends when what is in hand has ended; see `drop`.
+        """
         me = asyncio.current_task()
         # pydocket's worker swallows the cancellation: it ends its tasks and returns as if nothing had been.
         while me is None or not me.cancelling():
@@ -100,8 +110,14 @@ class Fleet:
 
     def _make_wake(self) -> Callable[[str], Awaitable[None]]:
         async def wake(run_id: str) -> None:
-            with run_logged(run_id):
-                await self._attend(run_id)
+            task = asyncio.current_task()
+            assert task is not None
+            self._in_hand.add(task)
+            try:
+                with run_logged(run_id):
+                    await self._attend(run_id)
+            finally:
+                self._in_hand.discard(task)
 
         return wake
 

@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     sweep_s: float = Field(default=1.0, gt=0, le=3600, alias="SIGNOFF_SWEEP_S")
     patience_s: float = Field(default=PATIENCE_S, ge=0, le=86_400, alias="SIGNOFF_PATIENCE_S")
     """How long a run that some workers cannot read, as while a deploy rolls, is left to others before it is parked."""
+    drain_s: float = Field(default=25.0, ge=0, le=3600, alias="SIGNOFF_DRAIN_S")
+    """How long what is in hand may take when the process is told to stop. Kubernetes waits 30 s before it kills."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", alias="SIGNOFF_LOG_LEVEL")
     log_format: Literal["text", "json"] = Field(default="text", alias="SIGNOFF_LOG_FORMAT")
     thread_replies: bool = Field(default=True, alias="SIGNOFF_THREAD_REPLIES")

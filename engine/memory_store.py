@@ -249,14 +249,22 @@ class MemoryRunStore:
     async def remember(self, claim: Claim, key: str, value: bytes) -> bytes:
         return self._held(claim).memo.setdefault(key, value)
 
+    async def release(self, claim: Claim) -> None:
+        run = self._held(claim)
+        self._give_back(run)
+        run.ready_at = self._clock()
+
     async def leave(self, claim: Claim, note: str) -> bool:
         run = self._held(claim)
         if not self._leave(run, run.worker, seen=True, note=note):
             return False
-        run.until, run.wake_at = None, self._clock()
-        run.attempts -= 1
-        run.record = replace(run.record, status="ready")
+        self._give_back(run)
         return True
+
+    def _give_back(self, run: _Run) -> None:
+        run.until, run.wake_at = None, self._clock()
+        run.attempts = max(0, run.attempts - 1)
+        run.record = replace(run.record, status="ready")
 
     def _leave(self, run: _Run, worker: str, *, seen: bool, **details: str) -> bool:
         """Leave a run to others than *worker*, which need not look again if it has *seen* it."""

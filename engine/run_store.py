@@ -266,6 +266,13 @@ class RunStore(Protocol):
             FencedError: somebody else has the run.
         """
 
+    async def release(self, claim: Claim) -> None:
+        """Give a run back as it was last saved, for whoever comes next, at once.
+
+        Raises:
+            FencedError: somebody else has it.
+        """
+
     async def leave(self, claim: Claim, note: str) -> bool:
         """Give a run back as it was, for other workers: this one cannot read it, and *note* says why.
 

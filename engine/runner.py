@@ -6,6 +6,7 @@ commit. Nothing of a run stays in the process while it waits.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -37,6 +38,8 @@ from engine.workflow import Workflow
 logger = logging.getLogger(__name__)
 
 LEASE_S = 30.0
+RELEASE_LIMIT_S = 1.0
+"""How long work that is cancelled may still take to give its run back."""
 LONGEST_LEASE_S = 600.0
 MAX_ATTEMPTS = 5
 PARKED = "parked"
@@ -305,7 +308,8 @@ class Runner:
     async def work(self, run_id: str) -> bool:
         """Do what a run has to do, until it waits or is over; tell whether anything was done that stands.
 
-        A run that was parked, left to other workers, or that another has taken over, is none of it.
+        A run that was parked, left to other workers, or that another has taken over, is none of it. When cancelled,
+        the run is given back as it was last saved, and another worker goes on at once.
         """
         claim = await self.store.claim(run_id, self.worker, self.lease_s, self._known)
         return claim is not None and await self._work_from(claim)
@@ -369,6 +373,9 @@ class Runner:
         except ContextSerdeError as error:
             await self._give_up(claim if held is None else held.claim, str(error))
             return None
+        except asyncio.CancelledError:
+            await self._release(claim if held is None else held.claim)
+            raise
 
     def _workflow(self, claim: Claim) -> Workflow:
         try:
@@ -392,6 +399,15 @@ class Runner:
             logger.warning("run left to other workers", extra={"run_id": claim.run_id, "reason": reason})
         else:
             await self._park(claim, f"its stored state cannot be read: {reason}")
+
+    async def _release(self, claim: Claim) -> None:
+        """Let another worker go on at once; if that fails, it does once the lease is over."""
+        try:
+            async with asyncio.timeout(RELEASE_LIMIT_S):
+                await self.store.release(claim)
+                await self._wake(claim.run_id)
+        except (FencedError, StoreUnavailable, TimeoutError) as error:
+            logger.warning("run not given back", extra={"run_id": claim.run_id, "reason": str(error)})
 
     async def _park(self, claim: Claim, reason: str) -> None:
         """Set a run aside that this code cannot go on with, and say so."""

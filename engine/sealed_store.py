@@ -198,6 +198,9 @@ class SealedRunStore:
     def new_run_id(self, key: str | None = None) -> str:
         return self._store.new_run_id(key)
 
+    async def release(self, claim: Claim) -> None:
+        await self._store.release(claim)
+
     async def renew(self, claim: Claim, lease_s: float) -> None:
         await self._store.renew(claim, lease_s)
 

@@ -145,6 +145,10 @@ class RedisRunStore(Reads, Outbox):
             raise _fenced(claim)
         return told
 
+    async def release(self, claim: Claim) -> None:
+        if await self._server.run("release", self._keys.of(claim.run_id), claim.run_id, claim.fence) != 1:
+            raise _fenced(claim)
+
     async def leave(self, claim: Claim, note: str) -> bool:
         told = await self._server.run(
             "leave", self._keys.of(claim.run_id), claim.run_id, claim.fence, self._patience_s, note

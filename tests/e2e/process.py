@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,11 +23,12 @@ T = TypeVar("T")
 
 
 class BotProcess:
-    """``python -m bot serve``. It listens on the same port after each restart."""
+    """``python -m bot serve``, or another *command*. It listens on the same port after each restart."""
 
-    def __init__(self, settings: Mapping[str, str], log: Path) -> None:
+    def __init__(self, settings: Mapping[str, str], log: Path, command: Sequence[str] = ("serve",)) -> None:
         self.port = free_port()
         self.log = log
+        self.command = command
         self._environment = environment({**settings, "SIGNOFF_PORT": str(self.port)})
         self._process: asyncio.subprocess.Process | None = None
 
@@ -42,13 +43,13 @@ class BotProcess:
     async def start(self) -> None:
         """Start it and wait until it says that it is ready."""
         await self.launch()
-        await until(self.is_ready)
+        await until(self.is_ready if self.command[0] == "serve" else self._says_ready)
 
     async def launch(self) -> None:
-        """Start it and wait until it listens, ready or not."""
+        """Start it and wait until it listens, ready or not; a worker listens nowhere."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(*die_with_parent(), sys.executable, "-m", "bot", "serve"),
+                *(*die_with_parent(), sys.executable, "-m", "bot", *self.command),
                 env=self._environment,
                 cwd=self.log.parent,  # where no .env lies
                 stdin=asyncio.subprocess.DEVNULL,
@@ -56,7 +57,8 @@ class BotProcess:
                 stderr=log,
                 start_new_session=True,
             )
-        await until(self._listens)
+        if self.command[0] == "serve":
+            await until(self._listens)
 
     async def readiness(self) -> tuple[int, str]:
         """What /readyz says: the HTTP status and the reason."""
@@ -78,10 +80,24 @@ class BotProcess:
 
     async def terminate(self) -> int:
         """SIGTERM, as an orchestrator does; returns the exit code."""
+        self.ask_to_stop()
+        return await self.ended()
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM, without waiting for what comes of it."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
+
+    async def ended(self) -> int:
+        """Wait until it has ended by itself; returns the exit code."""
+        assert self._process is not None
         async with asyncio.timeout(LIMIT_S):
             return await self._process.wait()
+
+    async def _says_ready(self) -> bool:
+        assert self._process is not None
+        assert self._process.returncode is None, self.log.read_text()
+        return "ready" in self.log.read_text()
 
     async def _listens(self) -> bool:
         assert self._process is not None

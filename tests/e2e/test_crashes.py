@@ -172,7 +172,9 @@ async def test_sigterm_does_not_wait_for_a_step_that_hangs(
     logs: Logs, redis_url: str, prefix: str, tmp_path: Path
 ) -> None:
     (tmp_path / "hang.py").write_text(HANGING)
-    async with stage(logs, redis_url, prefix, settings={"SIGNOFF_WORKFLOWS": str(tmp_path)}) as found:
+    async with stage(
+        logs, redis_url, prefix, settings={"SIGNOFF_WORKFLOWS": str(tmp_path), "SIGNOFF_DRAIN_S": "0.1"}
+    ) as found:
         room = found.room()
         await room.slack.run_command(requests.command(room, "/hang"))
         await until(lambda: _exists(tmp_path / "begun"))

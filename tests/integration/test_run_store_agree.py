@@ -67,6 +67,10 @@ class Player:
         claims = self.claims[run]
         return await self.store.leave(claims[-1 - min(back, len(claims) - 1)], "newer") if claims else None
 
+    async def release(self, run: str, back: int) -> Any:
+        claims = self.claims[run]
+        return await self.store.release(claims[-1 - min(back, len(claims) - 1)]) if claims else None
+
     async def deliver_and_claim(self, answer: Answer, worker: str, workflow: str) -> Any:
         verdict, claim = await self.store.deliver_and_claim(answer, worker, LEASES[0], [workflow])
         return verdict, self.keep(claim)
@@ -196,6 +200,7 @@ moves = st.one_of(
     st.tuples(st.just("start"), runs, st.just("") | workers, st.sampled_from(LEASES)),
     st.tuples(st.just("claim"), runs, workers, st.sampled_from(LEASES), st.sampled_from(("Deploy", "Deploy", "Other"))),
     st.tuples(st.just("leave"), runs, back),
+    st.tuples(st.just("release"), runs, back),
     st.tuples(st.just("commit"), runs, back, changes, ladders),
     st.tuples(st.just("commit"), runs, back, changes, ladders),
     st.tuples(st.just("renew"), runs, back, st.sampled_from(LEASES)),

@@ -1,4 +1,7 @@
-"""The `RunStore` contract: a run that some workers cannot read is left to others, on Redis and in memory."""
+"""The `RunStore` contract: a run is given back before its work is done, on Redis and in memory.
+
+For whoever comes next, or, since some workers cannot read it, for the others.
+"""
 
 from __future__ import annotations
 
@@ -124,3 +127,23 @@ async def test_only_its_holder_leaves_a_run(world: World) -> None:
 
     with pytest.raises(FencedError):
         await world.store.leave(claim, "newer")
+
+
+async def test_a_run_that_is_released_can_be_had_at_once_as_it_was_last_saved(world: World) -> None:
+    claim = await world.start()
+    claim = await world.store.commit(claim, Commit("waiting", consumed=1, written={"s": b"1"}, release=False))
+
+    await world.store.release(claim)
+
+    assert await world.store.due() == [claim.run_id]
+    again = await world.claim(claim.run_id, "w1")
+    assert (dict(again.state), again.version, again.attempts) == ({"s": b"1"}, 1, 1)
+
+
+async def test_only_its_holder_releases_a_run(world: World) -> None:
+    claim = await world.start()
+    await world.pass_time(LEASE_S)
+    await world.claim(claim.run_id, "w2")
+
+    with pytest.raises(FencedError):
+        await world.store.release(claim)

@@ -461,6 +461,39 @@ async def test_a_run_that_this_code_cannot_read_is_parked_with_the_reason(world:
     assert any("Draft" in str(entry.details) for entry in await world.store.journal(run_id))
 
 
+async def test_work_that_is_cancelled_gives_its_run_back_at_once(world: StoreWithClock) -> None:
+    """What the run has come to is kept, and the step in hand runs again."""
+    begun, woken = [], []
+
+    class Slow(Workflow):
+        @step
+        async def first(self, ctx: Context, ev: StartEvent) -> Draft:
+            await ctx.store.set("begun", True)
+            return Draft(text="tea", version=1)
+
+        @step
+        async def second(self, ctx: Context, ev: Draft) -> StopEvent:
+            begun.append(await ctx.store.get("begun"))
+            if len(begun) == 1:
+                await asyncio.Event().wait()
+            return StopEvent(result=ev.text)
+
+    async def wake(run_id: str) -> None:
+        woken.append(run_id)
+
+    runner = Runner(world.store, [Slow()], wake=wake)
+    run_id = await runner.start(Slow())
+    async with asyncio.TaskGroup() as tasks:
+        work = tasks.create_task(runner.work(run_id))
+        await until(lambda: bool(begun))
+        work.cancel()
+    assert await world.store.due() == [run_id]
+
+    view = await fresh(world.store, Slow()).drain(run_id)
+
+    assert (view.result, begun, woken) == ("tea", [True, True], [run_id, run_id])
+
+
 async def test_two_runners_never_work_on_one_run_at_once(world: StoreWithClock) -> None:
     """Behaviour 50."""
     running, most = 0, 0

@@ -51,7 +51,7 @@ def test_every_setting_has_a_well_known_name() -> None:
         *("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN", "SLACK_API_BASE_URL", "SLACK_REQUEST_PATH"),
         *("REDIS_URL", "SIGNOFF_HOST", "SIGNOFF_PORT", "SIGNOFF_WORKFLOWS", "SIGNOFF_KEY_PREFIX", "SIGNOFF_LANES"),
         *("SIGNOFF_LEASE_S", "SIGNOFF_SWEEP_S", "SIGNOFF_LOG_LEVEL", "SIGNOFF_LOG_FORMAT", "SIGNOFF_THREAD_REPLIES"),
-        *("SIGNOFF_DURABILITY", "SIGNOFF_ENCRYPTION_KEYS", "SIGNOFF_PATIENCE_S"),
+        *("SIGNOFF_DURABILITY", "SIGNOFF_ENCRYPTION_KEYS", "SIGNOFF_PATIENCE_S", "SIGNOFF_DRAIN_S"),
     }
 
 
@@ -156,6 +156,7 @@ def test_a_fake_slack_on_this_machine_is_fine(url: str) -> None:
         ("SIGNOFF_LEASE_S", "lease_s", 0),
         ("SIGNOFF_SWEEP_S", "sweep_s", -1),
         ("SIGNOFF_PATIENCE_S", "patience_s", -1),
+        ("SIGNOFF_DRAIN_S", "drain_s", -1),
         ("SIGNOFF_PORT", "port", 70_000),
     ],
 )

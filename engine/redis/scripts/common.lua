@@ -161,6 +161,13 @@ local function leave(left, worker, seen, patience_s, ...)
   return true
 end
 
+-- Take a run from its holder as it was before it was claimed; that it was tells nothing of what it does to a worker.
+local function give_back()
+  redis.call('HDEL', META, 'l', 'o')
+  redis.call('HSET', META, 's', 'ready', 'k', STAMP)
+  if tonumber(redis.call('HGET', META, 'n') or 0) > 0 then redis.call('HINCRBY', META, 'n', -1) end
+end
+
 -- Whether a worker still holds the run with this fence; `meta` is s, f, l.
 local function holds(meta, fence)
   return meta[1] and not OVER[meta[1]] and meta[2] == fence and meta[3]

@@ -6,7 +6,5 @@ local meta = redis.call('HMGET', META, 's', 'f', 'l', 'i', 'o')
 if not holds(meta, ARGV[2]) then return -1 end
 if not leave(meta[4], meta[5], pack(meta[5]), tonumber(ARGV[3]), 'note', ARGV[4]) then return 0 end
 
-redis.call('HDEL', META, 'l', 'o')
-redis.call('HSET', META, 's', 'ready', 'k', STAMP)
-redis.call('HINCRBY', META, 'n', -1) -- that it was claimed tells nothing of what it does to a worker
+give_back()
 return 1
