@@ -67,6 +67,8 @@ class Definition:
     timeout: float | None = 45.0
     revision: str = ""
     """Hash of the graph: equal graphs have equal revisions."""
+    stored_name: str = ""
+    """What its runs call it, wherever its class stands."""
     collectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By the name of a step that opens streams: which steps collect from them."""
     only_collected: frozenset[type[Event]] = frozenset()

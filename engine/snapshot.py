@@ -146,7 +146,7 @@ def _dump_core(definition: Definition, codec: Codec, state: RunState, at: float)
     core: dict[str, Any] = {
         "format": FORMAT,
         "run_id": state.run_id,
-        "workflow": state.workflow,
+        "workflow": definition.stored_name,
         "status": state.status,
         "next_id": state.next_id,
         "spent": max(0.0, spent),
@@ -178,7 +178,7 @@ def _dump_core(definition: Definition, codec: Codec, state: RunState, at: float)
 def _load_run(definition: Definition, codec: Codec, run: StoredRun, values: Mapping[str, Any]) -> RunState:
     state = RunState(
         run_id=run.run_id,
-        workflow=run.workflow,
+        workflow=definition.name,
         store=load_store(codec, definition.state_type, values, run.store_version),
         status=run.status,
         next_id=run.next_id,

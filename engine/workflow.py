@@ -372,6 +372,7 @@ def define(cls: type[Workflow], steps: Mapping[str, Step]) -> Definition:
         ),
         state_type=state_type,
         revision=_revision(specs),
+        stored_name=stored_name(cls),
         collectors=collectors(specs),
         only_collected=_only_collected(specs.values()),
     )
