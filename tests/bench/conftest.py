@@ -14,12 +14,12 @@ import pytest
 from tests.bench.harness import Report
 
 PACKAGES = (
-    *("llama-index-workflows", "pydantic-graph", "langgraph", "agent-framework-core", "pydantic"),
-    *("slack-bolt", "redis"),
+    *("llama-index-workflows", "pydantic-graph", "langgraph", "langgraph-checkpoint-sqlite", "agent-framework-core"),
+    *("pydantic", "slack-bolt", "redis"),
 )
 
 # Its peers are there where `make bench` runs, and nowhere else.
-collect_ignore = [] if find_spec("langgraph") else ["test_bench_in_process.py"]
+collect_ignore = [] if find_spec("langgraph") else ["test_bench_durable.py", "test_bench_in_process.py"]
 
 
 @pytest.fixture(scope="session")

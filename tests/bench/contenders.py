@@ -19,7 +19,7 @@ from engine.redis import RedisRunStore
 from engine.runner import Runner
 from engine.verdicts import Accepted
 from engine.workflow import Workflow
-from tests.bench.prose import draft
+from tests.bench.prose import DRAFT_BYTES, draft
 
 ASK_ID = "a2"
 """The first question of a run whose first step asks it; in Slack the button carries it."""
@@ -63,10 +63,14 @@ class Ours:
 class LlamaDraft(llama.Workflow):
     """The same workflow, asked for with LlamaIndex's own events."""
 
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(timeout=None)
+        self._size_bytes = size_bytes
+
     @llama.step
     async def ask(self, ctx: llama.Context, ev: llama_events.StartEvent) -> llama_events.InputRequiredEvent:
         await ctx.store.set("topic", ev.topic)
-        return llama_events.InputRequiredEvent(prefix=draft(ev.topic))
+        return llama_events.InputRequiredEvent(prefix=draft(ev.topic, self._size_bytes))
 
     @llama.step
     async def decide(self, ctx: llama.Context, ev: llama_events.HumanResponseEvent) -> llama_events.StopEvent:
@@ -76,9 +80,9 @@ class LlamaDraft(llama.Workflow):
 class Llama:
     """`Context.to_dict` into Redis, by hand: no journal, no timers, no outbox, no lock, no verdict."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, size_bytes: int = DRAFT_BYTES) -> None:
         self._redis = client
-        self._workflow = LlamaDraft(timeout=None)
+        self._workflow = LlamaDraft(size_bytes)
         self._numbers = itertools.count()
 
     async def pause(self) -> str:
@@ -110,8 +114,9 @@ class Llama:
 class ByHand:
     """The floor: the same facts written and read with redis-py, atomically, and no engine at all."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, size_bytes: int = DRAFT_BYTES) -> None:
         self._redis = client
+        self._size_bytes = size_bytes
         self._numbers = itertools.count()
 
     async def pause(self) -> str:
@@ -123,7 +128,7 @@ class ByHand:
             "user": "U1",
             "channel": "C1",
             "team": "T1",
-            "prompt": draft(topic),
+            "prompt": draft(topic, self._size_bytes),
         }
         async with self._redis.pipeline() as pipe:
             pipe.hset(key, mapping=run)
