@@ -163,7 +163,8 @@ class Prompt(InputRequiredEvent):
     @property
     def options(self) -> list[str]:
         """The responses the engine is to accept; empty when any text is one."""
-        return [] if question_of(self).text_is_response else [choice.value for choice in question_of(self).choices]
+        asked = question_of(self)
+        return [] if asked.text_is_response else [choice.value for choice in asked.choices]
 
     @property
     def allowed(self) -> list[str]:

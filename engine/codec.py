@@ -128,7 +128,9 @@ class Codec:
         return {TAG: "dict", "v": pairs}
 
     def _encode_model(self, value: BaseModel, where: str) -> Any:
-        fields = {name: self._encode(getattr(value, name), f"{where}.{name}") for name in type(value).model_fields}
+        fields = {
+            name: self._encode(getattr(value, name), f"{where}.{name}") for name in type(value).__pydantic_fields__
+        }
         written: dict[str, Any] = {TAG: "model", "t": self._name(type(value), where), "v": fields}
         if isinstance(value, DictLikeModel) and value._data:
             written["d"] = self._encode_dict(value._data, where)
@@ -227,7 +229,7 @@ class Codec:
     def _decode_model(self, plain: dict[str, Any], where: str) -> BaseModel:
         cls: type[BaseModel] = self._class(plain, where, BaseModel)
         fields = {name: self._decode(item, f"{where}.{name}") for name, item in plain["v"].items()}
-        extra: dict[str, Any] = dict(self._decode(plain.get("d", {}), where))
+        extra: dict[str, Any] = dict(self._decode(plain["d"], where)) if "d" in plain else {}
         version = plain.get("n", 1)
         if version != version_of(cls):
             fields, extra = divided(cls, upcasted(cls, {**extra, **fields}, version, where))
@@ -333,7 +335,7 @@ M = TypeVar("M", bound=BaseModel)
 
 def divided(cls: type[BaseModel], values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the fields of a model, and what is beside them."""
-    declared = {name: value for name, value in values.items() if name in cls.model_fields}
+    declared = {name: value for name, value in values.items() if name in cls.__pydantic_fields__}
     return declared, {name: value for name, value in values.items() if name not in declared}
 
 
@@ -346,14 +348,16 @@ def rebuild(cls: type[M], fields: Mapping[str, Any], extra: Mapping[str, Any]) -
     """
     if not issubclass(cls, DictLikeModel):
         return cls.model_validate({**fields, **extra}, by_alias=False, by_name=True)
-    model = cls(**{_keyword(cls, name): value for name, value in fields.items()})
-    model._data.update(extra)
+    plain = len(cls._accepted) == len(cls.__pydantic_fields__)  # no field goes by an alias
+    model = cls(**(fields if plain else {_keyword(cls, name): value for name, value in fields.items()}))
+    if extra:
+        model._data.update(extra)
     return model
 
 
 def _keyword(cls: type[BaseModel], name: str) -> str:
     """Return what the constructor calls the field *name*."""
-    field = cls.model_fields.get(name)
+    field = cls.__pydantic_fields__.get(name)
     return field.validation_alias if field is not None and isinstance(field.validation_alias, str) else name
 
 

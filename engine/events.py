@@ -75,7 +75,7 @@ class DictLikeModel(BaseModel):
 
     def __setattr__(self, name: str, value: Any) -> None:
         cls = type(self)
-        if name in cls.model_fields or name in cls.__private_attributes__:
+        if name in cls.__pydantic_fields__ or name in cls.__private_attributes__:
             super().__setattr__(name, value)
         else:
             self._data[name] = value

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -136,8 +136,10 @@ class HeldRun:
             refused: ContextSerdeError | None = None
             unreadable: ContextSerdeError | None = None
             try:
-                async with self._kept(), slot():
-                    await self.execution.run()
+                async with asyncio.TaskGroup() as tasks:
+                    with self._kept(tasks):
+                        async with slot():
+                            await self.execution.run()
                 return await self._save(release=True)
             except* _Refused as refusals:
                 refused = _reason(refusals)
@@ -289,21 +291,20 @@ class HeldRun:
 
     # --- holding -------------------------------------------------------------------------------
 
-    @contextlib.asynccontextmanager
-    async def _kept(self) -> AsyncIterator[None]:
+    @contextlib.contextmanager
+    def _kept(self, tasks: asyncio.TaskGroup) -> Iterator[None]:
         """Keep the lease alive while the block works."""
-        async with asyncio.TaskGroup() as tasks:
-            keepers: list[asyncio.Task[None]] = []
-            # Most runs are back to waiting long before, so that the task comes with the first renewal.
-            alarm = asyncio.get_running_loop().call_later(
-                self.lease_s / 3, lambda: keepers.append(tasks.create_task(self._renew()))
-            )
-            try:
-                yield
-            finally:
-                alarm.cancel()
-                for keeper in keepers:
-                    keeper.cancel()
+        keepers: list[asyncio.Task[None]] = []
+        # Most runs are back to waiting long before, so that the task comes with the first renewal.
+        alarm = asyncio.get_running_loop().call_later(
+            self.lease_s / 3, lambda: keepers.append(tasks.create_task(self._renew()))
+        )
+        try:
+            yield
+        finally:
+            alarm.cancel()
+            for keeper in keepers:
+                keeper.cancel()
 
     async def _renew(self) -> None:
         while True:

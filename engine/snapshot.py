@@ -128,7 +128,7 @@ def store_items(store: BaseModel) -> dict[str, Any]:
     Raises:
         CodecError: a key is no text.
     """
-    items = {name: getattr(store, name) for name in type(store).model_fields} | (store.model_extra or {})
+    items = {name: getattr(store, name) for name in type(store).__pydantic_fields__} | (store.model_extra or {})
     if isinstance(store, DictLikeModel):
         items |= store._data
         for key in store._data:

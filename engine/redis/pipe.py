@@ -71,10 +71,13 @@ class Pipe(asyncio.Protocol):
         if self.closed:
             sent.told.set_exception(exceptions.ConnectionError("the connection is closed"))
             return sent.told
+        waited_for = bool(self._exchanges)
         self._exchanges.append(sent)
-        if not self._unsent:
+        if waited_for and not self._unsent:
             self._loop.call_soon(self._send)  # with all that others have to send in this turn of the loop
         self._unsent += [hiredis.pack_command(call) for call in calls]  # type: ignore[arg-type]  # declared for a single argument
+        if not waited_for:
+            self._send()  # whoever is alone does not wait for others
         if self._alarm is None:
             self._alarm = self._loop.call_at(sent.until, self._look_at_time)
         return sent.told

@@ -160,8 +160,9 @@ class Server:
             *answers, reached = await pipe.exchange([*calls, self._wait])
             if isinstance(reached, Refused) or reached < self._replicas:
                 raise exceptions.TimeoutError(f"{reached} of {self._replicas} replicas have it; it may be lost")
-        if any(isinstance(answer, Refused) and answer.code == "READONLY" for answer in answers):
-            pipe.end(exceptions.ConnectionError("the server has become a replica"))  # look for the master again
+        for answer in answers:
+            if isinstance(answer, Refused) and answer.code == "READONLY":
+                pipe.end(exceptions.ConnectionError("the server has become a replica"))  # look for the master again
         return answers
 
     async def _follow(self, told: Refused, call: Call, replicated: bool) -> Any:
