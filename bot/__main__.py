@@ -9,7 +9,10 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,6 +21,10 @@ from bot.plugins import PluginError, discover
 
 logger = logging.getLogger("signoff")
 
+STEPS = "step"
+"""What the names of threads begin with in which steps work that are plain functions."""
+THREADS_S = 1.0
+"""How long such a thread may take to end once nobody waits for its step."""
 FAULT = 2
 """Exit code for what whoever called us can mend; the message on stderr says how."""
 
@@ -134,13 +141,29 @@ def _run_app(*, web: bool, worker: bool) -> int:
     logs.configure(chosen.log_level, chosen.log_format, chosen.secrets)
 
     async def run() -> None:
+        steps = ThreadPoolExecutor(thread_name_prefix=STEPS)
+        asyncio.get_running_loop().set_default_executor(steps)
         async with App(chosen).running(web=web, worker=worker) as ready:
             logger.info("ready", extra={"port": ready.port, "commands": " ".join(ready.commands)})
             await _asked_to_stop()
             logger.info("stopping")
+        steps.shutdown(wait=False, cancel_futures=True)
+        _leave_threads()
 
     asyncio.run(run())
     return 0
+
+
+def _leave_threads() -> None:
+    """End the process here if a step that is a plain function is still at work: Python would wait for its thread."""
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith(STEPS)]
+    until = time.monotonic() + THREADS_S
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    if any(thread.is_alive() for thread in threads):
+        logger.warning("a step is still at work in its thread; its run was given back")
+        logging.shutdown()
+        os._exit(0)
 
 
 def _doctor(args: argparse.Namespace) -> int:

@@ -398,7 +398,7 @@ class Runner:
         if await self.store.leave(claim, reason):
             logger.warning("run left to other workers", extra={"run_id": claim.run_id, "reason": reason})
         else:
-            await self._park(claim, f"its stored state cannot be read: {reason}")
+            await self._park(claim, f"no worker can read its stored state: {reason}; deploy code that can")
 
     async def _release(self, claim: Claim) -> None:
         """Let another worker go on at once; if that fails, it does once the lease is over."""

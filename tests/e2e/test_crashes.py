@@ -16,6 +16,7 @@ EFFECT_LEASE_S = 31
 """A little more than a sender that died keeps others from sending."""
 HANGING = """
 import asyncio
+import time
 from pathlib import Path
 
 from bot import CommandReceived, slash_command
@@ -30,6 +31,9 @@ class Hang(Workflow):
         await asyncio.Event().wait()
         return StopEvent(result=None)
 """
+HANGING_THREAD = HANGING.replace("async def only", "def only").replace(
+    "await asyncio.Event().wait()", "time.sleep(600)"
+)
 
 
 async def in_flight(room: Room) -> None:
@@ -168,10 +172,11 @@ async def test_sigterm_in_the_middle_of_a_call_to_slack_leaves_one_question(own_
     assert len(room.posted("prompt:")) == 1
 
 
+@pytest.mark.parametrize("code", [HANGING, HANGING_THREAD], ids=["task", "thread"])
 async def test_sigterm_does_not_wait_for_a_step_that_hangs(
-    logs: Logs, redis_url: str, prefix: str, tmp_path: Path
+    logs: Logs, redis_url: str, prefix: str, tmp_path: Path, code: str
 ) -> None:
-    (tmp_path / "hang.py").write_text(HANGING)
+    (tmp_path / "hang.py").write_text(code)
     async with stage(
         logs, redis_url, prefix, settings={"SIGNOFF_WORKFLOWS": str(tmp_path), "SIGNOFF_DRAIN_S": "0.1"}
     ) as found:
@@ -179,9 +184,9 @@ async def test_sigterm_does_not_wait_for_a_step_that_hangs(
         await room.slack.run_command(requests.command(room, "/hang"))
         await until(lambda: _exists(tmp_path / "begun"))
 
-        code = await found.bot.terminate()
+        ended = await found.bot.terminate()
 
-    assert code == 0
+    assert ended == 0
 
 
 async def _exists(path: Path) -> bool:
