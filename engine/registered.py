@@ -60,6 +60,6 @@ def _field_hints(kind: type) -> list[Any]:
     if dataclasses.is_dataclass(kind):
         try:
             return list(typing.get_type_hints(kind).values())
-        except NameError:  # a name for type checkers only; what it names must be declared elsewhere
+        except Exception:  # noqa: BLE001 - the author's, perhaps for type checkers only; what it names is declared elsewhere
             return []
     return []

@@ -1,6 +1,7 @@
 """How steps are declared: signatures, what a step may return, and which events reach it."""
 
 import dataclasses
+import itertools
 import re
 import threading
 from contextvars import ContextVar
@@ -35,6 +36,13 @@ class Beside:
     """Stands in this module with a name that is not there at run time; no workflow uses it."""
 
     amount: "OnlyForTypeCheckers"
+
+
+@dataclasses.dataclass
+class AlsoBeside:
+    """Stands in this module with a type that only type checkers know how to subscript; no workflow uses it."""
+
+    numbers: "itertools.count[int]"
 
 
 class A(Event): ...
