@@ -14,7 +14,10 @@ FORMAT = 1
 
 
 class Shape(BaseModel):
-    """Takes nothing for something else: no text for a number, no NaN for a time."""
+    """Takes nothing for something else: no text for a number, no NaN for a time.
+
+    Lists and dicts that may be missing are made by factories: pydantic makes a deep copy of each other default.
+    """
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False, defer_build=True)  # built when first read
 
@@ -51,14 +54,14 @@ class StoredCall(Shape):
     not_before: float | None = None
     failure: Any = None
     failed_at: float | None = None
-    waits: list[StoredWait] = []
-    children: dict[str, dict[str, Any]] = {}
+    waits: list[StoredWait] = Field(default_factory=list)
+    children: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Each of them is a run, and is checked as one."""
-    applied: list[str] = []
-    memo: dict[str, Any] = {}
-    intents: dict[str, StoredIntent] = {}
-    gathered: list[StoredGathering] = []
-    recoveries: dict[str, int] = {}
+    applied: list[str] = Field(default_factory=list)
+    memo: dict[str, Any] = Field(default_factory=dict)
+    intents: dict[str, StoredIntent] = Field(default_factory=dict)
+    gathered: list[StoredGathering] = Field(default_factory=list)
+    recoveries: dict[str, int] = Field(default_factory=dict)
     stream: int | None = None
 
 
@@ -84,7 +87,7 @@ class StoredStream(Shape):
     id: int
     source: str
     parent: int | None = None
-    batches: dict[str, list[Any] | None] = {}
+    batches: dict[str, list[Any] | None] = Field(default_factory=dict)
 
 
 class StoredSlots(Shape):
@@ -106,11 +109,11 @@ class StoredRun(Shape):
     error: Any = None
     calls: list[StoredCall]
     asks: list[StoredAsk]
-    buffers: list[StoredBuffer] = []
-    path: dict[Annotated[str, Field(pattern=r"^\S+ \S+$")], int] = {}
-    streams: list[StoredStream] = []
-    slots: list[StoredSlots] = []
-    store: dict[str, Any] = {}
+    buffers: list[StoredBuffer] = Field(default_factory=list)
+    path: dict[Annotated[str, Field(pattern=r"^\S+ \S+$")], int] = Field(default_factory=dict)
+    streams: list[StoredStream] = Field(default_factory=list)
+    slots: list[StoredSlots] = Field(default_factory=list)
+    store: dict[str, Any] = Field(default_factory=dict)
     store_version: int = 1
 
 
