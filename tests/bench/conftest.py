@@ -37,6 +37,6 @@ def _machine() -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
         f"{cores} cores, {platform.system()}, Python {platform.python_version()}, {packages}; "
-        "a private Valkey over loopback, appendonly yes, appendfsync everysec. "
+        "a private Valkey over loopback, appendonly yes, appendfsync everysec where nothing else is said. "
         "Ratios are the medians of neighbouring rounds of one run; absolute figures drift with the machine."
     )
