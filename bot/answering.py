@@ -67,12 +67,27 @@ class Answering:
         shown = _newest([ask for ask in asks if ask.messages])
         return Thread(run, shown, _newest([ask for ask in asks if not ask.messages]))
 
-    async def choose(self, asked: Asked | None, value: str, user: str, delivery: str, comment: str = "") -> Told:
-        """Answer with one of the question's choices."""
-        if asked is None:
+    async def lost(self, token: AskToken | None, team: str) -> str | None:
+        """Return the run of a question that is not known, if that one is, and goes on.
+
+        Redis has come back with an older state then, and the run asks again.
+        """
+        run = None if token is None else await self._runner.store.run(token.run_id)
+        if run is None or run.tenant != team or run.status not in ("ready", "waiting"):
+            return None
+        return run.run_id
+
+    async def choose(
+        self, asked: Asked | None, token: AskToken | None, user: str, delivery: str, comment: str = ""
+    ) -> Told:
+        """Answer with one of the question's choices, if it is still what was shown."""
+        if asked is None or token is None:
             return Told(Unknown(), wording.verdict_text(Unknown()))
+        if asked.ask.status == "open" and not token.shows(asked.ask):
+            newest = asked.ask.messages[-1:]
+            return Told(Stale(), wording.outdated_text(await self._permalink(newest[0]) if newest else None))
         question = question_of(asked.event)
-        return await self._take(asked, question, respond(question, value, comment), user, delivery)
+        return await self._take(asked, question, respond(question, token.choice, comment), user, delivery)
 
     async def reply(self, thread: Thread, reply: ThreadReply) -> Told | None:
         """Answer in one's own words; None if nothing is to be said, since nobody waits for an answer.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, assert_never
 
 from pydantic import BaseModel
@@ -90,6 +90,7 @@ def prompt_message(
     run_id: str,
     ask_id: str,
     revision: int,
+    digest: str = "",
     requester: str = "",
     deadline: float | None = None,
     votes: Sequence[tuple[str, str]] = (),
@@ -98,7 +99,7 @@ def prompt_message(
 ) -> Message:
     """Return the question with its buttons.
 
-    *revision* is the stored question's, which the buttons are bound to. With *thread_replies* people are
+    *revision* and *digest* are the stored question's, which the buttons are bound to. With *thread_replies* people are
     told that a reply is an answer too, where the question takes words.
     """
     facts = [words.asked_by.format(by=mention(requester))] if requester else []
@@ -115,7 +116,8 @@ def prompt_message(
     foot = [*_folded(question.details), *_context(" · ".join(facts))]
     if question.choices:
         buttons = [
-            _button(choice, n, AskToken(run_id, ask_id, revision), words) for n, choice in enumerate(question.choices)
+            _button(choice, n, AskToken(run_id, ask_id, revision, digest=digest), words)
+            for n, choice in enumerate(question.choices)
         ]
         foot.append({"type": "actions", "block_id": "answers", "elements": buttons})
     names = listed([choice.shown for choice in question.choices], words.list_or)
@@ -273,7 +275,7 @@ def _button(choice: Choice, place: int, token: AskToken, words: Catalogue) -> Bl
         "type": "button",
         "action_id": f"{OPEN if choice.asks_comment else DECIDE}.{place}",
         "text": _plain(shorten(visible(choice.shown), BUTTON_CHARS)),
-        "value": AskToken(token.run_id, token.ask_id, token.revision, choice.value).encode(),
+        "value": replace(token, choice=choice.value).encode(),
     }
     if choice.style is not None:
         button["style"] = choice.style

@@ -39,7 +39,7 @@ from bot.surface import SlackSurface
 from bot.triggers import CommandReceived
 from engine.errors import ContextSerdeError, RunNotFound, StoreUnavailable
 from engine.runner import Asked, Runner
-from engine.verdicts import Invalid
+from engine.verdicts import Invalid, Unknown
 
 logger = logging.getLogger(__name__)
 
@@ -140,9 +140,8 @@ class Listeners:
                 asked = await self._answering.look_up(click.token, _team(click))
                 view = None if asked is None else _modal_for(click, asked)
                 if view is None:
-                    value = "" if click.token is None else click.token.choice
-                    told = await self._answering.choose(asked, value, click.user_id, click.delivery_id)
-                    self._tell(click, told.text)
+                    told = await self._answering.choose(asked, click.token, click.user_id, click.delivery_id)
+                    self._tell(click, await self._text_of(told, click))
             if view is not None and not await self._surface.open_modal(click.trigger_id, view):
                 self._tell(click, wording.ENGLISH.modal_not_opened)
         except (ContextSerdeError, StoreUnavailable) as error:
@@ -154,10 +153,11 @@ class Listeners:
         """Take a modal as an answer; what is wrong with it shows beside its field."""
         try:
             sent = parse_modal(body)
-            value, comment = "" if sent.token is None else sent.token.choice, sent.text(blocks.COMMENT)
+            comment = sent.text(blocks.COMMENT)
             async with _in_time():
                 asked = await self._answering.look_up(sent.token, _team(sent))
-                told = await self._answering.choose(asked, value, sent.user_id, sent.delivery_id, comment)
+                told = await self._answering.choose(asked, sent.token, sent.user_id, sent.delivery_id, comment)
+                text = await self._text_of(told, sent)
         except PayloadError as error:
             return await ack(blocks.replaced_by(blocks.notice_modal(_unreadable(error))))
         except (ContextSerdeError, StoreUnavailable) as error:
@@ -168,7 +168,7 @@ class Listeners:
             return await ack()
         if isinstance(told.verdict, Invalid) or _wants_words(told):
             return await ack(blocks.field_errors({blocks.COMMENT: told.text}))
-        return await ack(blocks.replaced_by(blocks.notice_modal(told.text)))
+        return await ack(blocks.replaced_by(blocks.notice_modal(text)))
 
     async def on_message(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Take a reply in the thread of a run as an answer to its open question."""
@@ -196,6 +196,14 @@ class Listeners:
     async def on_anything_else(self, ack: AsyncAck) -> BoltResponse:
         """Acknowledge what nobody waits for."""
         return await ack()
+
+    async def _text_of(self, told: Told, sent: ButtonClick | ModalSubmit) -> str:
+        """Return what somebody is told; of a question that Redis has lost, that its run asks again, which it does."""
+        run_id = await self._answering.lost(sent.token, _team(sent)) if told.verdict == Unknown() else None
+        if run_id is None:
+            return told.text
+        self._spawn(self._surface.show_again(run_id))
+        return wording.ENGLISH.lost
 
     def _tell(self, click: ButtonClick, text: str) -> None:
         self._spawn(

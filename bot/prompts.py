@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from bot.triggers import has_ink
 from engine.events import InputRequiredEvent
+from engine.run_store import AskRecord
 
 Style: TypeAlias = Literal["primary", "danger"]
 Meaning: TypeAlias = Literal["yes", "no"]
@@ -263,6 +264,9 @@ def literal(text: str) -> str:
 class AskToken:
     """Which question, in which revision, a button or modal belongs to, and the choice it stands for.
 
+    *digest* is that of what was shown: a database that came back with an older state may ask something else
+    under the same id. Buttons posted before there were digests have none.
+
     It is opaque to Slack but no secret and no proof: whoever decodes one looks everything up.
     """
 
@@ -270,10 +274,11 @@ class AskToken:
     ask_id: str
     revision: int
     choice: str = ""
+    digest: str = ""
 
     def encode(self) -> str:
         """Return it as letters, digits, ``-`` and ``_``, at most 2,000 of them."""
-        parts = (self.run_id, self.ask_id, str(self.revision), self.choice)
+        parts = (self.run_id, self.ask_id, str(self.revision), self.choice, self.digest)
         if any(_SEPARATOR in part for part in parts):
             raise ValueError(f"{self!r}: no part may hold U+001F")
         token = base64.urlsafe_b64encode(_SEPARATOR.join(parts).encode()).decode().rstrip("=")
@@ -288,12 +293,16 @@ class AskToken:
             return None
         try:
             raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-            run_id, ask_id, revision, choice = raw.decode().split(_SEPARATOR)
+            run_id, ask_id, revision, choice, *digest = raw.decode().split(_SEPARATOR)
         except (binascii.Error, ValueError):
             return None
         if not (ID.fullmatch(run_id) and ID.fullmatch(ask_id) and re.fullmatch(r"[0-9]{1,9}", revision)):
             return None
-        return cls(run_id, ask_id, int(revision), choice)
+        return cls(run_id, ask_id, int(revision), choice, *digest) if len(digest) < 2 else None
+
+    def shows(self, ask: AskRecord) -> bool:
+        """Tell whether what was shown is the question as it is stored now."""
+        return self.revision == ask.revision and self.digest in ("", ask.digest)
 
 
 # --- Reading an event ---------------------------------------------------------------

@@ -21,7 +21,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import blocks, wording
 from bot.payloads import thread_link
 from bot.prompts import Question, question_of
-from engine.errors import ContextSerdeError, RunNotFound
+from engine.errors import ContextSerdeError, RunNotFound, StoreUnavailable
 from engine.events import StopEvent, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowTimedOutEvent
 from engine.held_run import RESULT
 from engine.run_store import AskRecord, EffectClaim, RunRecord
@@ -64,6 +64,21 @@ class SlackSurface:
         """Do everything one run owes now, in order."""
         for effect_id in await self._store.effects_of(run_id):
             await self.perform(run_id, effect_id)
+
+    async def show_again(self, run_id: str) -> None:
+        """Give a run's open questions their buttons back, where they stand; what it owes comes by itself.
+
+        For a database that came back with an older state: it knows nothing of what was shown since.
+        """
+        try:
+            run = await self._store.run(run_id)
+            if run is None:
+                return
+            for ask in await self._store.open_asks(run_id):
+                for ref in ask.messages:
+                    await self._update(ref, self._prompt(run, ask))
+        except (SlackApiError, ContextSerdeError, RunNotFound, StoreUnavailable, *_UNCLEAR) as error:
+            logger.warning("question not shown again", extra={"run_id": run_id, "reason": str(error)})
 
     async def catch_up(self, limit: int = 100) -> None:
         """Do what is owed and late, of any run, and look again at what was done more than once."""
@@ -330,6 +345,7 @@ class SlackSurface:
             run_id=run.run_id,
             ask_id=ask.ask_id,
             revision=ask.revision,
+            digest=ask.digest,
             requester=run.requester,
             deadline=ask.deadline,
             votes=ask.votes,

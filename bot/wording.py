@@ -145,6 +145,7 @@ class Catalogue:
     not_allowed_anyone: str
     invalid: str
     unknown: str
+    lost: str
     # what a reply is told that is no answer
     not_understood: str
     not_understood_buttons: str
@@ -230,6 +231,7 @@ ENGLISH = Catalogue(
     not_allowed_anyone="This question is not yours to answer: whoever made the request cannot decide it.",
     invalid="Your answer could not be taken: {problems}.",
     unknown="This question is unknown here. It may be from long ago; please start the request again.",
+    lost="This question is unknown here: what was saved last is older. Its request goes on and asks again.",
     not_understood="“{said}” is not an answer I can take here. Please reply {choices}, or use the buttons.",
     not_understood_buttons="Please answer with one of the buttons.",
     needs_text="Please write in words what you would like to say.",

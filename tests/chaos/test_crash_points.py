@@ -20,6 +20,7 @@ from bot.answering import Answering
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.workspace import Message
 from bot.plugins import Plugin, discover
+from bot.prompts import AskToken
 from bot.surface import EFFECT_LEASE_S, SlackSurface
 from engine.run_store import RunStore
 from engine.runner import LEASE_S, Runner
@@ -140,7 +141,8 @@ class Story:
         ask_id = asks[-1].ask_id if asks else self.asked[value]
         self.asked[value] = ask_id
         asked = await process.runner.asked(self.run_id, ask_id)
-        told = await process.answering.choose(asked, value, user, f"{self.name}:{value}", comment)
+        button = AskToken(self.run_id, ask_id, 1, value)
+        told = await process.answering.choose(asked, button, user, f"{self.name}:{value}", comment)
         assert isinstance(told.verdict, Accepted), f"{value} was told {told}"
         self.accepted.append(value)
 

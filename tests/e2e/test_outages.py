@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -22,10 +24,15 @@ SORRY = "could not be recorded for certain just now"
 # --- Redis ---------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def valkey_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("valkey")
+
+
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def valkey(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PrivateValkey]:
+async def valkey(valkey_folder: Path) -> AsyncIterator[PrivateValkey]:
     """A server to be stopped; it keeps each write."""
-    async with PrivateValkey(tmp_path_factory.mktemp("valkey"), appendfsync="always") as server:
+    async with PrivateValkey(valkey_folder, appendfsync="always") as server:
         yield server
 
 
@@ -194,6 +201,66 @@ async def test_a_click_while_redis_is_full_is_told_so_and_counts_when_there_is_r
     assert failed.ok
     assert SORRY in note
     assert (await room.result()).text == "Shipped v2"
+
+
+async def test_a_click_on_a_question_that_redis_has_lost_is_told_so_and_the_run_asks_again(
+    fragile: Stage, valkey: PrivateValkey, valkey_folder: Path, tmp_path: Path
+) -> None:
+    """With ``appendfsync everysec`` Redis may come back without its last seconds."""
+    room = fragile.room()
+    first = await room.started(ANA, "/approve-draft AI safety")
+    await valkey.stop()
+    shutil.copytree(valkey_folder, tmp_path / "earlier")
+    await valkey.start()
+    await until(fragile.bot.is_ready)
+    await room.reply(BEN, first, "Shorter, please")
+    second = await room.prompt(2)
+    await fragile.idle()
+
+    await _come_back_with(tmp_path / "earlier", valkey, valkey_folder)
+    await until(fragile.bot.is_ready)
+    await room.press(BEN, second, "Approve")
+    note = await room.told(BEN, "unknown here")
+    await room.see(lambda: buttons(first))
+    await room.press(BEN, first, "Approve")
+
+    assert "asks again" in note
+    assert "Status: approved" in (await room.result()).text
+    assert await room.times("answered", first) == 1
+
+
+async def test_a_click_on_a_question_that_redis_has_lost_does_not_answer_another(
+    fragile: Stage, valkey: PrivateValkey, valkey_folder: Path, tmp_path: Path
+) -> None:
+    """What is asked instead has the same number, and other words."""
+    room = fragile.room()
+    first = await room.started(ANA, "/approve-draft AI safety")
+    await valkey.stop()
+    shutil.copytree(valkey_folder, tmp_path / "earlier")
+    await valkey.start()
+    await until(fragile.bot.is_ready)
+    await room.reply(BEN, first, "Shorter, please")
+    lost = await room.prompt(2)
+    await fragile.idle()
+    await _come_back_with(tmp_path / "earlier", valkey, valkey_folder)
+    await until(fragile.bot.is_ready)
+    await room.reply(BEN, first, "Longer, please")
+    instead = await room.prompt(3)
+    await fragile.idle()
+
+    await room.press(BEN, lost, "Approve")
+
+    await room.told(BEN, "outdated")
+    assert buttons(instead) == ["Approve", "Reject", "Give feedback"]
+    assert await room.times("answered", first) == 1
+
+
+async def _come_back_with(earlier: Path, valkey: PrivateValkey, folder: Path) -> None:
+    """Kill Redis and start it with what it had saved earlier."""
+    await valkey.kill()
+    shutil.rmtree(folder / "appendonlydir")
+    shutil.copytree(earlier / "appendonlydir", folder / "appendonlydir")
+    await valkey.start()
 
 
 def _is_by(request: object, user: str) -> bool:

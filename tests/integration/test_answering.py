@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from bot import CommandReceived
 from bot.answering import Answering, Told
 from bot.payloads import ThreadReply, thread_link
 from bot.plugins import discover
+from bot.prompts import AskToken
 from engine.runner import Runner
 from engine.verdicts import Accepted, Stale
 from tests.integration.stores import in_memory
@@ -118,3 +120,40 @@ async def test_a_thread_of_no_run_is_nobody_s(room: Room) -> None:
     thread = await room.answering.thread("T1", "C2", "999.000001")
 
     assert thread.run is None
+
+
+async def press(room: Room, token: AskToken) -> Told:
+    asked = await room.answering.look_up(token, "T1")
+    return await room.answering.choose(asked, token, "U2", f"click:{token.encode()}")
+
+
+@pytest.mark.parametrize("seen", [{"revision": 2}, {"digest": "another"}])
+async def test_a_button_answers_only_what_was_shown_with_it(room: Room, seen: dict[str, Any]) -> None:
+    await room.post(THREAD)
+    (ask,) = await room.runner.store.open_asks(room.run_id)
+    shown = AskToken(room.run_id, ask.ask_id, ask.revision, "approve", ask.digest)
+
+    outdated = await press(room, replace(shown, **seen))
+    told = await press(room, shown)
+
+    assert outdated.verdict == Stale()
+    assert f"https://example.slack.com/C2:{THREAD}" in outdated.text
+    assert isinstance(told.verdict, Accepted)
+
+
+async def test_a_button_from_before_there_were_digests_still_answers(room: Room) -> None:
+    await room.post(THREAD)
+    (ask,) = await room.runner.store.open_asks(room.run_id)
+
+    told = await press(room, AskToken(room.run_id, ask.ask_id, 1, "approve"))
+
+    assert isinstance(told.verdict, Accepted)
+
+
+@pytest.mark.parametrize(("team", "going_on"), [("T1", True), ("T2", False)])
+async def test_a_question_that_is_not_known_of_a_run_that_goes_on_is_lost(
+    room: Room, team: str, going_on: bool
+) -> None:
+    found = await room.answering.lost(AskToken(room.run_id, "a99", 1, "approve"), team)
+
+    assert found == (room.run_id if going_on else None)

@@ -11,6 +11,7 @@ from bot import Choice, CommandReceived, Prompt, slash_command
 from bot.answering import Answering
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.workspace import Message
+from bot.prompts import AskToken
 from bot.surface import SlackSurface
 from engine import HumanResponseEvent, StartEvent, StopEvent, Workflow, step
 from engine.runner import Runner
@@ -68,7 +69,8 @@ async def test_a_childs_question_is_asked_in_the_thread_of_its_parents_run(slack
         await surface.show(run_id)
         (ask,) = await runner.store.open_asks(run_id)
         asked = await runner.asked(run_id, ask.ask_id)
-        told = await answering.choose(asked, "yes", user, f"{user}:{ask.ask_id}", "")
+        button = AskToken(run_id, ask.ask_id, ask.revision, "yes", ask.digest)
+        told = await answering.choose(asked, button, user, f"{user}:{ask.ask_id}", "")
         assert isinstance(told.verdict, Accepted)
 
     await answered("U2")

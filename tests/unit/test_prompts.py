@@ -1,5 +1,6 @@
 """Questions as authors write them, and answers as people write them."""
 
+import base64
 import json
 from enum import StrEnum
 
@@ -418,3 +419,9 @@ def test_a_forged_token_is_none(garbage: str) -> None:
 )
 def test_markup_in_literal_text_is_escaped(text: str, escaped: str) -> None:
     assert literal(text) == escaped
+
+
+def test_a_token_posted_before_there_were_digests_is_read() -> None:
+    old = base64.urlsafe_b64encode(b"\x1f".join([b"k1-a", b"a1", b"2", b"ship"])).decode().rstrip("=")
+
+    assert AskToken.decode(old) == AskToken("k1-a", "a1", 2, "ship", digest="")
