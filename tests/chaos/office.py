@@ -212,15 +212,17 @@ class Office:
 
     def __post_init__(self) -> None:
         self.workflow = Release()
+        self._started = 0
         self.runner = Runner(self.store, [self.workflow], wake=self.wake)
 
     async def see_through(self, runs: int, at_once: int = 15) -> None:
         """Start *runs* runs, no more than *at_once* at a time, and answer what they ask until all are over."""
         room = asyncio.Semaphore(at_once)
         async with asyncio.TaskGroup() as tasks:
-            for n in range(runs):
+            for _ in range(runs):
                 await room.acquire()
-                tasks.create_task(self._see_through(n)).add_done_callback(lambda _: room.release())
+                self._started += 1
+                tasks.create_task(self._see_through(self._started)).add_done_callback(lambda _: room.release())
 
     async def _see_through(self, number: int) -> None:
         """Start one run, twice, and answer until it is over."""
@@ -261,6 +263,10 @@ class Office:
     async def _over(self, run_id: str) -> bool:
         run = await self.store.run(run_id)
         return run is not None and run.status in ("done", "failed", "parked", "cancelled")
+
+    def told(self) -> int:
+        """Return how often somebody was told what became of an answer."""
+        return sum(len(click.told) for clicks in self.clicks.values() for click in clicks)
 
     # --- the law -------------------------------------------------------------------------------
 
