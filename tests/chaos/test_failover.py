@@ -69,7 +69,7 @@ async def test_a_failover_to_a_replica_that_stalled_loses_nothing_it_was_waited_
         acknowledged = [(first, then) for first, then in zip(told, late, strict=True) if first is not None]
         lost = [(first, then) for first, then in acknowledged if not _same(first, then)]
 
-        print(f"{len(acknowledged)} answers acknowledged, {len(lost)} of them lost")  # noqa: T201
+        print(f"{len(acknowledged)} answers acknowledged, {len(lost)} of them lost")
         assert len(acknowledged) == (RUNS // 2 if replicas else RUNS)
         assert len(lost) == (0 if replicas else RUNS // 2)
         await after.close()

@@ -122,7 +122,7 @@ async def test_runs_outlive_workers_that_are_killed_and_stopped(tmp_path: Path, 
             await office.settled()
         finally:
             workers.end()
-            print(f"seed {seed}: {len(office.clicks)} runs, {dict(workers.done)}")  # noqa: T201 - read with pytest -s
+            print(f"seed {seed}: {len(office.clicks)} runs, {dict(workers.done)}")
 
         await office.check()
 

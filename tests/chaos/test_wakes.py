@@ -75,7 +75,7 @@ async def test_what_becomes_of_wakes_changes_no_result(redis_url: str, prefix: s
         await office.see_through(RUNS)
         await office.settled()
 
-    print(f"{len(office.clicks)} runs, {dispatcher.asked} wakes wanted, {dispatcher.brought} brought")  # noqa: T201
+    print(f"{len(office.clicks)} runs, {dispatcher.asked} wakes wanted, {dispatcher.brought} brought")
     await office.check()
     assert len(office.clicks) == RUNS
     assert (dispatcher.brought == 0) is off
