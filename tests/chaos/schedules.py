@@ -304,7 +304,7 @@ class Schedule:
 
     async def _work(self, store: Any, name: str) -> None:
         """What a worker process does between its start and its crash."""
-        runner = Runner(store, [self.workflow], worker=name, lease_s=LEASE_S)
+        runner = Runner(store, [self.workflow], worker=name, lease_s=LEASE_S, max_attempts=1_000)
         while True:
             for run_id in await store.due():
                 await runner.work(run_id)

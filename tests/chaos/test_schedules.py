@@ -53,7 +53,7 @@ async def test_a_schedule_breaks_the_law_without_this_guard(redis_url: str, muta
         try:
             await played(redis_url, seed)
         except (LawBroken, ExceptionGroup, ValueError):
-            print(f"noticed at seed {seed}")  # noqa: T201 - read with pytest -rP
+            print(f"noticed at seed {seed}")
             return
     pytest.fail(f"{MUTANT_SEEDS} schedules did not notice")
 
