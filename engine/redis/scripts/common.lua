@@ -133,8 +133,9 @@ local function take(worker, lease_s)
     redis.call('LRANGE', INBOX, 0, -1), redis.call('HGETALL', STATE), redis.call('HGETALL', MEMO), open_asks() }
 end
 
--- A run that a worker cannot read is left to others. `left` is until when, and the workers that have left it.
--- They have some seconds to take it before anybody looks again.
+-- A run that a worker cannot read is left to others; `left` is until when, and the workers that need not look again.
+
+-- Give the others a moment to take it before anybody looks at it.
 local function leave_alone() redis.call('ZADD', READY, NOW + $LEAVE_PAUSE_S, RUN) end
 
 -- Whether it is still left to others than this worker.
