@@ -10,12 +10,13 @@ import base64
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from engine.errors import FencedError
 from engine.run_store import (
     LEAVE_PAUSE_S,
+    OVER,
     PATIENCE_S,
     Answer,
     AskRecord,
@@ -27,12 +28,13 @@ from engine.run_store import (
     JournalEntry,
     NewAsk,
     NewRun,
+    Place,
     RunRecord,
+    RunStatus,
     Timer,
 )
 from engine.verdicts import Accepted, Already, Cancelled, Expired, Recorded, Stale, Unknown, Verdict
 
-_OVER = ("done", "failed", "cancelled")
 _ASKS_KEPT = 64
 _DONE_KEPT = 128
 _SEEN_KEPT = 1_024
@@ -94,12 +96,14 @@ class _Run:
 
     @property
     def over(self) -> bool:
-        return self.record.status in _OVER
+        return self.record.status in OVER
 
     def held(self, now: float) -> bool:
         return self.until is not None and self.until > now
 
     def has_work(self, now: float) -> bool:
+        if self.record.status == "parked":
+            return False
         return bool(self.inbox) or self.until is not None or (self.wake_at is not None and self.wake_at <= now)
 
 
@@ -285,7 +289,7 @@ class MemoryRunStore:
         opened = [ask.ask_id for ask in change.asks]
         if len(set(opened)) < len(opened):
             raise ValueError(f"a commit opens an ask twice: {opened}")
-        if opened and change.status in _OVER:
+        if opened and change.status in OVER:
             raise ValueError(f"a run that is {change.status} opens no asks, but this commit opens {opened}")
         run = self._held(claim)
         if run.record.version != claim.version:
@@ -320,7 +324,7 @@ class MemoryRunStore:
         for effect in change.effects:
             after = f"prompt:{effect.ask_id}" if effect.ask_id else ""
             self._owe(run, effect.effect_id, effect.ask_id, "" if after == effect.effect_id else after, effect.body)
-        if change.status in _OVER:
+        if change.status in OVER:
             for _, ask in sorted(run.asks.items()):
                 if ask.record.status == "open":
                     self._close(run, ask, "cancelled", now)
@@ -330,15 +334,15 @@ class MemoryRunStore:
     def _schedule(self, run: _Run, change: Commit) -> None:
         now, status = self._clock(), change.status
         wake_at = change.wake_at
-        if status in _OVER:
+        if status in OVER:
             run.inbox.clear()
             run.memo.clear()
             run.until = run.ready_at = None
             run.forget_at = now + self._ttl_s
             wake_at = None
-        elif change.release:
+        elif change.release or status == "parked":
             run.until = None
-            wake_at = now if wake_at is None and status == "ready" else wake_at
+            wake_at = None if status == "parked" else now if wake_at is None and status == "ready" else wake_at
             run.ready_at = now if run.inbox and status != "parked" else wake_at
         if run.inbox and status == "waiting":
             status = "ready"
@@ -351,6 +355,7 @@ class MemoryRunStore:
             return False
         if not run.cancelling:
             run.cancelling = True
+            run.record = replace(run.record, status="ready")  # a parked one is given out for this
             self._push(run, Entry("cancelled", now, actor=by))
             for _, ask in sorted(run.asks.items()):
                 if ask.record.status == "open":
@@ -381,7 +386,7 @@ class MemoryRunStore:
             self._push(run, Entry("expired", now, ask_id=ask_id))
             self._close(run, ask, "expired", min(ends))
             self._note(run, "expired", ask=ask_id)
-            return True
+            return run.record.status != "parked"
         for timer in due:
             self._owe(run, f"{timer.kind}:{ask_id}:{timer.n}", ask_id, ask.prompt)
             self._note(run, "reminded" if timer.kind == "remind" else "escalated", ask=ask_id, n=str(timer.n))
@@ -505,6 +510,28 @@ class MemoryRunStore:
         run = self._find(run_id)
         return None if run is None else run.record
 
+    async def runs(
+        self,
+        *,
+        statuses: Collection[RunStatus] = (),
+        workflow: str | None = None,
+        tenant: str | None = None,
+        requester: str | None = None,
+        before: Place | None = None,
+        limit: int = 100,
+    ) -> Sequence[RunRecord]:
+        records = [run.record for run_id in list(self._runs) if (run := self._find(run_id)) is not None]
+        found = [
+            record
+            for record in records
+            if (not statuses or record.status in statuses)
+            and workflow in (None, record.workflow)
+            and tenant in (None, record.tenant)
+            and requester in (None, record.requester)
+            and (before is None or record.place < before)
+        ]
+        return sorted(found, key=lambda record: record.place, reverse=True)[:limit]
+
     async def ask(self, run_id: str, ask_id: str) -> AskRecord | None:
         run = self._find(run_id)
         ask = run.asks.get(ask_id) if run is not None else None
@@ -582,6 +609,8 @@ class MemoryRunStore:
     def _push(self, run: _Run, entry: Entry) -> None:
         now = self._clock()
         run.inbox.append(entry)
+        if run.record.status == "parked":
+            return
         run.record = replace(run.record, status="ready")
         if not run.held(now):
             run.ready_at = now if run.ready_at is None else min(run.ready_at, now)

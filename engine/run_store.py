@@ -9,7 +9,7 @@ Every verb raises `StoreUnavailable` when the database did not take the call.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -18,6 +18,9 @@ from engine.verdicts import Verdict
 RunStatus: TypeAlias = Literal["ready", "waiting", "parked", "done", "failed", "cancelled"]
 AskStatus: TypeAlias = Literal["open", "answered", "expired", "cancelled"]
 TimerKind: TypeAlias = Literal["remind", "escalate", "expire"]
+
+OVER: frozenset[RunStatus] = frozenset({"done", "failed", "cancelled"})
+"""What a run is once it is over; what it is before is the rest of `RunStatus`."""
 
 
 PATIENCE_S = 300.0
@@ -131,7 +134,7 @@ class Commit:
     wake_at: float | None = None
     """When to look at the run again though nothing was sent to it."""
     release: bool = True
-    """Give the lease back; False: this worker goes on."""
+    """Give the lease back; False: this worker goes on. A run that is over or parked is given back in any case."""
     note: str = ""
     """For the journal: what the run did, in a few words."""
 
@@ -194,6 +197,15 @@ class RunRecord:
     thread: str
     """Reference of the first message it was shown in; "" before."""
 
+    @property
+    def place(self) -> Place:
+        """Where it stands among all runs."""
+        return self.created_at, self.run_id
+
+
+Place: TypeAlias = tuple[float, str]
+"""When a run was created, and its id: orders all runs, and stays when a run changes."""
+
 
 @dataclass(frozen=True, slots=True)
 class EffectClaim:
@@ -249,7 +261,8 @@ class RunStore(Protocol):
         Left to others is one that *worker* has left (see `leave`), or that is of no workflow in *workflows*; an empty
         *workflows* takes any. Once they have had their time it is given to whoever comes, to be parked.
 
-        If the worker dies the run is due again at the lease's end.
+        If the worker dies the run is due again at the lease's end. A parked run has nothing to do, whatever is sent
+        to it, until it is cancelled.
         """
 
     async def renew(self, claim: Claim, lease_s: float) -> None:
@@ -332,6 +345,21 @@ class RunStore(Protocol):
 
     async def run(self, run_id: str) -> RunRecord | None:
         """Return a run, or None."""
+
+    async def runs(
+        self,
+        *,
+        statuses: Collection[RunStatus] = (),
+        workflow: str | None = None,
+        tenant: str | None = None,
+        requester: str | None = None,
+        before: Place | None = None,
+        limit: int = 100,
+    ) -> Sequence[RunRecord]:
+        """Return the runs of which all that is given holds, newest first; of *statuses*, any, and none: whichever.
+
+        *before* is where to go on: the `RunRecord.place` of the last run that is known already.
+        """
 
     async def ask(self, run_id: str, ask_id: str) -> AskRecord | None:
         """Return an ask, or None."""

@@ -27,11 +27,12 @@ key                     type    holds
                                 or "d" + at, reference (done, or given up: no reference; `DONE_KEPT`)
 ``r:<run>:journal``     list    lines: at, what, by, then pairs of details (`JOURNAL_KEPT`)
 ``ready``               zset    run -> not before; a held run stands at the end of its lease
-``timers``              zset    run|ask -> its next rung or deadline
+``timers``              zset    run|ask -> its next rung or deadline; run| -> when a run that is over is gone
 ``outq``                zset    run|effect -> not before; a held effect stands at the end of its lease
 ``verify``              zset    run|length of effect|effect|reference -> when to look at it again
 ``open``                zset    score 0, read by name: r|run|ask, and for each that may answer
                                 a|tenant|actor|run|ask (actor "": anybody)
+``live`` ``over``       zsets   run -> created: the runs that are not over, and those that are
 ``skew``                string  seconds added to the server's clock; tests only
 ``<prefix>:link:<ref>`` string  run id; of no lane, gone `LINK_KEPT_S` after it was made
 ``<prefix>:lanes``      set     every lane in use, so that a store with fewer lanes still sweeps the others
@@ -40,7 +41,8 @@ key                     type    holds
 Several values in one field are netstrings (``5:alice4:ship``): any byte may occur in them, and both
 sides read them without a parser. Times are POSIX seconds in decimal.
 
-**What is forgotten.** A finished run: all its keys get the store's TTL in the script that finishes it.
+**What is forgotten.** A finished run: all its keys get the store's TTL in the script that finishes it,
+and a timer takes it out of ``over`` once they are gone.
 A long run stays bounded: it keeps its last `ASKS_KEPT` closed asks, `DONE_KEPT` done effects,
 `JOURNAL_KEPT` journal lines and 512 to 1,023 deliveries; a click on anything older is `Unknown`.
 A list, not a stream, holds the journal: the smallest stream takes 4.3 KiB, this one some 300 bytes.

@@ -91,6 +91,8 @@ class Keys:
             f"{lane}outq",
             f"{lane}verify",
             f"{lane}open",
+            f"{lane}live",
+            f"{lane}over",
             *[f"{run}ask:{ask_id}" for ask_id in asks],
         ]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from engine.redis.condition import Condition, conditions
 from engine.redis.keys import LINK_KEPT_S, Keys, index_name
@@ -11,7 +12,9 @@ from engine.redis.leftovers import leftovers, statuses
 from engine.redis.pipe import Call
 from engine.redis.rows import ask_record, doubt_of, journal_entry, pairs, run_record
 from engine.redis.scripts import Server
-from engine.run_store import AskRecord, JournalEntry, RunRecord
+from engine.run_store import OVER, AskRecord, JournalEntry, Place, RunRecord, RunStatus
+
+_CHUNK = 200
 
 
 class Reads:
@@ -23,6 +26,48 @@ class Reads:
 
     async def run(self, run_id: str) -> RunRecord | None:
         return run_record(run_id, pairs(await self._server.read("HGETALL", self._keys.at(run_id, "meta"))))
+
+    async def runs(
+        self,
+        *,
+        statuses: Collection[RunStatus] = (),
+        workflow: str | None = None,
+        tenant: str | None = None,
+        requester: str | None = None,
+        before: Place | None = None,
+        limit: int = 100,
+    ) -> Sequence[RunRecord]:
+        indexes = ["live"] if not statuses or set(statuses) - OVER else []
+        indexes += ["over"] if not statuses or set(statuses) & OVER else []
+        names = [f"{self._keys.lane(lane)}{index}" for lane in await self._lanes() for index in indexes]
+        found: list[RunRecord] = []
+        place: Place | None = (math.inf, "") if before is None else before
+        while place is not None and len(found) < limit:
+            ids, place = await self._older(names, place)
+            rows = await self._server.read_each([("HGETALL", self._keys.at(run_id, "meta")) for run_id in ids])
+            records = [run_record(run_id, pairs(row)) for run_id, row in zip(ids, rows, strict=True)]
+            found += [
+                record
+                for record in records
+                if record is not None
+                and (not statuses or record.status in statuses)
+                and workflow in (None, record.workflow)
+                and tenant in (None, record.tenant)
+                and requester in (None, record.requester)
+            ]
+        return found[:limit]
+
+    async def _older(self, names: Sequence[str], place: Place) -> tuple[list[str], Place | None]:
+        """Return the runs next to *place* in these indexes, newest first, and where to go on, if there may be more."""
+        at, run_id = place
+        calls: list[Call] = []
+        for name in names:
+            calls.append(("ZRANGEBYSCORE", name, at, at, "WITHSCORES"))  # created in the same microsecond
+            calls.append(("ZREVRANGEBYSCORE", name, f"({at}", "-inf", "WITHSCORES", "LIMIT", 0, _CHUNK))
+        flat = await self._server.read_each(calls)
+        places = {(float(row[i + 1]), row[i].decode()) for row in flat for i in range(0, len(row), 2)}
+        next_ones = sorted((one for one in places if one < (at, run_id)), reverse=True)[:_CHUNK]
+        return [one for _, one in next_ones], next_ones[-1] if next_ones else None
 
     async def ask(self, run_id: str, ask_id: str) -> AskRecord | None:
         row = await self._server.read("HGETALL", self._keys.ask(run_id, ask_id))

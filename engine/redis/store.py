@@ -12,10 +12,9 @@ from engine.redis.outbox import Outbox
 from engine.redis.reads import Reads
 from engine.redis.rows import Argument, ask_arguments, entry_of, named, verdict_of, words
 from engine.redis.scripts import Server
-from engine.run_store import PATIENCE_S, Answer, Claim, Commit, Entry, NewRun
+from engine.run_store import OVER, PATIENCE_S, Answer, Claim, Commit, Entry, NewRun
 from engine.verdicts import Verdict
 
-_OVER = ("done", "failed", "cancelled")
 _DAY_S = 86_400.0
 
 
@@ -158,7 +157,7 @@ class RedisRunStore(Reads, Outbox):
         return bool(told)
 
     async def commit(self, claim: Claim, change: Commit) -> Claim:
-        held = claim.asks if change.status in _OVER else ()
+        held = claim.asks if change.status in OVER else ()
         forgotten = claim.asks[: -(ASKS_KEPT // 2)] if len(claim.asks) > ASKS_KEPT and not held else ()
         opened = [ask.ask_id for ask in change.asks]
         _check(change, opened)
@@ -208,7 +207,7 @@ class RedisRunStore(Reads, Outbox):
 def _check(change: Commit, opened: Sequence[str]) -> None:
     if len(set(opened)) < len(opened):
         raise ValueError(f"a commit opens an ask twice: {opened}")
-    if opened and change.status in _OVER:
+    if opened and change.status in OVER:
         raise ValueError(f"a run that is {change.status} opens no asks, but this commit opens {opened}")
 
 

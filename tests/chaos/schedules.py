@@ -370,10 +370,11 @@ class Schedule:
         return run is not None and run.status in ("done", "failed") and not await self._owed()
 
     async def _owed(self) -> list[str]:
-        """Return all that stands in an index of any lane."""
-        indexes = ("ready", "timers", "outq", "verify", "open")
+        """Return all that stands in an index of any lane, but when a run is to be forgotten."""
+        indexes = ("ready", "timers", "outq", "verify", "open", "live")
         names = [f"{self.store.prefix}:{{{lane}}}:{index}" for lane in range(LANES) for index in indexes]
-        return [f"{name} {member}" for name in names for member in await self.store.server.read("ZRANGE", name, 0, -1)]
+        found = [(name, member) for name in names for member in await self.store.server.read("ZRANGE", name, 0, -1)]
+        return [f"{name} {member}" for name, member in found if not member.endswith(b"|")]
 
     async def _check(self) -> None:
         run = await self.store.run(self.run_id)

@@ -139,6 +139,7 @@ async def test_a_run_whose_step_was_removed_is_parked_and_goes_on_once_the_step_
     assert "it has write, inquire" in note
 
     back = deployed(world, tmp_path / "back")
+    await back.reopen(view.run_id, "U9")
     view = await back.drain(view.run_id)
 
     assert view.result == ["tea", "tea", "yes"]

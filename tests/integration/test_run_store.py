@@ -43,6 +43,11 @@ class World:
         assert claim is not None
         return claim
 
+    async def sent(self, run_id: str) -> Claim:
+        """Send a waiting run something and claim it."""
+        await self.store.send(run_id, "more", b"more")
+        return await self.claim(run_id)
+
     async def whats(self, run_id: str) -> list[str]:
         return [entry.what for entry in await self.store.journal(run_id)]
 
@@ -290,22 +295,43 @@ async def test_a_run_that_is_ready_goes_on_at_once(world: World) -> None:
     assert (await world.claim(claim.run_id)).inbox == ()
 
 
-async def test_a_parked_run_rests_until_something_new_happens(world: World) -> None:
+async def test_a_parked_run_rests_whatever_is_sent_to_it(world: World) -> None:
+    claim = await world.ask(question("a1"), question("a2", deadline=(await world.start("clock")).now + 10))
+    claim = await world.store.commit(await world.sent(claim.run_id), Commit("parked", note="unreadable"))
+
+    told = await world.store.deliver_and_claim(answer(claim.run_id), "w3", LEASE_S)
+    await world.pass_time(20)
+
+    assert await world.store.fire_timers() == []
+    assert [type(told[0]), told[1]] == [Accepted, None]
+    assert claim.run_id not in await world.store.due()
+    assert await world.store.claim(claim.run_id, "w3", LEASE_S) is None
+    run = await world.store.run(claim.run_id)
+    assert run is not None
+    assert run.status == "parked"
+
+
+async def test_a_parked_run_is_given_back(world: World) -> None:
     claim = await world.start()
-    await world.store.commit(claim, Commit("parked", note="unreadable"))
+    parked = await world.store.commit(claim, Commit("parked", release=False, wake_at=claim.now + 5))
+
+    with pytest.raises(FencedError):
+        await world.store.commit(parked, Commit("waiting"))
+    await world.pass_time(LEASE_S + 10)
+
     assert await world.store.due() == []
 
-    await world.store.send(claim.run_id, "d1", b"again")
 
-    assert await world.store.due() == [claim.run_id]
-    assert [entry.body for entry in (await world.claim(claim.run_id)).inbox] == [b"start", b"again"]
-
-
-async def test_a_parked_run_can_be_taken_by_name(world: World) -> None:
+async def test_a_parked_run_that_is_cancelled_is_given_out_with_all_that_was_sent(world: World) -> None:
     claim = await world.start()
     await world.store.commit(claim, Commit("parked"))
+    await world.store.send(claim.run_id, "d1", b"again")
 
-    assert (await world.claim(claim.run_id)).attempts == 1
+    assert await world.store.cancel(claim.run_id, "U1")
+
+    assert await world.store.due() == [claim.run_id]
+    kinds = [entry.kind for entry in (await world.claim(claim.run_id)).inbox]
+    assert kinds == ["sent", "sent", "cancelled"]
 
 
 async def test_the_longest_waiting_run_is_due_first(world: World) -> None:

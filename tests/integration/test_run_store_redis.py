@@ -66,7 +66,7 @@ async def test_every_key_of_a_finished_run_has_a_lifetime(world: World, redis: R
     assert sorted(of_run) == ["ask:a1", "ask:a2", "journal", "meta", "outbox", "seen", "state"]
     assert all(29 * 86_400 < ttl <= 30 * 86_400 for ttl in of_run.values())
     others = {name.rpartition(":")[2] for name in lifetimes if claim.run_id not in name}
-    assert others == {"outq"}
+    assert others == {"outq", "over", "timers"}
 
 
 async def test_what_is_done_for_a_finished_run_leaves_nothing_behind(
@@ -79,7 +79,8 @@ async def test_what_is_done_for_a_finished_run_leaves_nothing_behind(
         assert effect is not None
         await store.finish_effect(effect, f"C1:{effect_id}")
 
-    assert -1 not in (await keys_of(redis, prefix)).values()
+    kept = {name.rpartition(":")[2] for name, ttl in (await keys_of(redis, prefix)).items() if ttl == -1}
+    assert kept == {"over", "timers"}, "the list of runs, and the time when it is taken out of that"
 
 
 async def test_an_open_run_lives_as_long_as_it_takes(world: World, redis: Redis, prefix: str) -> None:
@@ -106,8 +107,10 @@ async def test_a_forgotten_run_leaves_no_trace_when_somebody_asks_for_it(
     assert await store.finish_effect(effect, "C1:1") == ""
     await store.settle(claim.run_id, "prompt:a1", "C1:1")
     assert await store.claim_effect(claim.run_id, "lock:a1", LEASE_S) is None
+    await world.pass_time(31 * 86_400.0)
+    await store.fire_timers()
 
-    assert await keys_of(redis, prefix) == {}
+    assert {name.rpartition(":")[2] for name in await keys_of(redis, prefix)} == {"lanes", "skew"}
 
 
 async def test_a_leftover_is_found(world: World, store: RedisRunStore, redis: Redis, prefix: str) -> None:

@@ -1,5 +1,5 @@
--- Ask a run to stop and close its open asks.
---   KEYS        see common.lua; from KEYS[15] its open asks
+-- Ask a run to stop and close its open asks. A parked one is given out again for it.
+--   KEYS        see common.lua; from KEYS[17] its open asks
 --   ARGV[2]     by   ARGV[3...]  the ids of those asks
 --   returns     1; 0 if the run is over or unknown; -1 if it has other open asks by now
 local meta = redis.call('HMGET', META, 's', 'l', 'z')
@@ -11,8 +11,8 @@ for _, member in ipairs(open_asks()) do
   if not given[ask_of(member)] then return -1 end
 end
 
-redis.call('HSET', META, 'z', ARGV[2])
-push(meta[1], meta[2], 'cancelled', '', ARGV[2], '')
+redis.call('HSET', META, 'z', ARGV[2], 's', 'ready')
+push('ready', meta[2], 'cancelled', '', ARGV[2], '')
 for i = 3, #ARGV do
   local key = KEYS[FIRST_ASK + i - 3]
   if is_open(key) then close_ask(key, ARGV[i], 'cancelled', ARGV[2], STAMP, '', '') end

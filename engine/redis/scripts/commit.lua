@@ -1,5 +1,5 @@
 -- Apply one transition of a run.
---   KEYS      see common.lua; from KEYS[15] the asks to open, then to withdraw, then those the run holds if
+--   KEYS      see common.lua; from KEYS[17] the asks to open, then to withdraw, then those the run holds if
 --             this ends it, then those to forget
 --   ARGV[2]   fence       ARGV[5]  entries consumed   ARGV[8]  note
 --   ARGV[3]   version     ARGV[6]  wake at, or ""     ARGV[9]  TTL of a run that is over, in seconds
@@ -10,6 +10,7 @@
 --   returns   {now, version, until, inbox, memo, closed asks, open asks}; "fenced"; "closed" and an ask
 local status, consumed, wake, release = ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7] == '1'
 local over = OVER[status]
+release = release or status == 'parked'
 local cursor = 10
 
 local function list(width)
@@ -27,7 +28,7 @@ local e1, en = list(3)
 local h1, hn = list(1)
 local f1, fn = list(1)
 
-local meta = redis.call('HMGET', META, 's', 'f', 'l', 'v', 't')
+local meta = redis.call('HMGET', META, 's', 'f', 'l', 'v', 't', 'c')
 if not holds(meta, ARGV[2]) or meta[4] ~= ARGV[3] then return 'fenced' end
 for i = a1, an, 9 do
   if redis.call('HEXISTS', KEYS[FIRST_ASK + (i - a1) / 9], 's') == 1 then return { 'closed', ARGV[i] } end
@@ -125,9 +126,14 @@ if left > 0 and status == 'waiting' then status = 'ready' end
 if over then
   redis.call('DEL', INBOX, MEMO)
   redis.call('ZREM', READY, RUN)
+  redis.call('ZREM', LIVE, RUN)
+  redis.call('ZADD', ENDED, meta[6], RUN)
+  -- Its keys go by themselves, and then nothing but this is left to take it out of the index.
+  redis.call('ZADD', TIMERS, NOW + ARGV[9] + 1, RUN .. '|')
   redis.call('HDEL', META, 'l', 'o')
 elseif release then
   redis.call('HDEL', META, 'l', 'o')
+  if status == 'parked' then wake = '' end
   if wake == '' and ARGV[4] == 'ready' then wake = STAMP end
   if left > 0 and status ~= 'parked' then
     redis.call('ZADD', READY, STAMP, RUN)

@@ -1,16 +1,17 @@
 -- Put before every script on one run: its keys, and what several transitions share.
 --   KEYS[1]  skew                     KEYS[8]  r:<run>:outbox     KEYS[13]  verify
 --   KEYS[2]  r:<run>:meta             KEYS[9]  r:<run>:journal    KEYS[14]  open
---   KEYS[3]  r:<run>:state            KEYS[10] ready              KEYS[15+] r:<run>:ask:<ask>, the asks
---   KEYS[4]  r:<run>:inbox            KEYS[11] timers                       this script may touch
---   KEYS[5]  r:<run>:seen             KEYS[12] outq
---   KEYS[6]  r:<run>:seen0
+--   KEYS[3]  r:<run>:state            KEYS[10] ready              KEYS[15]  live
+--   KEYS[4]  r:<run>:inbox            KEYS[11] timers             KEYS[16]  over
+--   KEYS[5]  r:<run>:seen             KEYS[12] outq               KEYS[17+] r:<run>:ask:<ask>, the asks
+--   KEYS[6]  r:<run>:seen0                                                  this script may touch
 --   KEYS[7]  r:<run>:memo
 --   ARGV[1]  run id
 local META, STATE, INBOX, SEEN, SEEN_BEFORE = KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local MEMO, OUTBOX, JOURNAL = KEYS[7], KEYS[8], KEYS[9]
 local READY, TIMERS, OUTQ, VERIFY, OPEN = KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14]
-local FIRST_ASK = 15
+local LIVE, ENDED = KEYS[15], KEYS[16]
+local FIRST_ASK = 17
 local RUN = ARGV[1]
 local OVER = { done = true, failed = true, cancelled = true }
 
@@ -52,8 +53,10 @@ local function see(delivery, told)
 end
 
 -- Something new for the run to look at. A run in work stays at the end of its lease: its commit sees the inbox.
+-- A parked one keeps it for when somebody reopens it.
 local function push(status, lease, kind, ask, actor, body)
   redis.call('RPUSH', INBOX, pack(kind, STAMP, ask, actor, body))
+  if status == 'parked' then return end
   if status ~= 'ready' then redis.call('HSET', META, 's', 'ready') end
   if not (lease and tonumber(lease) > NOW) then redis.call('ZADD', READY, 'LT', STAMP, RUN) end
 end
@@ -112,6 +115,7 @@ local function ask_of(member) return string.sub(member, #RUN + 4) end
 -- Whether the run would be given to a worker now; `meta` is s, l, k. A lease that ran out means
 -- that its holder left something unfinished.
 local function has_work(meta)
+  if meta[1] == 'parked' then return false end
   return meta[2] or (meta[3] and tonumber(meta[3]) <= NOW) or redis.call('LLEN', INBOX) > 0
 end
 

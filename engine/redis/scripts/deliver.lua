@@ -1,5 +1,5 @@
 -- Judge and record an answer.
---   KEYS     see common.lua; KEYS[15] the ask
+--   KEYS     see common.lua; KEYS[17] the ask
 --   ARGV[2]  ask id        ARGV[4]  actor      ARGV[6]  answer                ARGV[8]  "1" if it decides
 --   ARGV[3]  delivery id   ARGV[5]  response   ARGV[7]  revision, "" for any           at once
 --   ARGV[9]  worker to give the run to if the answer decides and nobody holds it, or ""
@@ -58,7 +58,7 @@ push(meta[1], meta[2], 'answered', ask, actor, ARGV[6])
 close_ask(key, ask, 'answered', actor, STAMP, response, ARGV[6])
 journal('answered', actor, 'ask', ask, 'response', response)
 local verdict = tell('accepted', actor, STAMP, response)
-if ARGV[9] ~= '' and not (meta[2] and tonumber(meta[2]) > NOW) and knows(11, meta[3])
+if ARGV[9] ~= '' and meta[1] ~= 'parked' and not (meta[2] and tonumber(meta[2]) > NOW) and knows(11, meta[3])
   and not is_left(meta[4], ARGV[9]) then
   return { verdict, take(ARGV[9], tonumber(ARGV[10])) }
 end

@@ -1,5 +1,5 @@
--- Fire the rungs of one ask that are due; nothing happens twice.
---   KEYS     see common.lua; KEYS[15] the ask
+-- Fire the rungs of one ask that are due, or, for ask "", forget a run that is over; nothing happens twice.
+--   KEYS     see common.lua; KEYS[17] the ask
 --   ARGV[2]  ask id
 --   returns  1 if the run has become ready by it, else 0
 local ask, key = ARGV[2], KEYS[FIRST_ASK]
@@ -8,6 +8,7 @@ local is = redis.call('HMGET', key, 'o', 's', 'l', 'd', 'v')
 local meta = redis.call('HMGET', META, 's', 'l')
 if not is[1] or is[2] or not meta[1] then
   redis.call('ZREM', TIMERS, member)
+  if ask == '' then redis.call('ZREM', ENDED, RUN) end
   return 0
 end
 
@@ -27,7 +28,7 @@ if ends and tonumber(ends) <= NOW then
   push(meta[1], meta[2], 'expired', ask, '', '')
   close_ask(key, ask, 'expired', '', ends, '', '')
   journal('expired', '', 'ask', ask)
-  return 1
+  return meta[1] == 'parked' and 0 or 1
 end
 
 for _, rung in ipairs(fired) do

@@ -1,5 +1,5 @@
 -- Take an effect to do.
---   KEYS     see common.lua; KEYS[15], if given, the ask it is probably about
+--   KEYS     see common.lua; KEYS[17], if given, the ask it is probably about
 --   ARGV[2]  effect   ARGV[3]  lease in seconds   ARGV[4]  the id of that ask, or ""
 --   returns  {attempt, body, ask id, now, until, meta, ask or empty} or nil
 local effect = ARGV[2]

@@ -1,5 +1,5 @@
 -- An attempt at an effect is over: it was done, is to be tried later, or is given up.
---   KEYS     see common.lua; KEYS[15], if given, its ask
+--   KEYS     see common.lua; KEYS[17], if given, its ask
 --   ARGV[2]  effect   ARGV[4]  "done", "delay" or "drop"                   ARGV[6]  seconds until a done effect
 --   ARGV[3]  attempt  ARGV[5]  the reference, when to try again, or why             in doubt is looked at
 --   returns  the reference that counts; "" if none does

@@ -30,5 +30,6 @@ redis.call('HSET', META, unpack(fields))
 redis.call('RPUSH', INBOX, pack('sent', STAMP, '', '', ARGV[4]))
 redis.call('RPUSH', JOURNAL, pack(STAMP, 'started', ARGV[6], 'workflow', ARGV[2]))
 redis.call('ZADD', READY, till, RUN)
+redis.call('ZADD', LIVE, STAMP, RUN)
 if worker == '' then return { 1 } end
 return { 1, { 0, 0, STAMP, till } }
