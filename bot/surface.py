@@ -117,9 +117,9 @@ class SlackSurface:
                 await self._lock(claim, claim.ask)
             case "remind" | "escalate" if claim.ask is not None:
                 await self._remind(claim, claim.ask)
-            case _ if claim.effect_id == RESULT:
+            case _ if kind == RESULT:
                 await self._post(claim, self._result(claim))
-            case _ if claim.effect_id == PARKED:
+            case _ if kind == PARKED:
                 await self._post(claim, blocks.failure_message(wording.ENGLISH.parked))
             case _:
                 await self._store.drop_effect(claim, "no such effect")
@@ -250,7 +250,7 @@ class SlackSurface:
         if claim.ask is not None and not run.thread:
             await self._runner.cancel(run.run_id, by="")
             await self._tell_requester(run, wording.not_in_channel(run.address))
-        elif claim.effect_id == RESULT:
+        elif claim.effect_id.partition(":")[0] == RESULT:
             if run.thread or run.status != "cancelled":  # else they were told that it did not begin
                 await self._tell_requester(run, self._result(claim).text)
         else:

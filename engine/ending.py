@@ -12,10 +12,10 @@ from engine.model import Announce, Command, Definition, RunState, RunStatus
 def end_run(
     state: RunState, status: RunStatus, event: Event, out: list[Command], error: Exception | None = None
 ) -> None:
-    """Close the run. A cancelled one keeps its calls and questions: its snapshot can go on."""
+    """Close the run. Unless it is done it keeps its calls and questions, and can go on one day."""
     state.status, state.final, state.error = status, event, error
     state.deadline = None
-    if status != "cancelled":
+    if status == "done":
         state.calls.clear()
         state.asks.clear()
         state.buffers.clear()

@@ -9,10 +9,12 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
+from types import MappingProxyType
 from typing import Any
 
-from engine.errors import ContextSerdeError
-from engine.events import Event, HumanResponseEvent
+from engine.ending import end_run
+from engine.errors import CodecError, ContextSerdeError
+from engine.events import Event, HumanResponseEvent, InputRequiredEvent
 from engine.execution import Execution, StepProgram
 from engine.live_run import Unreadable
 from engine.model import (
@@ -23,6 +25,7 @@ from engine.model import (
     Definition,
     Expired,
     Intent,
+    Reopened,
     RunState,
     Sent,
     Shown,
@@ -40,13 +43,23 @@ from engine.weight import Scale
 logger = logging.getLogger(__name__)
 
 RESULT = "result"
-"""Id of the effect that tells a run's end; its body is the encoded event that ended it."""
+"""Id of the effect that tells a run's end, and with ``:2`` its second end; its body is the encoded event that ended
+it."""
 
 
 class HeldRun:
     """A claimed run; it is an `Execution`'s persistence."""
 
-    def __init__(self, store: RunStore, workflow: StepProgram, claim: Claim, lease_s: float, scale: Scale) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        workflow: StepProgram,
+        claim: Claim,
+        lease_s: float,
+        scale: Scale,
+        questions: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
+        """*questions* are the encoded ones, by ask, that a claim on a reopened run asks anew."""
         self.store = store
         self.workflow = workflow
         self.claim = claim
@@ -56,6 +69,7 @@ class HeldRun:
         offset = claim.now - time.time()
         self.clock: Callable[[], float] = lambda: time.time() + offset
         self.scale = scale
+        self.questions = questions
         self.warned = False
         self.memo = dict(claim.memo)
         self._take_up()
@@ -63,6 +77,11 @@ class HeldRun:
     # --- loading -------------------------------------------------------------------------------
 
     def _take_up(self) -> None:
+        """Stand where the run was saved last, with what has happened to it since, ready to work."""
+        self._fall_back()
+        self.execution = Execution(self.workflow, self.state, _NoOutlet(), self.clock, self)
+
+    def _fall_back(self) -> None:
         """Stand where the run was saved last, with what has happened to it since."""
         claim = self.claim
         if claim.unreadable:
@@ -77,7 +96,6 @@ class HeldRun:
         for timer in timers(self.state):
             if timer.kind != "ask" and timer.at <= claim.now:
                 reduce(self.definition, self.state, Woke(claim.now, timer))
-        self.execution = Execution(self.workflow, self.state, _NoOutlet(), self.clock, self)
 
     def _load(self) -> RunState:
         if self.claim.state:
@@ -110,6 +128,20 @@ class HeldRun:
                 return Expired(entry.at, entry.ask_id)
             case "cancelled":
                 return CancelRequested(entry.at)
+            case "reopened":
+                return Reopened(entry.at, {ask.id: self._question(ask) for ask in self.state.asks.values()})
+
+    def _question(self, ask: Ask) -> InputRequiredEvent:
+        """Return the event that asked before the run was over."""
+        if ask.event is not None:
+            return ask.event
+        where = f"question {ask.id}"
+        if ask.id not in self.questions:
+            raise CodecError(f"{where} is no longer stored, so it cannot be asked anew")
+        event = self.codec.loads(self.questions[ask.id], where)
+        if not isinstance(event, InputRequiredEvent):
+            raise CodecError(f"{where}: found {type(event).__name__}, which asks nothing")
+        return event
 
     def _answer(self, entry: Entry) -> HumanResponseEvent:
         """Return an answer as an event of the class that its question's asker waits for."""
@@ -201,7 +233,7 @@ class HeldRun:
         except ContextSerdeError as error:
             if self.state.error is None:
                 raise _Refused(error) from None
-            self.state.store = self._load().store  # it has failed by itself, and keeps its own reason
+            self._end_as_saved()
             change = self._change(release, limited=False)
         self.taken = 0
         for name in change.forgotten:
@@ -209,6 +241,13 @@ class HeldRun:
         self.open = set(self.state.asks)
         self.claim = await self.store.commit(self.claim, change)
         return self.claim
+
+    def _end_as_saved(self) -> None:
+        """Let the run stand where it was saved last, but failed as it has: what it came to cannot be stored."""
+        failed = self.state
+        assert failed.final is not None
+        self._fall_back()
+        end_run(self.state, failed.status, failed.final, [], failed.error)
 
     def _change(self, release: bool, *, limited: bool = True) -> Commit:
         """Return what differs from what is stored."""
@@ -228,7 +267,7 @@ class HeldRun:
             removed=[name for name in self.saved if name not in fields],
             asks=asks,
             withdrawn=[ask_id for ask_id in self.open if ask_id not in state.asks],
-            effects=[NewEffect(RESULT, self.codec.dumps(state.final, RESULT))] if ended else [],
+            effects=[NewEffect(_result_id(state), self.codec.dumps(state.final, RESULT))] if ended else [],
             forgotten=[name for name in self.memo if not self._matters(name)],
             wake_at=None if state.finished else self._next_time(),
             release=release,
@@ -350,6 +389,10 @@ def _parts(name: str) -> tuple[int, int, str]:
     place, _, key = name.partition(":")
     call_id, _, number = place.partition("#")
     return int(call_id), int(number or 0), key
+
+
+def _result_id(state: RunState) -> str:
+    return f"{RESULT}:{state.reopened + 1}" if state.reopened else RESULT
 
 
 def _stored_status(state: RunState) -> RunStatus:

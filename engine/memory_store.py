@@ -18,6 +18,7 @@ from engine.run_store import (
     LEAVE_PAUSE_S,
     OVER,
     PATIENCE_S,
+    REOPENABLE,
     Answer,
     AskRecord,
     AskStatus,
@@ -336,7 +337,8 @@ class MemoryRunStore:
         wake_at = change.wake_at
         if status in OVER:
             run.inbox.clear()
-            run.memo.clear()
+            if status == "done":
+                run.memo.clear()
             run.until = run.ready_at = None
             run.forget_at = now + self._ttl_s
             wake_at = None
@@ -362,6 +364,20 @@ class MemoryRunStore:
                     self._close(run, ask, "cancelled", now, by=by)
             self._note(run, "cancelled", by)
         return True
+
+    async def reopen(self, run_id: str, by: str) -> RunStatus | None:
+        run, now = self._find(run_id), self._clock()
+        if run is None:
+            return None
+        was = run.record.status
+        if was in REOPENABLE:
+            run.record = replace(run.record, status="ready")
+            run.ready_at = run.wake_at = now
+            run.cancelling, run.forget_at, run.attempts = False, None, 0
+            if was in OVER:
+                run.inbox.append(Entry("reopened", now, actor=by))
+            self._note(run, "reopened", by)
+        return was
 
     async def fire_timers(self, limit: int = 100) -> Sequence[str]:
         now = self._clock()

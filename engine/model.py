@@ -274,6 +274,8 @@ class RunState:
     error: Exception | None = None
     announced: bool = False
     """Its end has been shown."""
+    reopened: int = 0
+    """How often it went on after it was over."""
 
     @property
     def finished(self) -> bool:
@@ -475,6 +477,15 @@ class CancelRequested:
 
 
 @fact
+class Reopened:
+    """A run that is over, or a copy of one, is to go on. Nobody works on it, so all that it owes is owed anew."""
+
+    at: float
+    questions: Mapping[str, InputRequiredEvent] = field(default_factory=dict)
+    """By ask, those that the state does not hold itself."""
+
+
+@fact
 class Unstorable:
     """The run has come to hold something that cannot be stored, so it cannot go on."""
 
@@ -504,6 +515,7 @@ Tick: TypeAlias = (
     | Resumed
     | Suspended
     | CancelRequested
+    | Reopened
     | Unstorable
 )
 

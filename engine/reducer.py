@@ -46,6 +46,7 @@ from engine.model import (
     Publish,
     Raised,
     Remembered,
+    Reopened,
     Resumed,
     Returned,
     RunState,
@@ -68,6 +69,7 @@ from engine.model import (
 )
 from engine.paths import write_path
 from engine.questions import answer, close_question, expire, expire_wait, fits, open_question
+from engine.reopening import reopen
 from engine.routing import deliver, route, unhandled
 from engine.streams import leave, open_stream
 from engine.timing import timers, wait_timer
@@ -101,6 +103,9 @@ def todo(state: RunState) -> list[Command]:
 def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]:
     """Apply one tick to *state* and return what it newly calls for."""
     out: list[Command] = []
+    if isinstance(tick, Reopened):
+        reopen(definition, state, tick)
+        return todo(state)
     if state.finished and not isinstance(tick, Unstorable):
         if isinstance(tick, Announced):
             state.announced = True

@@ -16,11 +16,14 @@ from typing import Literal, Protocol, TypeAlias
 from engine.verdicts import Verdict
 
 RunStatus: TypeAlias = Literal["ready", "waiting", "parked", "done", "failed", "cancelled"]
+EntryKind: TypeAlias = Literal["sent", "answered", "expired", "cancelled", "reopened"]
 AskStatus: TypeAlias = Literal["open", "answered", "expired", "cancelled"]
 TimerKind: TypeAlias = Literal["remind", "escalate", "expire"]
 
 OVER: frozenset[RunStatus] = frozenset({"done", "failed", "cancelled"})
 """What a run is once it is over; what it is before is the rest of `RunStatus`."""
+REOPENABLE: frozenset[RunStatus] = frozenset({"parked", "failed", "cancelled"})
+"""What a run may be that is to go on."""
 
 
 PATIENCE_S = 300.0
@@ -83,9 +86,10 @@ class Entry:
 
     ``sent``: *body* is an encoded event. ``answered``: of ask *ask_id*, by *actor*, *body* is the
     encoded answer. ``expired``: ask *ask_id* was not answered in time. ``cancelled``: by *actor*.
+    ``reopened``: by *actor*, after it was over.
     """
 
-    kind: Literal["sent", "answered", "expired", "cancelled"]
+    kind: EntryKind
     at: float
     body: bytes = b""
     ask_id: str = ""
@@ -262,7 +266,7 @@ class RunStore(Protocol):
         *workflows* takes any. Once they have had their time it is given to whoever comes, to be parked.
 
         If the worker dies the run is due again at the lease's end. A parked run has nothing to do, whatever is sent
-        to it, until it is cancelled.
+        to it, until it is reopened or cancelled.
         """
 
     async def renew(self, claim: Claim, lease_s: float) -> None:
@@ -308,6 +312,12 @@ class RunStore(Protocol):
 
     async def cancel(self, run_id: str, by: str) -> bool:
         """Ask a run to stop; its open asks close at once. False if it is over or unknown."""
+
+    async def reopen(self, run_id: str, by: str) -> RunStatus | None:
+        """Let a run that is in one of `REOPENABLE` go on, and return what it was; None: unknown. Any other stays.
+
+        One that was over has a ``reopened`` entry in its inbox; its asks stay closed.
+        """
 
     async def fire_timers(self, limit: int = 100) -> Sequence[str]:
         """Fire what is due, oldest first, and return the runs that have become ready by it."""

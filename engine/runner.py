@@ -9,16 +9,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.codec import Codec
 from engine.errors import ContextSerdeError, FencedError, RunNotFound, StoreUnavailable
-from engine.events import Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent
-from engine.held_run import HeldRun
+from engine.events import (
+    Event,
+    HumanResponseEvent,
+    InputRequiredEvent,
+    StartEvent,
+    StopEvent,
+    WorkflowCancelledEvent,
+)
+from engine.held_run import RESULT, HeldRun
 from engine.model import Definition
 from engine.run_store import (
+    REOPENABLE,
     Answer,
     AskRecord,
     Claim,
@@ -43,7 +51,8 @@ RELEASE_LIMIT_S = 1.0
 LONGEST_LEASE_S = 600.0
 MAX_ATTEMPTS = 5
 PARKED = "parked"
-"""Id of the effect that tells that a run cannot go on with this code; its body says why."""
+"""Id, before a colon and the version, of the effect that tells that a run cannot go on with this code; its body
+says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +269,13 @@ class Runner:
         await self._wake(run_id)
         return cancelled
 
+    async def reopen(self, run_id: str, by: str) -> RunStatus | None:
+        """Let a run that is parked, failed or cancelled go on; see `RunStore.reopen`."""
+        was = await self.store.reopen(run_id, by)
+        if was in REOPENABLE:
+            await self._wake(run_id)
+        return was
+
     # --- seeing ------------------------------------------------------------------------------
 
     async def view(self, run_id: str) -> RunView:
@@ -362,13 +378,14 @@ class Runner:
 
     async def _work_on(self, claim: Claim) -> Claim | None:
         held: HeldRun | None = None
+        scale = Scale(self.limit_bytes, self.warn_bytes)
         try:
             workflow = self._workflow(claim)
             if claim.attempts > self.max_attempts:
                 await self._park(claim, f"{self.max_attempts} workers in a row ended while they worked on it")
                 return None
             lease_s = await self._lease(claim)
-            held = HeldRun(self.store, workflow, claim, lease_s, Scale(self.limit_bytes, self.warn_bytes))
+            held = HeldRun(self.store, workflow, claim, lease_s, scale, await self._questions(claim))
             return await held.work(workflow.slot)
         except ContextSerdeError as error:
             await self._give_up(claim if held is None else held.claim, str(error))
@@ -393,10 +410,26 @@ class Runner:
         await self.store.renew(claim, lease_s)
         return lease_s
 
+    async def _questions(self, claim: Claim) -> Mapping[str, bytes]:
+        """Return the questions of a run that was reopened; any other has no need of them."""
+        if not any(entry.kind == "reopened" for entry in claim.inbox):
+            return {}
+        asks = [await self.store.ask(claim.run_id, ask_id) for ask_id in claim.asks]
+        return {ask.ask_id: ask.event for ask in asks if ask is not None}
+
     async def _give_up(self, claim: Claim, reason: str) -> None:
-        """Leave a run that this code cannot read to workers of other code; park it once they have had their time."""
-        if await self.store.leave(claim, reason):
-            logger.warning("run left to other workers", extra={"run_id": claim.run_id, "reason": reason})
+        """Leave a run that this code cannot read to workers of other code; park it once they have had their time.
+
+        One that is cancelled ends at once: no step has to be run for that.
+        """
+        told = {"run_id": claim.run_id, "reason": reason}
+        if any(entry.kind == "cancelled" for entry in claim.inbox):
+            logger.warning("run cancelled, though its stored state cannot be read", extra=told)
+            codec = Codec({WorkflowCancelledEvent.__name__: WorkflowCancelledEvent})
+            result = NewEffect(RESULT, codec.dumps(WorkflowCancelledEvent(), RESULT))
+            await self.store.commit(claim, Commit("cancelled", len(claim.inbox), effects=[result], note=reason))
+        elif await self.store.leave(claim, reason):
+            logger.warning("run left to other workers", extra=told)
         else:
             await self._park(claim, f"no worker can read its stored state: {reason}; deploy code that can")
 
@@ -412,7 +445,8 @@ class Runner:
     async def _park(self, claim: Claim, reason: str) -> None:
         """Set a run aside that this code cannot go on with, and say so."""
         logger.error("run parked", extra={"run_id": claim.run_id, "reason": reason})
-        await self.store.commit(claim, Commit("parked", effects=[NewEffect(PARKED, reason.encode())], note=reason))
+        effect = NewEffect(f"{PARKED}:{claim.version}", reason.encode())
+        await self.store.commit(claim, Commit("parked", effects=[effect], note=reason))
 
     async def _wake(self, run_id: str) -> None:
         if self.wake is not None:

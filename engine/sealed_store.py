@@ -8,7 +8,7 @@ and keys, places and messages, who may answer and who did, and an answer's *resp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from engine.errors import CodecError
@@ -23,7 +23,9 @@ from engine.run_store import (
     JournalEntry,
     NewAsk,
     NewRun,
+    Place,
     RunRecord,
+    RunStatus,
     RunStore,
 )
 from engine.verdicts import Verdict
@@ -82,7 +84,7 @@ class SealedRunStore:
     async def commit(self, claim: Claim, change: Commit) -> Claim:
         after = await self._store.commit(claim, self._change(claim.run_id, change))
         if claim.unreadable:
-            return replace(after, state={}, inbox=(), memo={}, unreadable=claim.unreadable)
+            return replace(after, state={}, inbox=_without(after.inbox), memo={}, unreadable=claim.unreadable)
         if self._keyring.passes(*_values(after)):
             return after
         gone = set(change.removed)
@@ -165,7 +167,7 @@ class SealedRunStore:
                 memo=self._named(run_id, _MEMO, claim.memo),
             )
         except CodecError as error:
-            return replace(claim, state={}, inbox=(), memo={}, unreadable=str(error))
+            return replace(claim, state={}, inbox=_without(claim.inbox), memo={}, unreadable=str(error))
 
     def _readable(self, claim: Claim) -> tuple[Entry, ...]:
         """Return what has arrived before the first that cannot be opened; the next claim meets that one and says so."""
@@ -207,6 +209,9 @@ class SealedRunStore:
     async def cancel(self, run_id: str, by: str) -> bool:
         return await self._store.cancel(run_id, by)
 
+    async def reopen(self, run_id: str, by: str) -> RunStatus | None:
+        return await self._store.reopen(run_id, by)
+
     async def fire_timers(self, limit: int = 100) -> Sequence[str]:
         return await self._store.fire_timers(limit)
 
@@ -237,6 +242,20 @@ class SealedRunStore:
     async def run(self, run_id: str) -> RunRecord | None:
         return await self._store.run(run_id)
 
+    async def runs(
+        self,
+        *,
+        statuses: Collection[RunStatus] = (),
+        workflow: str | None = None,
+        tenant: str | None = None,
+        requester: str | None = None,
+        before: Place | None = None,
+        limit: int = 100,
+    ) -> Sequence[RunRecord]:
+        return await self._store.runs(
+            statuses=statuses, workflow=workflow, tenant=tenant, requester=requester, before=before, limit=limit
+        )
+
     async def link(self, ref: str, run_id: str) -> None:
         await self._store.link(ref, run_id)
 
@@ -245,6 +264,11 @@ class SealedRunStore:
 
     async def close(self) -> None:
         await self._store.close()
+
+
+def _without(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Return what has happened to a run without what was said."""
+    return tuple(replace(entry, body=b"") for entry in entries)
 
 
 def _values(claim: Claim) -> list[bytes]:

@@ -152,6 +152,8 @@ def _dump_core(definition: Definition, codec: Codec, state: RunState, at: float)
         "spent": max(0.0, spent),
         "announced": state.announced,
     }
+    if state.reopened:
+        core["reopened"] = state.reopened
     if state.buffers:
         core["buffers"] = [
             {"step": step, "id": buffer_id, "events": codec.encode(buffer.events, f"buffer of step {step}")}
@@ -186,6 +188,7 @@ def _load_run(definition: Definition, codec: Codec, run: StoredRun, values: Mapp
         final=_of(Event | None, codec.decode(run.final, "final"), "the event that ended the run"),
         error=_of(Exception | None, codec.decode(run.error, "error"), "error"),
         announced=run.announced,
+        reopened=run.reopened,
         path={(source, target): n for arrow, n in run.path.items() for source, _, target in [arrow.partition(" ")]},
     )
     _check_steps(definition, run)

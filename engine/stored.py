@@ -105,6 +105,7 @@ class StoredRun(Shape):
     spent: float = Field(ge=0)
     """Seconds of the run's timeout that are used up."""
     announced: bool
+    reopened: int = 0
     final: Any = None
     error: Any = None
     calls: list[StoredCall]

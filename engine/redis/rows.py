@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, TypeAlias, cast
+from typing import TypeAlias, cast
 
-from engine.run_store import AskRecord, AskStatus, Entry, JournalEntry, NewAsk, RunRecord, RunStatus
+from engine.run_store import AskRecord, AskStatus, Entry, EntryKind, JournalEntry, NewAsk, RunRecord, RunStatus
 from engine.verdicts import Accepted, Already, Cancelled, Expired, Recorded, Stale, Unknown, Verdict
 
 Argument: TypeAlias = bytes | str | int | float
 Row: TypeAlias = Mapping[bytes, bytes]
-EntryKind: TypeAlias = Literal["sent", "answered", "expired", "cancelled"]
 
 
 def pack(items: Iterable[str]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from engine.errors import FencedError
 from engine.redis.connections import connections_to
@@ -12,7 +12,7 @@ from engine.redis.outbox import Outbox
 from engine.redis.reads import Reads
 from engine.redis.rows import Argument, ask_arguments, entry_of, named, verdict_of, words
 from engine.redis.scripts import Server
-from engine.run_store import OVER, PATIENCE_S, Answer, Claim, Commit, Entry, NewRun
+from engine.run_store import OVER, PATIENCE_S, Answer, Claim, Commit, Entry, NewRun, RunStatus
 from engine.verdicts import Verdict
 
 _DAY_S = 86_400.0
@@ -196,6 +196,14 @@ class RedisRunStore(Reads, Outbox):
             asks = await self._open_ids(run_id)
             told = await self._server.run("cancel", self._keys.of(run_id, asks), run_id, by, *asks)
         return told == 1
+
+    async def reopen(self, run_id: str, by: str) -> RunStatus | None:
+        was = "changed"
+        while was == "changed":  # a commit may close another ask between our two calls
+            closed: bytes = await self._server.read("HGET", self._keys.at(run_id, "meta"), "x") or b""
+            told: bytes = await self._server.run("reopen", self._keys.of(run_id, words(closed)), run_id, by, closed)
+            was = told.decode()
+        return cast("RunStatus", was) if was else None
 
     async def fire_timers(self, limit: int = 100) -> Sequence[str]:
         due = [member.split("|", 1) for member in await self._due("timers", limit)]

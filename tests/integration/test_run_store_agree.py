@@ -136,6 +136,7 @@ class Player:
         """Return all there is to see of one run and of the indexes; ties in an index have no order."""
         return {
             "run": await self.store.run(run),
+            "runs": sorted(record.run_id for record in await self.store.runs(statuses={"ready", "failed"})),
             "asks": [await self.store.ask(run, ask) for ask in ("a", "b")],
             "open": await self.store.open_asks(run),
             "state": await self.store.state(run),
@@ -171,7 +172,7 @@ new_asks = st.builds(
 )
 changes = st.builds(
     Commit,
-    st.sampled_from(("waiting", "waiting", "waiting", "ready", "parked", "done", "cancelled")),
+    st.sampled_from(("waiting", "waiting", "waiting", "ready", "parked", "done", "failed", "cancelled")),
     consumed=st.integers(0, 3),
     written=st.dictionaries(st.sampled_from("xy"), st.binary(max_size=3), max_size=2),
     removed=st.lists(st.sampled_from("xy"), max_size=1),
@@ -218,6 +219,7 @@ moves = st.one_of(
     st.tuples(st.just("deliver_and_claim"), answers, workers, st.sampled_from(("Deploy", "Deploy", "Other"))),
     st.tuples(st.just("store"), st.just("send"), runs, st.sampled_from("12"), st.just(b"event")),
     st.tuples(st.just("store"), st.just("cancel"), runs, actors),
+    st.tuples(st.just("store"), st.just("reopen"), runs, actors),
     st.tuples(st.just("store"), st.just("fire_timers")),
     st.tuples(st.just("pass"), st.integers(1, 3)),
 )

@@ -417,6 +417,7 @@ async def test_a_worker_leaves_workflows_it_does_not_know_to_others(world: Store
     worked = await fresh(world.store, Flaky()).work(run_id)
 
     assert not worked
+    assert await fresh(world.store).reopen(run_id, "U9") == "parked", "here others have no time to take it"
     assert (await fresh(world.store).drain(run_id)).status == "waiting"
 
 

@@ -117,12 +117,23 @@ async def test_a_run_whose_key_is_missing_is_parked_and_keeps_everything(
     assert found is not None
     assert found.status == "parked"
     assert told in (await sealed(store, *now).journal(run_id))[-1].details["note"]
-    effect = await sealed(store, *now).claim_effect(run_id, PARKED, 30)
+    effect = await sealed(store, *now).claim_effect(run_id, f"{PARKED}:1", 30)
     assert effect is not None
     assert told in effect.body.decode()
     assert dict(await store.state(run_id)) == state
     with pytest.raises(CodecError, match="SIGNOFF_ENCRYPTION_KEYS"):
         await sealed(store, *now).ask(run_id, ask.ask_id)
+
+
+async def test_a_run_whose_key_is_lost_can_be_cancelled() -> None:
+    store = MemoryRunStore()
+    run_id = await asked(store, OLD)
+    runner = Runner(sealed(store, NEW), [Letter()])
+
+    await runner.cancel(run_id, "U1")
+    view = await runner.drain(run_id)
+
+    assert view.status == "cancelled"
 
 
 async def test_a_journal_can_be_read_without_the_keys_but_for_its_notes() -> None:
@@ -147,7 +158,8 @@ async def test_what_is_of_one_run_does_not_pass_for_anothers() -> None:
 
     assert claim is not None
     assert "was changed after it was encrypted, or belongs elsewhere" in claim.unreadable
-    assert (dict(claim.state), claim.inbox, dict(claim.memo)) == ({}, (), {})
+    assert (dict(claim.state), dict(claim.memo)) == ({}, {})
+    assert [(entry.kind, entry.body) for entry in claim.inbox] == [("answered", b"")]
 
 
 async def test_what_arrives_unreadable_while_a_run_is_held_is_met_by_the_next_claim() -> None:

@@ -32,6 +32,7 @@ from engine.model import (
     Publish,
     Raised,
     Remembered,
+    Reopened,
     Resumed,
     Returned,
     RunState,
@@ -43,6 +44,7 @@ from engine.model import (
     Streamed,
     Suspended,
     Tick,
+    Timer,
     Wait,
     WakeAt,
     Woke,
@@ -101,6 +103,18 @@ class Busy(Workflow):
 DEFINITION = Busy(timeout=1_000.0).definition
 
 
+@dataclass(frozen=True)
+class Crash:
+    """What is not state is lost: where a run stands in a queue is not what it was before."""
+
+    at: float
+
+    def read_back(self, definition: Definition, state: RunState) -> RunState:
+        if state.status == "cancelled":  # it would come back to life when loaded, by design
+            return state
+        return load(definition, json.loads(json.dumps(dump(definition, state, self.at))))
+
+
 @dataclass
 class World:
     """A run, what it has called for and nobody has done yet, and everything that happened to it."""
@@ -108,7 +122,7 @@ class World:
     definition: Definition
     now: float = 1_000.0
     outstanding: list[Command] = field(default_factory=list)
-    ticks: list[Tick] = field(default_factory=list)
+    ticks: list[Tick | Crash] = field(default_factory=list)
     state: RunState = field(init=False)
 
     def __post_init__(self) -> None:
@@ -124,11 +138,16 @@ class World:
 
     def crash(self) -> None:
         """Lose all that is not state, and read the state back from what was stored."""
-        stored = json.loads(json.dumps(dump(self.definition, self.state, self.now)))
-        was_cancelled = self.state.status == "cancelled"
-        if not was_cancelled:  # a cancelled run comes back to life when loaded, by design
-            self.state = load(self.definition, stored)
+        crash = Crash(self.now)
+        self.ticks.append(crash)
+        self.state = crash.read_back(self.definition, self.state)
         self.outstanding = todo(self.state)
+        self.happen(Resumed(self.now))
+
+    def reopen(self) -> None:
+        """Let a run that is over go on; whoever worked on it stopped when it ended."""
+        self.outstanding = []
+        self.happen(Reopened(self.now))
         self.happen(Resumed(self.now))
 
     def still_owed(self) -> list[Command]:
@@ -232,6 +251,8 @@ def histories(draw: Any) -> World:
     for _ in range(draw(st.integers(0, 40))):
         if draw(st.integers(0, 5)) == 0:
             world.crash()
+        if world.state.finished and world.state.status != "done" and draw(st.booleans()):
+            world.reopen()
         owed = world.still_owed()
         asked: bool = draw(st.booleans())
         if owed and asked:
@@ -258,13 +279,15 @@ def test_what_is_outstanding_is_what_the_state_owes(world: World) -> None:
 @settings(max_examples=60, deadline=None)
 @given(histories())
 def test_the_same_ticks_give_the_same_state(world: World) -> None:
-    first, second = (begin(DEFINITION, "r", StartEvent(), 1_000.0) for _ in range(2))
+    state = begin(DEFINITION, "r", StartEvent(), 1_000.0)
 
     for tick in world.ticks:
-        reduce(DEFINITION, first, copy.deepcopy(tick))
-        reduce(DEFINITION, second, copy.deepcopy(tick))
+        if isinstance(tick, Crash):
+            state = tick.read_back(DEFINITION, state)
+        else:
+            reduce(DEFINITION, state, copy.deepcopy(tick))
 
-    assert plain(first) == plain(second)
+    assert plain(state) == plain(world.state)
 
 
 @settings(max_examples=60, deadline=None)
@@ -288,6 +311,86 @@ def test_whatever_happens_the_state_keeps_its_own_rules(world: World) -> None:
     assert all(
         state.calls[ask.call_id].waits[ask.wait_id].open for ask in state.asks.values() if ask.call_id and ask.wait_id
     )
+
+
+def failed_beside_a_question() -> RunState:
+    """A run with a question that waits two minutes, and a call that has failed for good at its third attempt."""
+    state = begin(DEFINITION, "r", StartEvent(), 0.0)
+    split = next(iter(state.calls))
+    reduce(DEFINITION, state, Returned(0.0, split, [Part(n=1), Question(n=1, timeout=120)]))
+    call = next(call for call in state.calls.values() if call.step == "beside")
+    for retry_in in (0.0, 0.0, None):
+        reduce(DEFINITION, state, Raised(10.0, call.id, ValueError("no"), retry_in))
+    reduce(DEFINITION, state, Announced())
+    return state
+
+
+def test_a_failed_run_that_is_reopened_goes_on_with_the_call_that_failed() -> None:
+    state = failed_beside_a_question()
+    alone, beside = state.calls.values()
+
+    owed = reduce(DEFINITION, state, Reopened(1_000.0))
+
+    assert {RunStep(alone.id), RunStep(beside.id)} <= set(owed)
+    assert Counter(owed) == Counter(todo(state))
+    assert (state.status, state.final, state.error, state.reopened) == ("running", None, None, 1)
+    assert (beside.attempt, beside.first_at, beside.failure) == (1, 1_000.0, None)
+    assert state.budget == DEFINITION.timeout
+
+
+def test_a_question_of_a_reopened_run_is_asked_anew_with_all_its_time() -> None:
+    state = failed_beside_a_question()
+    (before,) = state.asks.values()
+
+    owed = reduce(DEFINITION, state, Reopened(1_000.0))
+
+    (ask,) = state.asks.values()
+    assert ask.id != before.id
+    assert ask.event is not None
+    assert ask.event._ask_id == ask.id
+    assert (ask.opened_at, ask.deadline, ask.shown) == (1_000.0, 1_120.0, False)
+    assert Show(ask.id) in owed
+
+
+def waiting_with(question: Question, wait: Wait) -> RunState:
+    state = begin(DEFINITION, "r", StartEvent(), 0.0)
+    reduce(DEFINITION, state, Paused(0.0, 1, wait, question))
+    return state
+
+
+def test_the_answer_to_a_question_asked_anew_reaches_the_call_that_waits() -> None:
+    state = waiting_with(Question(n=1), Wait("w", "HumanResponseEvent", deadline=50.0))
+    reduce(DEFINITION, state, CancelRequested(1.0))
+
+    reduce(DEFINITION, state, Reopened(1_000.0))
+    (ask_id,) = state.asks
+    owed = reduce(DEFINITION, state, Answered(1_001.0, ask_id, HumanResponseEvent(response="yes")))
+
+    assert owed == [RunStep(1)]
+    assert (state.calls[1].waits["w"].deadline, state.calls[1].waits["w"].ask_id) == (1_050.0, ask_id)
+
+
+def test_what_a_call_has_failed_of_waiting_for_it_waits_for_again() -> None:
+    state = waiting_with(Question(n=1), Wait("w", "HumanResponseEvent", deadline=50.0))
+    reduce(DEFINITION, state, Woke(50.0, Timer(50.0, "wait", "1", "w")))
+    reduce(DEFINITION, state, Raised(50.0, 1, TimeoutError("nobody"), None))
+
+    reduce(DEFINITION, state, Reopened(1_000.0))
+
+    assert state.calls[1].waits == {}
+
+
+def test_a_question_that_the_state_does_not_hold_comes_with_the_tick() -> None:
+    state = failed_beside_a_question()
+    (ask,) = state.asks.values()
+    kept, ask.event = ask.event, None
+    assert isinstance(kept, Question)
+
+    reduce(DEFINITION, state, Reopened(1_000.0, {ask.id: kept}))
+
+    (anew,) = state.asks.values()
+    assert isinstance(anew.event, Question)
+    assert anew.event.n == 1
 
 
 def test_a_finished_run_owes_its_end_and_nothing_else() -> None:

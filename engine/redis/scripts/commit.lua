@@ -124,7 +124,8 @@ end
 local left = over and 0 or redis.call('LLEN', INBOX)
 if left > 0 and status == 'waiting' then status = 'ready' end
 if over then
-  redis.call('DEL', INBOX, MEMO)
+  redis.call('DEL', INBOX)
+  if status == 'done' then redis.call('DEL', MEMO) end -- any other may be reopened, and its calls remember
   redis.call('ZREM', READY, RUN)
   redis.call('ZREM', LIVE, RUN)
   redis.call('ZADD', ENDED, meta[6], RUN)
