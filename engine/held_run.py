@@ -36,7 +36,7 @@ from engine.model import (
 from engine.questions import as_awaited
 from engine.reducer import begin, reduce
 from engine.run_store import Claim, Commit, Entry, NewAsk, NewEffect, RunStatus, RunStore, Timer, TimerKind
-from engine.snapshot import dump_fields, load_fields
+from engine.snapshot import START, dump_fields, load_fields
 from engine.timing import timers
 from engine.weight import Scale
 
@@ -257,6 +257,10 @@ class HeldRun:
         for ask in fresh:
             reduce(self.definition, state, Shown(ask.id))
         fields = dump_fields(self.definition, state, self.clock())
+        if START in self.saved:
+            fields[START] = self.saved[START]
+        elif not self.claim.state:
+            fields[START] = self.claim.inbox[0].body
         if limited:
             self._weigh(fields)
         ended = state.finished and state.final is not None

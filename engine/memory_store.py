@@ -25,6 +25,7 @@ from engine.run_store import (
     Claim,
     Commit,
     EffectClaim,
+    EffectRecord,
     Entry,
     JournalEntry,
     NewAsk,
@@ -33,6 +34,7 @@ from engine.run_store import (
     RunRecord,
     RunStatus,
     Timer,
+    WholeRun,
 )
 from engine.verdicts import Accepted, Already, Cancelled, Expired, Recorded, Stale, Unknown, Verdict
 
@@ -139,9 +141,7 @@ class MemoryRunStore:
         return f"k0-{base64.b32encode(raw).decode().lower()}"
 
     async def start(self, run: NewRun, *, worker: str = "", lease_s: float = 0.0) -> tuple[bool, Claim | None]:
-        if "|" in run.run_id:
-            raise ValueError(f"run id {run.run_id!r} contains '|'; use new_run_id()")
-        created = self._find(run.run_id) is None
+        created = self._find(_checked(run.run_id)) is None
         if created:
             now = self._clock()
             record = RunRecord(
@@ -378,6 +378,56 @@ class MemoryRunStore:
                 run.inbox.append(Entry("reopened", now, actor=by))
             self._note(run, "reopened", by)
         return was
+
+    async def export(self, run_id: str) -> WholeRun | None:
+        run = self._find(run_id)
+        if run is None:
+            return None
+        effects = sorted(run.effects.items())
+        return WholeRun(
+            at=self._clock(),
+            run=run.record,
+            worker=run.worker if run.until is not None else "",
+            until=run.until,
+            attempts=run.attempts,
+            wake_at=run.wake_at,
+            state=dict(run.state),
+            inbox=tuple(run.inbox),
+            memo=dict(run.memo),
+            asks=tuple(sorted((ask.record for ask in run.asks.values()), key=lambda one: (one.opened_at, one.ask_id))),
+            effects=tuple(
+                EffectRecord(name, not one.done, 0 if one.done else one.attempts, one.body, one.ref)
+                for name, one in effects
+            ),
+            journal=tuple(run.lines),
+        )
+
+    async def fork(self, copy: WholeRun, source: str, by: str) -> bool:
+        run_id, now = _checked(copy.run.run_id), self._clock()
+        if self._find(run_id) is not None:
+            return False
+        record = replace(copy.run, status="ready", version=0, created_at=now, thread="")
+        run = _Run(record, list(copy.inbox), now, dict(copy.state), dict(copy.memo), wake_at=now)
+        for ask in copy.asks:
+            closed = _Ask(_never_shown(run_id, ask, now))
+            run.asks[ask.ask_id] = closed
+            run.closed.append(ask.ask_id)
+        self._runs[run_id] = run
+        self._note(run, "forked", by, **{"from": source})
+        origin = self._find(source)
+        if origin is not None:
+            self._note(origin, "forked", by, to=run_id)
+        return True
+
+    async def purge(self, run_id: str, *, force: bool = False) -> RunStatus | None:
+        run = self._find(run_id)
+        if run is None:
+            return None
+        if run.over or force:
+            del self._runs[run_id]
+            for doubt in [doubt for doubt in self._verify if doubt[0] == run_id]:
+                del self._verify[doubt]
+        return run.record.status
 
     async def fire_timers(self, limit: int = 100) -> Sequence[str]:
         now = self._clock()
@@ -684,6 +734,35 @@ class MemoryRunStore:
     def _note(self, run: _Run, what: str, by: str = "", **details: str) -> None:
         run.lines.append(JournalEntry(self._clock(), what, by, details))
         del run.lines[:-_JOURNAL_KEPT]
+
+
+def _checked(run_id: str) -> str:
+    if "|" in run_id:
+        raise ValueError(f"run id {run_id!r} contains '|'; use new_run_id()")
+    return run_id
+
+
+def _never_shown(run_id: str, ask: AskRecord, at: float) -> AskRecord:
+    """Return what a copy of a run keeps of an ask: what was asked."""
+    return AskRecord(
+        run_id=run_id,
+        ask_id=ask.ask_id,
+        status="cancelled",
+        revision=1,
+        event=ask.event,
+        digest=ask.digest,
+        allowed=(),
+        quorum=1,
+        self_approval=True,
+        opened_at=at,
+        deadline=None,
+        by="",
+        at=at,
+        response="",
+        answer=b"",
+        votes=(),
+        messages=(),
+    )
 
 
 def _fenced(claim: Claim) -> FencedError:

@@ -236,6 +236,41 @@ class JournalEntry:
     details: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class EffectRecord:
+    """An effect as stored. What was done, or given up, keeps its reference, if there is one, and nothing else."""
+
+    effect_id: str
+    owed: bool
+    attempts: int = 0
+    body: bytes = b""
+    ref: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeRun:
+    """All that is stored of one run, as it was at *at*."""
+
+    at: float
+    run: RunRecord
+    worker: str
+    """Who holds it, or held it when the process died; "" if nobody does."""
+    until: float | None
+    """End of the lease."""
+    attempts: int
+    """How often it was claimed since its last commit."""
+    wake_at: float | None
+    state: Mapping[str, bytes]
+    inbox: tuple[Entry, ...]
+    memo: Mapping[str, bytes]
+    asks: tuple[AskRecord, ...]
+    """Oldest first; of those closed long ago only the last are kept."""
+    effects: tuple[EffectRecord, ...]
+    journal: tuple[JournalEntry, ...]
+    unreadable: str = ""
+    """Why values in it are still as they were sealed; "": none are."""
+
+
 class RunStore(Protocol):
     """Every transition of a run, each atomic."""
 
@@ -317,6 +352,21 @@ class RunStore(Protocol):
         """Let a run that is in one of `REOPENABLE` go on, and return what it was; None: unknown. Any other stays.
 
         One that was over has a ``reopened`` entry in its inbox; its asks stay closed.
+        """
+
+    async def export(self, run_id: str) -> WholeRun | None:
+        """Return a run with everything that is stored of it, or None."""
+
+    async def fork(self, copy: WholeRun, source: str, by: str) -> bool:
+        """Create run *copy*, ready, unless it exists; tell whether it was created.
+
+        It has the state, inbox and memo of *copy* and its asks, closed; it has its own effects and journal. A line
+        in the journals of both says that it is a fork of run *source*.
+        """
+
+    async def purge(self, run_id: str, *, force: bool = False) -> RunStatus | None:
+        """Remove everything of a run, and return what it was; None: unknown. One that is not over stays, unless
+        *force*.
         """
 
     async def fire_timers(self, limit: int = 100) -> Sequence[str]:

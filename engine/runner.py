@@ -10,11 +10,11 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.codec import Codec
-from engine.errors import ContextSerdeError, FencedError, RunNotFound, StoreUnavailable
+from engine.errors import CodecError, ContextSerdeError, FencedError, RunNotFound, StoreUnavailable
 from engine.events import (
     Event,
     HumanResponseEvent,
@@ -31,13 +31,14 @@ from engine.run_store import (
     AskRecord,
     Claim,
     Commit,
+    Entry,
     NewEffect,
     NewRun,
     RunRecord,
     RunStatus,
     RunStore,
 )
-from engine.snapshot import load_fields
+from engine.snapshot import START, load_fields
 from engine.verdicts import Accepted, Invalid, NotAllowed, Unknown, Verdict
 from engine.versions import stored_names
 from engine.weight import LIMIT_BYTES, WARN_BYTES, Scale
@@ -275,6 +276,33 @@ class Runner:
         if was in REOPENABLE:
             await self._wake(run_id)
         return was
+
+    async def fork(self, run_id: str, by: str) -> str:
+        """Start a run that goes on from where another stands, every question asked anew; return its id.
+
+        A run that is done has nothing to go on with: its fork begins again, with what that was started with.
+
+        Raises:
+            RunNotFound: no run has this id, or it is done and what it was started with is not stored.
+            CodecError: it cannot be decrypted.
+        """
+        whole = await self.store.export(run_id)
+        if whole is None:
+            raise RunNotFound(f"no run {run_id}")
+        if whole.unreadable:
+            raise CodecError(whole.unreadable)
+        new = replace(whole.run, run_id=self.store.new_run_id())
+        if whole.run.status != "done":
+            inbox = (*whole.inbox, Entry("reopened", whole.at, actor=by))
+            copy = replace(whole, run=new, inbox=inbox)
+        elif START in whole.state:
+            inbox = (Entry("sent", whole.at, whole.state[START]),)
+            copy = replace(whole, run=new, state={}, memo={}, asks=(), inbox=inbox)
+        else:
+            raise RunNotFound(f"run {run_id} is done, and what it was started with is not stored")
+        await self.store.fork(copy, run_id, by)
+        await self._wake(new.run_id)
+        return new.run_id
 
     # --- seeing ------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from engine.run_store import (
     RunRecord,
     RunStatus,
     RunStore,
+    WholeRun,
 )
 from engine.verdicts import Verdict
 
@@ -119,6 +120,44 @@ class SealedRunStore:
     async def state(self, run_id: str) -> Mapping[str, bytes]:
         return self._named(run_id, _STATE, await self._store.state(run_id))
 
+    async def export(self, run_id: str) -> WholeRun | None:
+        whole = await self._store.export(run_id)
+        if whole is None:
+            return None
+        whole = replace(whole, journal=tuple(self._line(run_id, line) for line in whole.journal))
+        try:
+            return replace(
+                whole,
+                state=self._named(run_id, _STATE, whole.state),
+                inbox=tuple(self._entry(run_id, entry) for entry in whole.inbox),
+                memo=self._named(run_id, _MEMO, whole.memo),
+                asks=tuple(self._ask(ask) for ask in whole.asks),
+                effects=tuple(
+                    replace(one, body=self._keyring.open(run_id, _EFFECT, one.effect_id, one.body))
+                    for one in whole.effects
+                ),
+            )
+        except CodecError as error:
+            return replace(whole, unreadable=str(error))
+
+    async def fork(self, copy: WholeRun, source: str, by: str) -> bool:
+        run_id, seal = copy.run.run_id, self._keyring.seal
+        sealed = replace(
+            copy,
+            state={name: seal(run_id, _STATE, name, value) for name, value in copy.state.items()},
+            inbox=tuple(replace(one, body=seal(run_id, *_event_of(one), one.body)) for one in copy.inbox),
+            memo={name: seal(run_id, _MEMO, name, value) for name, value in copy.memo.items()},
+            asks=tuple(
+                replace(
+                    ask,
+                    event=seal(run_id, _ASK, ask.ask_id, ask.event),
+                    digest=self._keyring.seal_text(run_id, _DIGEST, ask.ask_id, ask.digest),
+                )
+                for ask in copy.asks
+            ),
+        )
+        return await self._store.fork(sealed, source, by)
+
     async def journal(self, run_id: str) -> Sequence[JournalEntry]:
         """Return a run's audit trail, oldest first; a note that cannot be opened tells why in its place."""
         return [self._line(run_id, line) for line in await self._store.journal(run_id)]
@@ -180,8 +219,7 @@ class SealedRunStore:
         return tuple(found)
 
     def _entry(self, run_id: str, entry: Entry) -> Entry:
-        kind = _ANSWER if entry.kind == "answered" else _EVENT
-        return replace(entry, body=self._keyring.open(run_id, kind, entry.ask_id, entry.body))
+        return replace(entry, body=self._keyring.open(run_id, *_event_of(entry), entry.body))
 
     def _named(self, run_id: str, kind: str, values: Mapping[str, bytes]) -> dict[str, bytes]:
         return {name: self._keyring.open(run_id, kind, name, value) for name, value in values.items()}
@@ -211,6 +249,9 @@ class SealedRunStore:
 
     async def reopen(self, run_id: str, by: str) -> RunStatus | None:
         return await self._store.reopen(run_id, by)
+
+    async def purge(self, run_id: str, *, force: bool = False) -> RunStatus | None:
+        return await self._store.purge(run_id, force=force)
 
     async def fire_timers(self, limit: int = 100) -> Sequence[str]:
         return await self._store.fire_timers(limit)
@@ -264,6 +305,11 @@ class SealedRunStore:
 
     async def close(self) -> None:
         await self._store.close()
+
+
+def _event_of(entry: Entry) -> tuple[str, str]:
+    """Return as what, and under which name, the body of an entry is sealed."""
+    return (_ANSWER if entry.kind == "answered" else _EVENT), entry.ask_id
 
 
 def _without(entries: Sequence[Entry]) -> tuple[Entry, ...]:

@@ -26,6 +26,8 @@ M = TypeVar("M", bound=BaseModel)
 CORE = "core"
 KEY = "s:"
 """Prefix of the field that holds one of the author's keys."""
+START = "start"
+"""The field of the event that the run was started with; written once."""
 
 
 def dump(

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Mapping
 
 from engine.errors import StateTooLarge
-from engine.snapshot import CORE, KEY
+from engine.snapshot import CORE, KEY, START
 
 LIMIT_BYTES = 1024 * 1024
 WARN_BYTES = 256 * 1024
@@ -58,6 +58,8 @@ def _largest(sizes: Mapping[str, int]) -> str:
 
 
 def _called(field: str) -> str:
+    if field == START:
+        return "the start event"
     return "events and calls" if field == CORE else f"state.{field.removeprefix(KEY)}"
 
 

@@ -10,7 +10,7 @@ from engine.redis.condition import Condition, conditions
 from engine.redis.keys import LINK_KEPT_S, Keys, index_name
 from engine.redis.leftovers import leftovers, statuses
 from engine.redis.pipe import Call
-from engine.redis.rows import ask_record, doubt_of, journal_entry, pairs, run_record
+from engine.redis.rows import ask_ids, ask_record, doubt_of, journal_entry, pairs, run_record
 from engine.redis.scripts import Server
 from engine.run_store import OVER, AskRecord, JournalEntry, Place, RunRecord, RunStatus
 
@@ -153,7 +153,7 @@ class Reads:
     async def _open_ids(self, run_id: str) -> list[str]:
         key = self._keys.of(run_id)[13]
         members = await self._server.read("ZRANGEBYLEX", key, f"[r|{run_id}|", f"(r|{run_id}}}")
-        return [member.decode()[len(run_id) + 3 :] for member in members]
+        return ask_ids(run_id, members)
 
     async def _records(self, ids: Sequence[tuple[str, str]]) -> list[AskRecord]:
         """Return the open ones of these asks, oldest first."""

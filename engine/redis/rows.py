@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, cast
 
-from engine.run_store import AskRecord, AskStatus, Entry, EntryKind, JournalEntry, NewAsk, RunRecord, RunStatus
+from engine.run_store import (
+    AskRecord,
+    AskStatus,
+    EffectRecord,
+    Entry,
+    EntryKind,
+    JournalEntry,
+    NewAsk,
+    RunRecord,
+    RunStatus,
+)
 from engine.verdicts import Accepted, Already, Cancelled, Expired, Recorded, Stale, Unknown, Verdict
 
 Argument: TypeAlias = bytes | str | int | float
 Row: TypeAlias = Mapping[bytes, bytes]
 
 
-def pack(items: Iterable[str]) -> bytes:
+def pack(items: Iterable[str | bytes]) -> bytes:
     """Return *items* as netstrings, the store's form of several values in one field."""
     parts: list[bytes] = []
     for item in items:
-        raw = item.encode()
+        raw = item if isinstance(item, bytes) else item.encode()
         parts += (b"%d:" % len(raw), raw)
     return b"".join(parts)
 
@@ -48,6 +58,22 @@ def pairs(flat: Sequence[bytes] | Row) -> Row:
 def named(flat: Sequence[bytes]) -> dict[str, bytes]:
     """Return a hash as a script hands it over, its names as text."""
     return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
+
+
+def counted(width: int, items: Iterable[Argument]) -> list[Argument]:
+    """Return a list as scripts read it, after the number of its rows of *width* values."""
+    found = list(items)
+    return [len(found) // width, *found]
+
+
+def ask_ids(run_id: str, members: Iterable[bytes]) -> list[str]:
+    """Return the ids of a run's asks from what stands for them in the index `open`."""
+    return [member.decode()[len(run_id) + 3 :] for member in members]
+
+
+def entry_argument(entry: Entry) -> bytes:
+    """Return an entry as it stands in an inbox."""
+    return pack((entry.kind, f"{entry.at:.6f}", entry.ask_id, entry.actor, entry.body))
 
 
 def entry_of(text: bytes) -> Entry:
@@ -136,6 +162,14 @@ def run_record(run_id: str, row: Row) -> RunRecord | None:
         created_at=float(row[b"c"]),
         thread=row.get(b"h", b"").decode(),
     )
+
+
+def effect_record(effect_id: str, text: bytes) -> EffectRecord:
+    """Return an effect as it stands in an outbox."""
+    items = unpack(text[1:])
+    if text[:1] == b"d":
+        return EffectRecord(effect_id, owed=False, ref=items[1].decode())
+    return EffectRecord(effect_id, owed=True, attempts=int(items[1]), body=items[4])
 
 
 def journal_entry(line: bytes) -> JournalEntry:

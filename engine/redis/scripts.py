@@ -37,7 +37,7 @@ _UNABLE = (
     "UNKILLABLE",
 )
 """What a server says first when it cannot serve for now. A script's own error may stand before it (Redis 6.2)."""
-_KEPT_FOR_SOMEBODY = frozenset({"start", "send", "deliver", "cancel", "reopen", "remember", "commit"})
+_KEPT_FOR_SOMEBODY = frozenset({"start", "send", "deliver", "cancel", "reopen", "fork", "purge", "remember", "commit"})
 """Scripts after which somebody is told that it is done."""
 
 

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 from engine.errors import FencedError
 from engine.redis.connections import connections_to
+from engine.redis.copies import Copies
 from engine.redis.keys import ASKS_KEPT, Keys, check_run_id, new_run_id
 from engine.redis.outbox import Outbox
-from engine.redis.reads import Reads
-from engine.redis.rows import Argument, ask_arguments, entry_of, named, verdict_of, words
+from engine.redis.rows import ask_arguments, ask_ids, counted, entry_of, named, verdict_of, words
 from engine.redis.scripts import Server
 from engine.run_store import OVER, PATIENCE_S, Answer, Claim, Commit, Entry, NewRun, RunStatus
 from engine.verdicts import Verdict
@@ -18,7 +18,7 @@ from engine.verdicts import Verdict
 _DAY_S = 86_400.0
 
 
-class RedisRunStore(Reads, Outbox):
+class RedisRunStore(Copies, Outbox):
     """A `RunStore` on Redis or Valkey; see `engine.redis` for what it writes.
 
     *lanes* is how many parts the work is spread over: at least the number of shards. It may change while
@@ -173,14 +173,14 @@ class RedisRunStore(Reads, Outbox):
             "1" if change.release else "",
             change.note,
             self._ttl_s,
-            *_counted(2, (item for pair in change.written.items() for item in pair)),
-            *_counted(1, change.removed),
-            *_counted(1, change.forgotten),
-            *_counted(9, (item for ask in change.asks for item in ask_arguments(ask))),
-            *_counted(1, change.withdrawn),
-            *_counted(3, (item for made in change.effects for item in (made.effect_id, made.body, made.ask_id))),
-            *_counted(1, held),
-            *_counted(1, forgotten),
+            *counted(2, (item for pair in change.written.items() for item in pair)),
+            *counted(1, change.removed),
+            *counted(1, change.forgotten),
+            *counted(9, (item for ask in change.asks for item in ask_arguments(ask))),
+            *counted(1, change.withdrawn),
+            *counted(3, (item for made in change.effects for item in (made.effect_id, made.body, made.ask_id))),
+            *counted(1, held),
+            *counted(1, forgotten),
         )
         if told == b"fenced":
             raise _fenced(claim)
@@ -219,12 +219,6 @@ def _check(change: Commit, opened: Sequence[str]) -> None:
         raise ValueError(f"a run that is {change.status} opens no asks, but this commit opens {opened}")
 
 
-def _counted(width: int, items: Iterable[Argument]) -> list[Argument]:
-    """Return a list as scripts read it, after the number of its rows of *width* values."""
-    found = list(items)
-    return [len(found) // width, *found]
-
-
 def _fenced(claim: Claim) -> FencedError:
     return FencedError(
         f"run {claim.run_id} moved on from fence {claim.fence}, version {claim.version}: another worker has it, "
@@ -238,7 +232,7 @@ def _entries(inbox: Iterable[bytes]) -> tuple[Entry, ...]:
 
 def _asks(run_id: str, closed: bytes, members: Iterable[bytes]) -> tuple[str, ...]:
     """Return the ids of a run's asks, those closed first, from its meta and the index `open`."""
-    return words(closed) + tuple(member.decode()[len(run_id) + 3 :] for member in members)
+    return (*words(closed), *ask_ids(run_id, members))
 
 
 def _claim(run_id: str, told: Sequence[Any]) -> Claim:

@@ -125,6 +125,20 @@ async def test_a_leftover_is_found(world: World, store: RedisRunStore, redis: Re
     await redis.delete(f"{prefix}:{{0}}:ready")
 
 
+async def test_a_purged_run_leaves_nothing_behind(
+    world: World, store: RedisRunStore, redis: Redis, prefix: str
+) -> None:
+    claim = await a_finished_run(world)
+    first, second = [await store.claim_effect(claim.run_id, "prompt:a1", 0.0) for _ in range(2)]
+    assert first is not None
+    assert second is not None
+    await store.finish_effect(second, "C1:1")
+
+    await store.purge(claim.run_id)
+
+    assert {name.rpartition(":")[2] for name in await keys_of(redis, prefix)} <= {"lanes", "skew"}
+
+
 # --- bounds ----------------------------------------------------------------------------------------------
 
 

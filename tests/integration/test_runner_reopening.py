@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
-from engine.errors import UnreconstructedException
+from engine.errors import RunNotFound, UnreconstructedException
 from engine.run_store import RunStore
 from engine.runner import Runner
 from engine.verdicts import Accepted, Cancelled
@@ -212,3 +212,51 @@ async def test_a_run_fails_for_its_own_reason_whatever_it_leaves_behind(world: S
     assert str(view.error) == "ValueError: for a reason of its own"
     assert await fresh(world.store).reopen(run_id, "U9") == "failed"
     assert (await fresh(world.store).drain(run_id)).status == "failed"
+
+
+async def test_a_fork_asks_anew_and_leaves_the_run_it_came_from_alone(world: StoreWithClock) -> None:
+    run_id = await fresh(world.store).start(Publishing(), name="birds", requester="U1", address="C1")
+    await fresh(world.store).drain(run_id)
+
+    fork = await fresh(world.store).fork(run_id, "U9")
+    await fresh(world.store).drain(fork)
+
+    await answered(world.store, fork, "forked")
+    await answered(world.store, run_id, "first")
+    results = [(await fresh(world.store).view(one)).result for one in (run_id, fork)]
+    assert results == ["birds: first", "birds: forked"]
+    assert Publishing.paid == ["birds"], "what was done before the fork is not done again"
+    run = await world.store.run(fork)
+    assert run is not None
+    assert (run.requester, run.address) == ("U1", "C1")
+
+
+async def test_a_fork_of_a_run_that_is_done_begins_again(world: StoreWithClock) -> None:
+    run_id = await fresh(world.store).start(Publishing(), name="birds")
+    await fresh(world.store).drain(run_id)
+    await answered(world.store, run_id, "first")
+
+    fork = await fresh(world.store).fork(run_id, "U9")
+    await fresh(world.store).drain(fork)
+
+    await answered(world.store, fork, "again")
+    assert (await fresh(world.store).view(fork)).result == "birds: again"
+    assert Publishing.paid == ["birds", "birds"]
+
+
+async def test_a_fork_of_a_failed_run_goes_on_with_the_step_that_failed(world: StoreWithClock) -> None:
+    run_id = await fresh(world.store).start(Publishing(), name="atlas")
+    await fresh(world.store).drain(run_id)
+    await answered(world.store, run_id)
+    Publishing.broken.clear()
+
+    fork = await fresh(world.store).fork(run_id, "U9")
+    view = await fresh(world.store).drain(fork)
+
+    assert (view.status, view.result) == ("done", "atlas: yes")
+    assert (await fresh(world.store).view(run_id)).status == "failed"
+
+
+async def test_only_a_run_can_be_forked(world: StoreWithClock) -> None:
+    with pytest.raises(RunNotFound):
+        await fresh(world.store).fork(world.store.new_run_id(), "U9")

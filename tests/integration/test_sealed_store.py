@@ -136,6 +136,29 @@ async def test_a_run_whose_key_is_lost_can_be_cancelled() -> None:
     assert view.status == "cancelled"
 
 
+async def test_a_copy_is_sealed_for_itself() -> None:
+    store = MemoryRunStore()
+    run_id = await asked(store, OLD)
+
+    fork = await Runner(sealed(store, NEW, OLD), [Letter()]).fork(run_id, "U1")
+    view = await Runner(sealed(store, NEW), [Letter()]).drain(fork)
+
+    assert len(view.asks) == 1
+
+
+async def test_a_run_whose_key_is_lost_is_exported_as_it_is_and_not_copied() -> None:
+    store = MemoryRunStore()
+    run_id = await asked(store, OLD)
+
+    whole = await sealed(store, NEW).export(run_id)
+
+    assert whole is not None
+    assert "which is not here" in whole.unreadable
+    assert dict(whole.state) == await store.state(run_id)
+    with pytest.raises(CodecError, match="which is not here"):
+        await Runner(sealed(store, NEW), [Letter()]).fork(run_id, "U1")
+
+
 async def test_a_journal_can_be_read_without_the_keys_but_for_its_notes() -> None:
     store = MemoryRunStore()
     run_id = await asked(store, OLD)

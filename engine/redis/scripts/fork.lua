@@ -1,0 +1,34 @@
+-- Create a run from what another has, and make it ready, unless it exists.
+--   KEYS     see common.lua; from KEYS[17] its asks
+--   ARGV[2]  workflow      ARGV[4]  tenant      ARGV[6]  address   ARGV[8]  the other run
+--   ARGV[3]  its revision  ARGV[5]  requester   ARGV[7]  by
+--   then lists, each after its length: state (name, value), memo (name, value), inbox, asks (id, event, digest),
+--   which are closed
+--   returns  1 if created, else 0
+if redis.call('EXISTS', META) == 1 then return 0 end
+local cursor = 9
+local function each(width, act)
+  local last = cursor + tonumber(ARGV[cursor]) * width
+  for i = cursor + 1, last, width do act(i) end
+  cursor = last + 1
+end
+
+redis.call('HSET', META, 's', 'ready', 'v', 0, 'f', 0, 'c', STAMP, 'k', STAMP, 'w', ARGV[2], 'g', ARGV[3])
+local optional = { t = ARGV[4], u = ARGV[5], a = ARGV[6] }
+for name, value in pairs(optional) do
+  if value ~= '' then redis.call('HSET', META, name, value) end
+end
+each(2, function(i) redis.call('HSET', STATE, ARGV[i], ARGV[i + 1]) end)
+each(2, function(i) redis.call('HSET', MEMO, ARGV[i], ARGV[i + 1]) end)
+each(1, function(i) redis.call('RPUSH', INBOX, ARGV[i]) end)
+local key, closed = FIRST_ASK, {}
+each(3, function(i)
+  redis.call('HSET', KEYS[key], 'o', STAMP, 'e', ARGV[i + 1], 'h', ARGV[i + 2], 's', 'cancelled', 't', STAMP)
+  closed[#closed + 1] = ARGV[i]
+  key = key + 1
+end)
+if #closed > 0 then redis.call('HSET', META, 'x', pack(unpack(closed))) end
+redis.call('RPUSH', JOURNAL, pack(STAMP, 'forked', ARGV[7], 'from', ARGV[8]))
+redis.call('ZADD', READY, STAMP, RUN)
+redis.call('ZADD', LIVE, STAMP, RUN)
+return 1

@@ -1,0 +1,37 @@
+-- Remove everything of a run.
+--   KEYS        see common.lua; from KEYS[17] its asks
+--   ARGV[2]     "1": even if it is not over   ARGV[3]  its closed asks, as they stand in meta
+--   ARGV[4...]  the ids of its asks
+--   returns     what the run was: unless it is over it stays, without a "1"; "" if it is unknown; "changed" if it
+--               has other asks by now
+local meta = redis.call('HMGET', META, 's', 'x', 't')
+if not meta[1] then return '' end
+if not OVER[meta[1]] and ARGV[2] ~= '1' then return meta[1] end
+if (meta[2] or '') ~= ARGV[3] then return 'changed' end
+local given = {}
+for i = 4, #ARGV do given[ARGV[i]] = true end
+for _, member in ipairs(open_asks()) do
+  if not given[ask_of(member)] then return 'changed' end
+end
+
+for i = 4, #ARGV do
+  local key = KEYS[FIRST_ASK + i - 4]
+  for _, member in ipairs(index_of(ARGV[i], meta[3], redis.call('HGET', key, 'w'))) do
+    redis.call('ZREM', OPEN, member)
+  end
+  redis.call('ZREM', TIMERS, RUN .. '|' .. ARGV[i])
+  redis.call('DEL', key)
+end
+local outbox = redis.call('HGETALL', OUTBOX)
+for i = 1, #outbox, 2 do
+  redis.call('ZREM', OUTQ, RUN .. '|' .. outbox[i])
+  if string.sub(outbox[i + 1], 1, 1) == 'd' then
+    redis.call('ZREM', VERIFY, in_doubt(outbox[i], unpack_items(string.sub(outbox[i + 1], 2))[2]))
+  end
+end
+redis.call('ZREM', READY, RUN)
+redis.call('ZREM', LIVE, RUN)
+redis.call('ZREM', ENDED, RUN)
+redis.call('ZREM', TIMERS, RUN .. '|')
+for i = 2, 9 do redis.call('DEL', KEYS[i]) end
+return meta[1]
