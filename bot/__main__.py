@@ -1,9 +1,10 @@
-"""The command line: ``signoff demo | serve | worker | doctor | manifest | key``."""
+"""The command line: ``signoff demo | serve | worker | runs | doctor | manifest | key``."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import getpass
 import json
 import logging
 import os
@@ -15,9 +16,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 from bot import logs, manifest, settings
 from bot.plugins import PluginError, discover
+from engine.errors import StoreUnavailable
+from engine.run_store import RunStatus
 
 logger = logging.getLogger("signoff")
 
@@ -54,7 +58,7 @@ def _innermost(error: BaseException) -> BaseException:
 
 def _faults() -> tuple[type[Exception], ...]:
     """Return the errors that are for people to read, importing no more than has been."""
-    known: list[type[Exception]] = [settings.SettingsError, PluginError]
+    known: list[type[Exception]] = [settings.SettingsError, PluginError, StoreUnavailable]
     for module, name in (
         ("bot.app", "SlackRefused"),
         ("bot.demo", "DemoError"),
@@ -85,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
 
     commands.add_parser("worker", help="work on runs only").set_defaults(run=_worker)
+    _add_runs(commands.add_parser("runs", help="look at runs, cancel them, try them again, remove them"))
     doctor = commands.add_parser("doctor", help="check settings, workflows, Redis and Slack, and say what to repair")
     doctor.add_argument("--thorough", action="store_true", help="read every key in Redis, too")
     doctor.add_argument("--json", action="store_true", help="print JSON, for machines")
@@ -101,6 +106,72 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_runs(parser: argparse.ArgumentParser) -> None:
+    """Add ``signoff runs list | show | cancel | retry | fork | export | purge``."""
+    actions = parser.add_subparsers(title="actions", required=True, metavar="action", dest="action")
+
+    def action(name: str, told: str, runs: int | str = 0, *, by: bool = False) -> argparse.ArgumentParser:
+        added = actions.add_parser(name, help=told, description=told)
+        if runs:
+            added.add_argument("ids", nargs=runs, metavar="RUN", help="an id, as `signoff runs list` tells it")
+        if by:
+            added.add_argument("--by", default=_operator(), help="who does it, for the journal (default: %(default)s)")
+        added.add_argument("--json", action="store_true", help="print JSON, an object a line")
+        added.set_defaults(run=_runs, parser=added)
+        return added
+
+    listed = action("list", "list runs, newest first")
+    listed.add_argument("--status", action="append", default=[], choices=get_args(RunStatus), help="may be repeated")
+    listed.add_argument("--limit", type=_count, default=50, help="how many at most (default: %(default)s)")
+    listed.add_argument("--before", metavar="RUN", help="go on below this one")
+    _add_filters(listed)
+    shown = action("show", "show how a run stands, and why", 1)
+    shown.add_argument(
+        "--journal", type=_count, default=10, metavar="N", help="last lines of it (default: %(default)s)"
+    )
+    shown.add_argument("--mermaid", action="store_true", help="draw its path through the workflow instead")
+    action("cancel", "ask runs to stop; their questions close at once", "+", by=True)
+    action("retry", "let runs that failed, were cancelled or parked go on where they stood", "+", by=True)
+    action(
+        "fork", "start a copy that goes on from where a run stands; of one that is done, from its start", "+", by=True
+    )
+    action("export", "print everything that is stored of a run, as JSON", 1)
+    purged = action("purge", "remove runs that are over, and all that is stored of them", "*")
+    purged.add_argument("--force", action="store_true", help="remove runs that are not over, too")
+    _add_filters(purged)
+
+
+def _add_filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--older-than", type=_days, metavar="DAYS", help="only runs started longer ago than that")
+    parser.add_argument("--workflow", metavar="NAME", help="only runs of this workflow")
+    parser.add_argument("--requester", metavar="USER", help="only runs that this person started")
+    parser.add_argument("--tenant", metavar="TEAM", help="only runs of this Slack workspace")
+
+
+def _operator() -> str:
+    """Return who is at this terminal, as far as the system knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no such user, as in many a container
+        return "operator"
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number, as 20")
+    return int(text)
+
+
+def _days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = -1.0
+    if not 0 <= days < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days, as 30 or 0.5")
+    return days
+
+
 def _workflows() -> Path:
     """Return the folder of workflow files: as set, else here, else the ones that came with the package."""
     if given := os.environ.get("SIGNOFF_WORKFLOWS"):
@@ -109,6 +180,11 @@ def _workflows() -> Path:
     beside = Path(__file__).parent.parent / "workflows"
     shipped = Path(__file__).parent / "builtin_workflows"
     return next((folder for folder in (here, beside, shipped) if folder.is_dir()), here)
+
+
+def _here() -> dict[str, Path]:
+    """Return the settings that follow from where we are, unless the environment has them."""
+    return {} if os.environ.get("SIGNOFF_WORKFLOWS") else {"workflows": _workflows()}
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -137,7 +213,7 @@ def _worker(args: argparse.Namespace) -> int:
 def _run_app(*, web: bool, worker: bool) -> int:
     from bot.app import App
 
-    chosen = settings.load(**({} if os.environ.get("SIGNOFF_WORKFLOWS") else {"workflows": _workflows()}))
+    chosen = settings.load(**_here())
     logs.configure(chosen.log_level, chosen.log_format, chosen.secrets)
 
     async def run() -> None:
@@ -166,10 +242,18 @@ def _leave_threads() -> None:
         os._exit(0)
 
 
+def _runs(args: argparse.Namespace) -> int:
+    from bot.operating import operate
+
+    if args.action == "purge" and bool(args.ids) == (args.older_than is not None):
+        args.parser.error("name the runs to be removed, or give --older-than DAYS")
+    return asyncio.run(operate(settings.load_store(**_here()), args))
+
+
 def _doctor(args: argparse.Namespace) -> int:
     from bot.doctor import examine
 
-    chosen = settings.load(**({} if os.environ.get("SIGNOFF_WORKFLOWS") else {"workflows": _workflows()}))
+    chosen = settings.load(**_here())
     findings = asyncio.run(examine(chosen, thorough=args.thorough))
     well = all(finding.well for finding in findings)
     if args.json:

@@ -21,13 +21,12 @@ from bot.fleet import Fleet
 from bot.listeners import Listeners
 from bot.plugins import discover
 from bot.settings import Settings
+from bot.stores import store_of
 from bot.surface import CALL_TIMEOUT_S, SlackSurface
 from bot.verify import Verifier
 from bot.web import application, serving
 from engine.errors import StoreUnavailable
-from engine.redis import RedisRunStore
 from engine.runner import Runner
-from engine.sealed_store import SealedRunStore
 
 logger = logging.getLogger(__name__)
 
@@ -59,14 +58,7 @@ class App:
         self.settings = settings
         self.plugins = discover(settings.workflows)
         url = settings.redis_url.get_secret_value()
-        kept = RedisRunStore.from_url(
-            url,
-            prefix=settings.key_prefix,
-            lanes=settings.lanes,
-            patience_s=settings.patience_s,
-            replicas=settings.replicas,
-        )
-        self.store = SealedRunStore(kept, settings.keyring)
+        self.store = store_of(settings)
         self.runner = Runner(
             self.store, [plugin.workflow for plugin in self.plugins.values()], lease_s=settings.lease_s
         )

@@ -27,12 +27,66 @@ class SettingsError(Exception):
     """Settings are missing or wrong. The message lists all of them, for people, one a line."""
 
 
-class Settings(BaseSettings):
-    """What the environment says. Secrets do not show in a repr."""
+class StoreSettings(BaseSettings):
+    """What the environment says of where runs are kept. Secrets do not show in a repr."""
 
     model_config = SettingsConfigDict(
         env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True, env_file_encoding="utf-8"
     )
+
+    redis_url: SecretStr = Field(default=SecretStr("redis://127.0.0.1:6379/0"), alias="REDIS_URL")
+    durability: Literal["local", "replica"] = Field(default="local", alias="SIGNOFF_DURABILITY")
+    """With "replica", nobody is told that something is kept before a replica of Redis has it, too."""
+    encryption_keys: SecretStr = Field(default=SecretStr(PLAIN), alias="SIGNOFF_ENCRYPTION_KEYS")
+    """Keys with commas between them: the first encrypts, each decrypts; "plain" stands for none. See `Keyring`."""
+    key_prefix: str = Field(default="signoff", alias="SIGNOFF_KEY_PREFIX")
+    lanes: int = Field(default=16, ge=1, le=1024, alias="SIGNOFF_LANES")
+    """Slots that runs are spread over; never changed while runs are open."""
+    patience_s: float = Field(default=PATIENCE_S, ge=0, le=86_400, alias="SIGNOFF_PATIENCE_S")
+    """How long a run that some workers cannot read, as while a deploy rolls, is left to others before it is parked."""
+    workflows: Path = Field(default=Path("workflows"), alias="SIGNOFF_WORKFLOWS")
+
+    @property
+    def keyring(self) -> Keyring:
+        """What encrypts and decrypts what is kept."""
+        return Keyring.parse(self.encryption_keys.get_secret_value())
+
+    @property
+    def replicas(self) -> int:
+        """How many replicas have what somebody is told is kept."""
+        return 1 if self.durability == "replica" else 0
+
+    @field_validator("durability", mode="before")
+    @classmethod
+    def _lower_durability(cls, given: Any) -> Any:
+        return given.lower() if isinstance(given, str) else given
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, given: SecretStr) -> SecretStr:
+        if re.match(r"(unix|rediss?(\+cluster|\+sentinel(?=://[^/]+/\w))?)://", given.get_secret_value()) is None:
+            raise ValueError(
+                "is not a Redis address, as redis://127.0.0.1:6379/0, rediss://host, unix:///path, "
+                "redis+cluster://host or redis+sentinel://host:26379,host:26379/service"
+            )
+        return given
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _are_keys(cls, given: SecretStr) -> SecretStr:
+        Keyring.parse(given.get_secret_value())
+        return given
+
+    @field_validator("key_prefix")
+    @classmethod
+    def _is_key(cls, given: str) -> str:
+        if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", given) is None:
+            raise ValueError("takes 1 to 64 letters, digits, dots, dashes and underscores")
+        return given
+
+
+class Settings(StoreSettings):
+    """What the environment says, of Slack and of how the process works, too."""
 
     bot_token: SecretStr = Field(alias="SLACK_BOT_TOKEN")
     signing_secret: SecretStr | None = Field(default=None, alias="SLACK_SIGNING_SECRET")
@@ -40,21 +94,10 @@ class Settings(BaseSettings):
     """If set, Slack is reached through a socket and needs no public address."""
     api_base_url: str = Field(default="https://slack.com/api/", alias="SLACK_API_BASE_URL")
     request_path: str = Field(default="/slack/events", alias="SLACK_REQUEST_PATH")
-    redis_url: SecretStr = Field(default=SecretStr("redis://127.0.0.1:6379/0"), alias="REDIS_URL")
-    durability: Literal["local", "replica"] = Field(default="local", alias="SIGNOFF_DURABILITY")
-    """With "replica", nobody is told that something is kept before a replica of Redis has it, too."""
-    encryption_keys: SecretStr = Field(default=SecretStr(PLAIN), alias="SIGNOFF_ENCRYPTION_KEYS")
-    """Keys with commas between them: the first encrypts, each decrypts; "plain" stands for none. See `Keyring`."""
     host: str = Field(default="127.0.0.1", alias="SIGNOFF_HOST")
     port: int = Field(default=3000, ge=0, le=65535, alias="SIGNOFF_PORT")
-    workflows: Path = Field(default=Path("workflows"), alias="SIGNOFF_WORKFLOWS")
-    key_prefix: str = Field(default="signoff", alias="SIGNOFF_KEY_PREFIX")
-    lanes: int = Field(default=16, ge=1, le=1024, alias="SIGNOFF_LANES")
-    """Slots that runs are spread over; never changed while runs are open."""
     lease_s: float = Field(default=30.0, ge=1, le=3600, alias="SIGNOFF_LEASE_S")
     sweep_s: float = Field(default=1.0, gt=0, le=3600, alias="SIGNOFF_SWEEP_S")
-    patience_s: float = Field(default=PATIENCE_S, ge=0, le=86_400, alias="SIGNOFF_PATIENCE_S")
-    """How long a run that some workers cannot read, as while a deploy rolls, is left to others before it is parked."""
     drain_s: float = Field(default=25.0, ge=0, le=3600, alias="SIGNOFF_DRAIN_S")
     """How long what is in hand may take when the process is told to stop. Kubernetes waits 30 s before it kills."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", alias="SIGNOFF_LOG_LEVEL")
@@ -76,22 +119,12 @@ class Settings(BaseSettings):
             *_passwords(self.redis_url.get_secret_value()),
         ]
 
-    @property
-    def keyring(self) -> Keyring:
-        """What encrypts and decrypts what is kept."""
-        return Keyring.parse(self.encryption_keys.get_secret_value())
-
-    @property
-    def replicas(self) -> int:
-        """How many replicas have what somebody is told is kept."""
-        return 1 if self.durability == "replica" else 0
-
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, given: Any) -> Any:
         return given.upper() if isinstance(given, str) else given
 
-    @field_validator("log_format", "durability", mode="before")
+    @field_validator("log_format", mode="before")
     @classmethod
     def _lower(cls, given: Any) -> Any:
         return given.lower() if isinstance(given, str) else given
@@ -132,29 +165,6 @@ class Settings(BaseSettings):
             raise ValueError("is not a path, as /slack/events")
         return given
 
-    @field_validator("redis_url")
-    @classmethod
-    def _is_redis(cls, given: SecretStr) -> SecretStr:
-        if re.match(r"(unix|rediss?(\+cluster|\+sentinel(?=://[^/]+/\w))?)://", given.get_secret_value()) is None:
-            raise ValueError(
-                "is not a Redis address, as redis://127.0.0.1:6379/0, rediss://host, unix:///path, "
-                "redis+cluster://host or redis+sentinel://host:26379,host:26379/service"
-            )
-        return given
-
-    @field_validator("encryption_keys")
-    @classmethod
-    def _are_keys(cls, given: SecretStr) -> SecretStr:
-        Keyring.parse(given.get_secret_value())
-        return given
-
-    @field_validator("key_prefix")
-    @classmethod
-    def _is_key(cls, given: str) -> str:
-        if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", given) is None:
-            raise ValueError("takes 1 to 64 letters, digits, dots, dashes and underscores")
-        return given
-
     @model_validator(mode="after")
     def _can_be_reached(self) -> Settings:
         if self.app_token is None and self.signing_secret is None:
@@ -176,6 +186,21 @@ def load(env_file: Path | str | None = ".env", **given: Any) -> Settings:
     except UnicodeDecodeError:
         problems = [f"  {env_file} is not UTF-8 text"]
     raise SettingsError("Signoff cannot start:\n" + "\n".join(problems)) from None
+
+
+def load_store(env_file: Path | str | None = ".env", **given: Any) -> StoreSettings:
+    """Read what is needed to look at runs, and nothing of Slack; see `load`.
+
+    Raises:
+        SettingsError: what is wrong, all of it.
+    """
+    try:
+        return StoreSettings(_env_file=env_file, **given)
+    except ValidationError as error:
+        problems = [_told(problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()]
+    except UnicodeDecodeError:
+        problems = [f"  {env_file} is not UTF-8 text"]
+    raise SettingsError("Runs cannot be reached:\n" + "\n".join(problems)) from None
 
 
 def is_loopback(host: str) -> bool:

@@ -1,0 +1,229 @@
+"""``signoff runs``, as an operator calls it: a process of its own, on a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot import CommandReceived
+from bot.plugins import discover
+from engine import Workflow
+from engine.keyring import Keyring, new_key
+from engine.redis import RedisRunStore
+from engine.run_store import Commit
+from engine.runner import Runner
+from engine.sealed_store import SealedRunStore
+from tests.e2e.process import environment
+
+WORKFLOWS = Path(__file__).parents[2] / "workflows"
+
+
+@dataclass(frozen=True)
+class Told:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """An operator's terminal, and the worker that is there otherwise."""
+
+    store: SealedRunStore
+    runner: Runner
+    deploy: Workflow
+    settings: dict[str, str]
+    folder: Path
+
+    async def start(self, text: str = "v2", requester: str = "U1") -> str:
+        event = CommandReceived(text=text, user_id=requester, channel_id="C1")
+        run_id = await self.runner.start(self.deploy, event, requester=requester, address="C1")
+        await self.runner.drain(run_id)
+        return run_id
+
+    async def finish(self, run_id: str) -> None:
+        (ask,) = (await self.runner.view(run_id)).asks
+        await self.runner.answer(run_id, ask.id, "ship", user_id="U2")
+        await self.runner.drain(run_id)
+
+    async def park(self, run_id: str) -> None:
+        await self.store.send(run_id, "d1", b"event")
+        claim = await self.store.claim(run_id, "w1", 30.0)
+        assert claim is not None
+        await self.store.commit(claim, Commit("parked", consumed=1, note="no step of that name"))
+
+    async def runs(self, *arguments: str, **changes: str) -> Told:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bot", "runs", *arguments),
+            env=environment({**self.settings, **changes}),
+            cwd=self.folder,  # where no .env lies
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+        assert b"Traceback" not in err
+        return Told(process.returncode or 0, out.decode(), err.decode())
+
+
+@pytest.fixture
+async def desk(redis_url: str, prefix: str, tmp_path: Path) -> AsyncIterator[Desk]:
+    key = new_key()
+    kept = RedisRunStore.from_url(redis_url, prefix=prefix, lanes=3)
+    settings = {
+        "REDIS_URL": redis_url,
+        "SIGNOFF_KEY_PREFIX": prefix,
+        "SIGNOFF_LANES": "3",
+        "SIGNOFF_ENCRYPTION_KEYS": key,
+        "SIGNOFF_WORKFLOWS": str(WORKFLOWS),
+    }
+    try:
+        store, deploy = SealedRunStore(kept, Keyring([key])), discover(WORKFLOWS)["/deploy"].workflow
+        yield Desk(store, Runner(store, [deploy]), deploy, settings, tmp_path)
+        assert await kept.leftovers() == []
+    finally:
+        await kept.close()
+
+
+async def test_list_shows_the_runs_that_are_asked_for(desk: Desk) -> None:
+    first, second = await desk.start(requester="U1"), await desk.start(requester="U7")
+    await desk.finish(first)
+
+    table = await desk.runs("list")
+    found = await desk.runs("list", "--json", "--status", "waiting", "--status", "parked", "--requester", "U7")
+    page = await desk.runs("list", "--json", "--before", second, "--limit", "1")
+    old = await desk.runs("list", "--older-than", "1")
+
+    assert [line.split()[:2] for line in table.out.splitlines()[1:]] == [[second, "waiting"], [first, "done"]]
+    assert [(fact["run"], fact["workflow"]) for fact in found.facts] == [(second, "Deploy")]
+    assert [fact["run"] for fact in page.facts] == [first]
+    assert (old.code, old.out) == (0, "no such run\n")
+
+
+async def test_show_tells_how_a_run_stands(desk: Desk) -> None:
+    run_id = await desk.start("v3")
+
+    text, fact, drawn = [await desk.runs("show", run_id, *more) for more in ((), ("--json",), ("--mermaid",))]
+
+    assert text.out.startswith(f"{run_id}  waiting\n")
+    assert "v3" in text.out.partition("open questions")[2]
+    assert [ask["status"] for ask in fact.facts[0]["questions"]] == ["open"]
+    assert drawn.out.startswith("flowchart")
+
+
+async def test_a_parked_run_is_told_of_with_its_reason_and_tried_again(desk: Desk) -> None:
+    run_id = await desk.start()
+    await desk.park(run_id)
+
+    shown = await desk.runs("show", run_id)
+    told = await desk.runs("retry", run_id, "--by", "eve", "--json")
+    await desk.runner.drain(run_id)
+
+    assert "no step of that name" in shown.out
+    assert (told.code, told.facts) == (0, [{"run": run_id, "did": "retry", "was": "parked"}])
+    assert [(line.what, line.by) for line in await desk.store.journal(run_id)][-2][1] == "eve"
+    await desk.finish(run_id)
+
+
+async def test_what_is_cancelled_can_be_tried_again_and_what_is_done_cannot(desk: Desk) -> None:
+    run_id, done = await desk.start(), await desk.start()
+    await desk.finish(done)
+
+    cancelled = await desk.runs("cancel", run_id, done, "--by", "eve")
+    await desk.runner.drain(run_id)
+    retried = await desk.runs("retry", run_id, done, "k0-nobody")
+    await desk.runner.drain(run_id)
+
+    assert (cancelled.code, retried.code) == (1, 1)
+    assert cancelled.out.startswith(f"{run_id} is cancelled")
+    assert cancelled.err == f"signoff: run {done} is over already: it is done\n"
+    assert retried.out.startswith(f"{run_id} was cancelled")
+    assert "signoff runs fork" in retried.err
+    assert "no run k0-nobody" in retried.err
+    assert len((await desk.runner.view(run_id)).asks) == 1
+
+
+async def test_a_fork_goes_its_own_way_and_both_say_so(desk: Desk) -> None:
+    run_id = await desk.start("v9")
+
+    (fact,) = (await desk.runs("fork", run_id, "--json", "--by", "eve")).facts
+    await desk.runner.drain(fact["run"])
+    exported = json.loads((await desk.runs("export", fact["run"])).out)
+
+    await desk.finish(fact["run"])
+    assert (await desk.runner.view(run_id)).status == "waiting"
+    assert fact["from"] == run_id
+    assert (exported["journal"][0]["what"], exported["journal"][0]["details"]) == ("forked", {"from": run_id})
+    assert (await desk.store.journal(run_id))[-1].details == {"to": fact["run"]}
+
+
+async def test_an_export_has_everything_in_plain_words(desk: Desk) -> None:
+    run_id = await desk.start("v4")
+    await desk.finish(run_id)
+
+    found = json.loads((await desk.runs("export", run_id)).out)
+
+    assert (found["run"], found["status"], found["start"]["v"]["text"]) == (run_id, "done", "v4")
+    assert [(ask["status"], ask["by"], ask["response"]) for ask in found["asks"]] == [("answered", "U2", "ship")]
+    assert [line["what"] for line in found["journal"]][:2] == ["started", "committed"]
+    assert {"result", "prompt:a2"} <= {effect["effect"] for effect in found["effects"]}
+
+
+async def test_purge_removes_what_is_over_and_nothing_else(desk: Desk) -> None:
+    done, other, waiting = [await desk.start() for _ in range(3)]
+    await desk.finish(done)
+    await desk.finish(other)
+
+    refused = await desk.runs("purge", waiting)
+    one = await desk.runs("purge", done)
+    old = await desk.runs("purge", "--older-than", "0")
+    forced = await desk.runs("purge", waiting, "--force", "--json")
+
+    assert (refused.code, one.code, old.code) == (1, 0, 0)
+    assert "--force" in refused.err
+    assert (one.out, old.out) == (f"{done} was done and is gone\n", "1 run is gone\n")
+    assert forced.facts == [{"run": waiting, "did": "purge", "was": "waiting"}]
+    assert await desk.store.runs() == []
+
+
+async def test_a_run_whose_key_is_missing_is_shown_all_the_same(desk: Desk) -> None:
+    run_id = await desk.start()
+
+    shown = await desk.runs("show", run_id, SIGNOFF_ENCRYPTION_KEYS=new_key())
+    forked = await desk.runs("fork", run_id, SIGNOFF_ENCRYPTION_KEYS=new_key())
+
+    assert shown.code == 0
+    assert "which is not here" in " ".join(shown.out.split())
+    assert forked.code == 1
+    assert "which is not here" in forked.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "code", "told"),
+    [
+        (("show", "k0-nobody"), {}, 1, "no run k0-nobody"),
+        (("export", "nonsense"), {}, 1, "no run nonsense"),
+        (("purge",), {}, 2, "--older-than DAYS"),
+        (("list", "--older-than", "yesterday"), {}, 2, "'yesterday' is no number of days"),
+        (("list",), {"REDIS_URL": "redis://127.0.0.1:1/0"}, 2, "Redis"),
+        (("list",), {"REDIS_URL": "http://127.0.0.1"}, 2, "REDIS_URL is not a Redis address"),
+    ],
+)
+async def test_what_cannot_be_done_is_told_in_a_sentence(
+    desk: Desk, arguments: tuple[str, ...], settings: dict[str, str], code: int, told: str
+) -> None:
+    found = await desk.runs(*arguments, **settings)
+
+    assert (found.code, found.out) == (code, "")
+    assert told in found.err
