@@ -189,7 +189,7 @@ async def _readable(settings: Settings, store: RedisRunStore, runs: Sequence[str
 def _parked(runs: Sequence[str]) -> Finding:
     if not runs:
         return Finding("ok", "parked runs", "none")
-    told = f"{len(runs)} that this code or these keys could not read, such as {runs[0]}; the log says why"
+    told = f"{len(runs)}; see why with `signoff runs show {runs[0]}`, mend it, then `signoff runs retry` each"
     return Finding("warn", "parked runs", told)
 
 

@@ -184,7 +184,7 @@ async def test_parked_runs_are_counted_and_one_is_named(slack: FakeSlack, redis_
     found = await examined(slack, redis_url, key_prefix=prefix)
 
     assert found["parked runs"].level == "warn"
-    assert found["parked runs"].told.startswith("1 that")
+    assert found["parked runs"].told.startswith("1; see")
     assert run.run_id in found["parked runs"].told
 
 
