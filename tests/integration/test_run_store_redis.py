@@ -204,7 +204,7 @@ async def test_a_paused_run_is_small(world: World, store: RedisRunStore, redis: 
 
     info = await redis.info("memory")
 
-    assert (info["used_memory"] - before) / 200 < 4_500
+    assert (info["used_memory"] - before) / 200 < 5_000  # Redis 7.0; Valkey 9 takes some 400 bytes less
 
 
 # --- lanes and keys ------------------------------------------------------------------------------------------
