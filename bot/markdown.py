@@ -63,19 +63,23 @@ def bare(text: str) -> str:
 
 
 def _fenced(text: str) -> Iterator[tuple[bool, str]]:
-    """Yield (is code, text) in order; a fence left open runs to the end. What stands on a fence's line stays."""
+    """Yield (is code, text) in order; a fence left open runs to the end.
+
+    What stands on a fence's line stays, but for the name of a language that code follows.
+    """
     lines: list[str] = []
-    code = False
+    code, language = False, ""
     for line in text.split("\n"):
         start = line.lstrip()
         if not start.startswith("```") or (not code and "`" in start[3:]):
             lines.append(line)
             continue
-        yield code, "\n".join(lines)
+        yield code, "\n".join(lines) or language
         code = not code
         rest = start.lstrip("`").strip()
-        lines = [rest] if rest and not (code and rest.lower() in LANGUAGES) else []
-    yield code, "\n".join(lines)
+        language = rest if code and rest.lower() in LANGUAGES else ""
+        lines = [rest] if rest and not language else []
+    yield code, "\n".join(lines) or language
 
 
 def _mrkdwn_parts(code: bool, text: str) -> list[tuple[int, str]]:
