@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from engine.errors import ContextSerdeError, StoreUnavailable
 from engine.keyring import PLAIN
 from engine.redis import RedisRunStore
 from engine.redis.condition import Condition
+from engine.run_store import RunStatus
 from engine.sealed_store import SealedRunStore
 
 LIMIT_S = 5
@@ -27,7 +29,7 @@ LATE_S = 60.0
 """What has been due for so long is done by nobody."""
 SAMPLE = 200
 """How many runs are read to see whether the keys fit; a thorough look reads all."""
-LIVE = ("ready", "waiting", "parked")
+LIVE: tuple[RunStatus, ...] = ("ready", "waiting", "parked")
 
 Level: TypeAlias = Literal["ok", "warn", "fail"]
 
@@ -76,10 +78,10 @@ async def _redis(settings: Settings, thorough: bool, clock: Callable[[], float])
     try:
         servers = await store.conditions(clock)
         found += _servers(servers, settings)
-        runs = await store.statuses()
-        live = [run_id for run_id, status in runs.items() if status in LIVE]
-        found.append(await _readable(settings, store, live if thorough else live[:SAMPLE]))
-        found.append(_parked([run_id for run_id in live if runs[run_id] == "parked"]))
+        live = await store.runs(statuses=LIVE, limit=sys.maxsize if thorough else SAMPLE)
+        found.append(await _readable(settings, store, [run.run_id for run in live]))
+        parked = await store.runs(statuses=["parked"], limit=sys.maxsize)
+        found.append(_parked([run.run_id for run in parked]))
         found.append(await _late(store, clock() + servers[0].ahead_s))
         if thorough:
             found.append(await _leftovers(store))

@@ -13,12 +13,6 @@ _OVER = {status.encode() for status in OVER}
 _INDEXES = ("ready", "timers", "outq", "verify", "open", "live", "over")
 
 
-async def statuses(server: Server, keys: Keys) -> Mapping[str, str]:
-    """Return the status of every run by its id."""
-    found = await _statuses(server, await server.names(keys.prefix))
-    return {run_id: status.decode() for run_id, status in found.items()}
-
-
 async def _statuses(server: Server, names: Sequence[str]) -> dict[str, bytes]:
     metas = [name for name in names if name.endswith(":meta")]
     found = await server.read_each([("HGET", name, "s") for name in metas])

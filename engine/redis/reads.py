@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from engine.redis.condition import Condition, conditions
 from engine.redis.keys import LINK_KEPT_S, Keys, index_name
-from engine.redis.leftovers import leftovers, statuses
+from engine.redis.leftovers import leftovers
 from engine.redis.pipe import Call
 from engine.redis.rows import ask_ids, ask_record, doubt_of, journal_entry, pairs, run_record
 from engine.redis.scripts import Server
@@ -138,10 +138,6 @@ class Reads:
         names = [f"{self._keys.lane(lane)}{index}" for lane in await self._lanes() for index in ("ready", "outq")]
         answers = await self._server.read_each([("ZRANGE", name, 0, 0, "WITHSCORES") for name in names])
         return min((float(answer[1]) for answer in answers if answer), default=None)
-
-    async def statuses(self) -> Mapping[str, str]:
-        """Return the status of every run by its id. It looks for the names of all keys; for `doctor`."""
-        return await statuses(self._server, self._keys)
 
     async def leftovers(self) -> Sequence[str]:
         """Return what would stay for ever: keys without a TTL that are of no open run, and index members of no run.
