@@ -56,9 +56,9 @@ class StoreSettings(BaseSettings):
         """How many replicas have what somebody is told is kept."""
         return 1 if self.durability == "replica" else 0
 
-    @field_validator("durability", mode="before")
+    @field_validator("durability", "log_format", mode="before", check_fields=False)
     @classmethod
-    def _lower_durability(cls, given: Any) -> Any:
+    def _lower(cls, given: Any) -> Any:
         return given.lower() if isinstance(given, str) else given
 
     @field_validator("redis_url")
@@ -123,11 +123,6 @@ class Settings(StoreSettings):
     @classmethod
     def _upper(cls, given: Any) -> Any:
         return given.upper() if isinstance(given, str) else given
-
-    @field_validator("log_format", mode="before")
-    @classmethod
-    def _lower(cls, given: Any) -> Any:
-        return given.lower() if isinstance(given, str) else given
 
     @field_validator("bot_token")
     @classmethod
