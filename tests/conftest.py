@@ -11,6 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests import servers
+from tests.integration.stores import StoreWithClock, in_memory, in_redis
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +48,13 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
     """A client that answers in bytes, closed after the test."""
     async with Redis.from_url(redis_url) as client:
         yield client
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[StoreWithClock]:
+    """A run store with a clock that a test can move: each test that asks for it runs on both."""
+    if request.param == "memory":
+        yield in_memory()
+        return
+    async with in_redis(request.getfixturevalue("redis_url"), request.getfixturevalue("prefix")) as found:
+        yield found

@@ -21,6 +21,7 @@ from engine.redis import RedisRunStore
 from engine.run_store import AskRecord
 from engine.runner import Runner
 from engine.verdicts import Accepted, Already, Cancelled, Expired, Recorded, Unknown, Verdict
+from tests.chaos.crashing import Crash
 from tests.integration.test_run_store import skewing
 
 LEASE_S = 30.0
@@ -30,10 +31,6 @@ CALM_TURNS = 2_000
 CLICKS = 12
 ASIDES = 3
 PEOPLE = ("ann", "bob", "cy")
-
-
-class Crash(BaseException):
-    """The process is gone."""
 
 
 class LawBroken(AssertionError):

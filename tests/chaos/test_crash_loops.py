@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
 
 import pytest
 
 from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
 from engine.runner import LEASE_S, LONGEST_LEASE_S, MAX_ATTEMPTS, PARKED, Runner
-from tests.integration.stores import StoreWithClock, in_memory, in_redis
+from tests.chaos.crashing import Crash
+from tests.integration.stores import StoreWithClock
 
 pytestmark = pytest.mark.chaos
-
-
-class Crash(BaseException):
-    """The process is gone."""
 
 
 class Drafted(Event):
@@ -45,15 +41,6 @@ class Deadly(Workflow):
     @step
     async def end(self, ctx: Context, ev: HumanResponseEvent) -> StopEvent:
         return StopEvent(result=await ctx.store.get("draft"))
-
-
-@pytest.fixture(params=["memory", "redis"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[StoreWithClock]:
-    if request.param == "memory":
-        yield in_memory()
-        return
-    async with in_redis(request.getfixturevalue("redis_url"), request.getfixturevalue("prefix")) as world:
-        yield world
 
 
 async def sweep(world: StoreWithClock, flow: Deadly) -> bool:

@@ -25,6 +25,7 @@ from bot.surface import EFFECT_LEASE_S, SlackSurface
 from engine.run_store import RunStore
 from engine.runner import LEASE_S, Runner
 from engine.verdicts import Accepted
+from tests.chaos.crashing import Crash
 from tests.integration.stores import StoreWithClock, in_redis
 
 ROUNDS = 60
@@ -32,10 +33,6 @@ WORKFLOWS = Path(__file__).parents[2] / "workflows"
 Moment = Literal["before", "after"]
 
 pytestmark = pytest.mark.chaos
-
-
-class Crash(BaseException):
-    """The process is gone."""
 
 
 @dataclass

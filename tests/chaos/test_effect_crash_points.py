@@ -6,9 +6,7 @@ did not, and then once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -16,52 +14,12 @@ from engine import Context, DidNotHappen, HumanResponseEvent, StartEvent, StopEv
 from engine.questions import AGAIN, HAPPENED
 from engine.run_store import RunStore
 from engine.runner import LEASE_S, Runner, RunView
-from tests.integration.stores import StoreWithClock, in_memory, in_redis
+from tests.chaos.crashing import Crash, CrashingStore, Fuse
+from tests.integration.stores import StoreWithClock
 
 pytestmark = pytest.mark.chaos
 
 ROUNDS = 20
-
-
-class Crash(BaseException):
-    """The process is gone."""
-
-
-@dataclass
-class Fuse:
-    """Crashes at one call: before it is made, or before its answer arrives."""
-
-    at: int = 0
-    after: bool = False
-    made: int = 0
-
-    async def burn(self, call: Callable[[], Awaitable[Any]]) -> Any:
-        self.made += 1
-        hit = self.made == self.at
-        if hit and not self.after:
-            raise Crash
-        answer = await call()
-        if hit:
-            raise Crash
-        return answer
-
-
-@dataclass
-class CrashingStore:
-    """A run store whose every call may be the last."""
-
-    store: RunStore
-    fuse: Fuse
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self.store, name)
-        if name == "new_run_id":
-            return method
-
-        async def call(*given: Any, **named: Any) -> Any:
-            return await self.fuse.burn(lambda: method(*given, **named))
-
-        return call
 
 
 class Paying(Workflow):
@@ -93,15 +51,6 @@ class Paying(Workflow):
         if not self.paid:
             raise DidNotHappen
         return f"receipt {self.paid}"
-
-
-@pytest.fixture(params=["memory", "redis"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[StoreWithClock]:
-    if request.param == "memory":
-        yield in_memory()
-        return
-    async with in_redis(request.getfixturevalue("redis_url"), request.getfixturevalue("prefix")) as world:
-        yield world
 
 
 @pytest.mark.parametrize("reconciles", [False, True], ids=["a person looks", "the step looks"])

@@ -17,6 +17,7 @@ from engine.errors import FencedError
 from engine.redis import RedisRunStore
 from engine.run_store import Answer, Claim, Commit, EffectClaim, NewAsk, NewEffect, NewRun, RunStore, Timer
 from engine.verdicts import Accepted, Unknown, Verdict
+from tests.chaos.crashing import Crash
 from tests.integration.test_run_store import skewing
 
 pytestmark = pytest.mark.chaos
@@ -29,10 +30,6 @@ CLICKS = (
     ("U1", "a2", "ship", "d3"),
     ("U1", "a2", "ship", "d3"),
 )
-
-
-class Crash(BaseException):
-    """The process is gone."""
 
 
 @dataclass

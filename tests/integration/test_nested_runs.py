@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from fractions import Fraction
 from typing import Any
 
@@ -27,7 +26,7 @@ from engine.retry import stop_after_attempt, wait_fixed
 from engine.runner import Runner, RunView
 from engine.testing import ManualClock, later, play, reply
 from engine.verdicts import Accepted, Already
-from tests.integration.stores import StoreWithClock, in_memory, in_redis
+from tests.integration.stores import StoreWithClock
 
 DAY_S = 86_400.0
 
@@ -112,15 +111,6 @@ class Office(Workflow):
 @pytest.fixture(autouse=True)
 def _fresh() -> None:
     seen.clear()
-
-
-@pytest.fixture(params=["memory", "redis"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[StoreWithClock]:
-    if request.param == "memory":
-        yield in_memory()
-        return
-    async with in_redis(request.getfixturevalue("redis_url"), request.getfixturevalue("prefix")) as world:
-        yield world
 
 
 async def begun(world: StoreWithClock, flow: Workflow) -> RunView:

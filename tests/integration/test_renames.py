@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest
 
 from bot import CommandReceived
 from bot.plugins import discover
 from engine.runner import Runner, RunView
-from tests.integration.stores import StoreWithClock, in_memory, in_redis
+from tests.integration.stores import StoreWithClock
 
 REVIEW = """
 from pydantic import BaseModel
@@ -42,15 +39,6 @@ class Review(Workflow):
         notes = await ctx.store.get_state()
         return StopEvent(result=[notes.topic, ev.text, answer.response])
 """
-
-
-@pytest.fixture(params=["memory", "redis"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[StoreWithClock]:
-    if request.param == "memory":
-        yield in_memory()
-        return
-    async with in_redis(request.getfixturevalue("redis_url"), request.getfixturevalue("prefix")) as world:
-        yield world
 
 
 def deployed(world: StoreWithClock, folder: Path, name: str = "review", **changes: str) -> Runner:

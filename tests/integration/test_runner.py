@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from engine.run_store import RunStore
 from engine.runner import Runner
 from engine.serializers import PickleSerializer
 from engine.verdicts import Accepted, Already, Expired, Invalid, NotAllowed, Recorded, Unknown
-from tests.integration.stores import StoreWithClock, in_memory, in_redis
+from tests.integration.stores import StoreWithClock
 from tests.unit.turns import until
 
 
@@ -151,15 +150,6 @@ class Holding(Workflow):
     @step
     async def end(self, ev: HumanResponseEvent) -> StopEvent:
         return StopEvent()
-
-
-@pytest.fixture(params=["memory", "redis"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[StoreWithClock]:
-    if request.param == "memory":
-        yield in_memory()
-        return
-    async with in_redis(request.getfixturevalue("redis_url"), request.getfixturevalue("prefix")) as world:
-        yield world
 
 
 def fresh(store: RunStore, *workflows: Workflow) -> Runner:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ from engine.retry import stop_after_attempt, wait_fixed
 from engine.run_store import RunStore
 from engine.runner import Runner, RunView
 from engine.snapshot import load_fields
-from tests.integration.stores import StoreWithClock, in_memory, in_redis
+from tests.integration.stores import StoreWithClock
 
 LIMIT = 64 * 1024
 AT_ONCE = retry_policy(wait=wait_fixed(0), stop=stop_after_attempt(3))
@@ -95,15 +94,6 @@ class Careful(Growing):
     @catch_error
     async def give_up(self, ctx: Context, ev: StepFailedEvent) -> StopEvent:
         return StopEvent(result=[ev.step_name, str(ev.exception), await ctx.store.get("draft")])
-
-
-@pytest.fixture(params=["memory", "redis"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[StoreWithClock]:
-    if request.param == "memory":
-        yield in_memory()
-        return
-    async with in_redis(request.getfixturevalue("redis_url"), request.getfixturevalue("prefix")) as world:
-        yield world
 
 
 async def ran(world: StoreWithClock, flow: Workflow, **options: Any) -> RunView:

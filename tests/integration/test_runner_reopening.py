@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from fractions import Fraction
 
 import pytest
@@ -12,7 +11,7 @@ from engine.errors import RunNotFound, UnreconstructedException
 from engine.run_store import RunStore
 from engine.runner import Runner
 from engine.verdicts import Accepted, Cancelled
-from tests.integration.stores import StoreWithClock, in_memory, in_redis
+from tests.integration.stores import StoreWithClock
 
 
 class Pages(Event):
@@ -74,16 +73,11 @@ class Odd(Workflow):
         return None
 
 
-@pytest.fixture(params=["memory", "redis"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[StoreWithClock]:
+@pytest.fixture(autouse=True)
+def _as_at_first() -> None:
     Publishing.paid.clear()
     Publishing.broken[:] = ["atlas"]
     Halves.broken[:] = ["paper"]
-    if request.param == "memory":
-        yield in_memory()
-        return
-    async with in_redis(request.getfixturevalue("redis_url"), request.getfixturevalue("prefix")) as found:
-        yield found
 
 
 def fresh(store: RunStore, *workflows: Workflow) -> Runner:
