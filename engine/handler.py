@@ -213,7 +213,7 @@ class WorkflowHandler:
     def cancel(self) -> None:
         """Use `cancel_run`; this one waits for nothing."""
         _deprecated("cancel", ". Prefer to cancel the underlying workflow with await handler.cancel_run()")
-        self._execution.submit(CancelRequested(time.time()))
+        self._execution.submit(CancelRequested(self._execution.clock()))
 
     def cancelled(self) -> bool:
         """Tell whether the run was cancelled."""
