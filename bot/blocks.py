@@ -22,7 +22,6 @@ from bot.wording import (
     capitalised,
     deed,
     escape,
-    fitting,
     listed,
     mention,
     safe,
@@ -42,8 +41,6 @@ READ_CHARS = 3 * MESSAGE_CHARS  # no Markdown of this length fits, so the rest n
 CONTEXT_CHARS = 2000
 TEXT_CHARS = 4000
 BUTTON_CHARS = 75
-TITLE_CHARS = 24
-INPUT_CHARS = 3000
 COMMENT_CHARS = 1500
 PEOPLE = 20
 
@@ -52,8 +49,6 @@ DECIDE = "decide"
 OPEN = "open"
 """Action ids ``open.0``, ``open.1``: the click wants a modal, at once, since its trigger lives 3 s."""
 ACTION = re.compile(r"(decide|open)\.\d+")
-COMMENT = "comment"
-"""Callback id of the modal that asks for words, and block id of their field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +108,7 @@ def prompt_message(
         facts.append(words.deadline.format(at=when(deadline)))
     if thread_replies and question.takes_text is not None:
         facts.append(words.reply_hint)
-    foot = [*_folded(question.details), *_context(" · ".join(facts))]
+    foot = [*_folded(question.details), *context(" · ".join(facts))]
     if question.choices:
         buttons = [
             _button(choice, n, AskToken(run_id, ask_id, revision, digest=digest), words)
@@ -121,7 +116,7 @@ def prompt_message(
         ]
         foot.append({"type": "actions", "block_id": "answers", "elements": buttons})
     names = listed([choice.shown for choice in question.choices], words.list_or)
-    text = words.notification.format(question=_line(question.text, 300, words), choices=safe(shorten(names, 300)))
+    text = words.notification.format(question=one_line(question.text, 300, words), choices=safe(shorten(names, 300)))
     return _message(text, question.text, foot, words)
 
 
@@ -134,7 +129,7 @@ def locked_message(question: Question, outcome: Outcome, *, requester: str = "",
             headline = template.format(deed=done, by=mention(by), at=when(at))
             foot = [section(headline), *_quote(comment)]
             if len(votes) > 1:
-                foot += _context(words.locked_votes.format(votes=_votes(question, votes, words)))
+                foot += context(words.locked_votes.format(votes=_votes(question, votes, words)))
             notice = done
         case Expired(at=at):
             foot, notice = (
@@ -148,8 +143,8 @@ def locked_message(question: Question, outcome: Outcome, *, requester: str = "",
         case _:
             assert_never(outcome)
     if requester:
-        foot += _context(words.asked_by.format(by=mention(requester)))
-    return _message(f"{notice}: {_line(question.text, 300, words)}", question.text, foot, words)
+        foot += context(words.asked_by.format(by=mention(requester)))
+    return _message(f"{notice}: {one_line(question.text, 300, words)}", question.text, foot, words)
 
 
 def result_message(result: object, *, words: Catalogue = ENGLISH) -> Message:
@@ -157,7 +152,7 @@ def result_message(result: object, *, words: Catalogue = ENGLISH) -> Message:
     body = result_text(result)
     if not body.strip():
         return Message(words.result_none, [section(words.result_none)])
-    return _message(_line(body, 1000, words), body, [], words)
+    return _message(one_line(body, 1000, words), body, [], words)
 
 
 def failure_message(reason: str = "", *, requester: str = "", words: Catalogue = ENGLISH) -> Message:
@@ -174,7 +169,7 @@ def cancelled_message(by: str = "", *, words: Catalogue = ENGLISH) -> Message:
 
 def private_message(text: str) -> Message:
     """Return a note for one person; *text* is mrkdwn, as `bot.wording` returns it."""
-    text = _cut(text, SECTION_CHARS)
+    text = cut(text, SECTION_CHARS)
     return Message(text, [section(text)])
 
 
@@ -186,69 +181,11 @@ def metadata(run_id: str, ask_id: str, effect_id: str) -> dict[str, Any]:
     }
 
 
-# --- Modals -----------------------------------------------------------------------------
-
-
-def feedback_modal(
-    token: AskToken, question: Question, choice: Choice, *, initial: str = "", words: Catalogue = ENGLISH
-) -> dict[str, Any]:
-    """Return the modal that asks for the words of *choice*; they may stay out unless the choice needs them."""
-    needed = question.needs_text(choice)
-    element: Block = {
-        "type": "plain_text_input",
-        "action_id": "text",
-        "multiline": True,
-        "max_length": INPUT_CHARS,
-        "focus_on_load": True,
-    }
-    if initial:
-        whole = initial.encode(errors="replace").decode()
-        element["initial_value"] = whole[: fitting(whole, INPUT_CHARS)]
-    asked: Block = {
-        "type": "input",
-        "block_id": COMMENT,
-        "optional": not needed,
-        "label": _plain(words.comment_label),
-        "element": element,
-    }
-    if not needed:
-        asked["hint"] = _plain(words.comment_hint)
-    return {
-        **_modal(choice.shown, words),
-        "callback_id": COMMENT,
-        "private_metadata": token.encode(),
-        "submit": _plain(words.send),
-        "blocks": [*_context(_line(question.text.strip().partition("\n")[0], 300, words)), asked],
-    }
-
-
-def loading_modal(words: Catalogue = ENGLISH) -> dict[str, Any]:
-    """Return a modal to open at once and fill with `views.update` when we know what it shall ask."""
-    return {**_modal(words.notice_title, words), "blocks": [section(words.loading)]}
-
-
-def notice_modal(text: str, words: Catalogue = ENGLISH) -> dict[str, Any]:
-    """Return a modal that tells one thing; *text* is mrkdwn, as `bot.wording` returns it."""
-    return {**_modal(words.notice_title, words), "blocks": [section(_cut(text, SECTION_CHARS))]}
-
-
-def field_errors(problems: Mapping[str, str]) -> dict[str, Any]:
-    """Return the answer to a submitted modal that marks fields, by block id, as not good yet."""
-    return {
-        "response_action": "errors",
-        "errors": {name: shorten(visible(told), 2000) for name, told in problems.items()},
-    }
-
-
-def replaced_by(view: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer to a submitted modal that shows *view* in its place."""
-    return {"response_action": "update", "view": view}
-
-
 # --- Pieces -----------------------------------------------------------------------------
 
 
-def _plain(text: str) -> Block:
+def plain(text: str) -> Block:
+    """Return text in which Slack reads no markup."""
     return {"type": "plain_text", "text": text, "emoji": True}
 
 
@@ -258,8 +195,9 @@ def _folded(details: str) -> list[Block]:
     return [{key: value for key, value in part.items() if key != "expand"} for part in sections(text)[:1]]
 
 
-def _context(text: str) -> list[Block]:
-    return [{"type": "context", "elements": [mrkdwn(_cut(text, CONTEXT_CHARS))]}] if text.strip() else []
+def context(text: str) -> list[Block]:
+    """Return *text*, mrkdwn, in small print; nothing if there is none."""
+    return [{"type": "context", "elements": [mrkdwn(cut(text, CONTEXT_CHARS))]}] if text.strip() else []
 
 
 def _quote(text: str) -> list[Block]:
@@ -274,23 +212,19 @@ def _button(choice: Choice, place: int, token: AskToken, words: Catalogue) -> Bl
     button: Block = {
         "type": "button",
         "action_id": f"{OPEN if choice.asks_comment else DECIDE}.{place}",
-        "text": _plain(shorten(visible(choice.shown), BUTTON_CHARS)),
+        "text": plain(shorten(visible(choice.shown), BUTTON_CHARS)),
         "value": replace(token, choice=choice.value).encode(),
     }
     if choice.style is not None:
         button["style"] = choice.style
     if choice.confirm is not None:
         button["confirm"] = {
-            "title": _plain(words.confirm_title),
-            "text": _plain(shorten(visible(choice.confirm), 300)),
-            "confirm": _plain(words.confirm_yes),
-            "deny": _plain(words.confirm_no),
+            "title": plain(words.confirm_title),
+            "text": plain(shorten(visible(choice.confirm), 300)),
+            "confirm": plain(words.confirm_yes),
+            "deny": plain(words.confirm_no),
         }
     return button
-
-
-def _modal(title: str, words: Catalogue) -> dict[str, Any]:
-    return {"type": "modal", "title": _plain(shorten(visible(title), TITLE_CHARS)), "close": _plain(words.close)}
 
 
 def _people(who: Sequence[str], template: str) -> str:
@@ -309,15 +243,15 @@ def _progress(question: Question, votes: Sequence[tuple[str, str]], words: Catal
     return words.votes_so_far.format(count=len(votes), quorum=question.quorum, votes=shown)
 
 
-def _cut(text: str, chars: int) -> str:
+def cut(text: str, chars: int) -> str:
     """Return mrkdwn that fits, not cut inside an entity."""
     return text if width(text) <= chars else next(split(text, chars - 1)) + "…"
 
 
-def _line(text: str, chars: int, words: Catalogue) -> str:
+def one_line(text: str, chars: int, words: Catalogue) -> str:
     """Return the beginning of a Markdown text on one line without its markup, for notifications and hints."""
-    plain = bare(visible(text.strip()[: 4 * chars]))
-    return escape(shorten(" ".join(plain.split()), chars)) or words.no_text
+    said = bare(visible(text.strip()[: 4 * chars]))
+    return escape(shorten(" ".join(said.split()), chars)) or words.no_text
 
 
 # --- A body within the limits of a message -------------------------------------------------
@@ -326,8 +260,8 @@ def _line(text: str, chars: int, words: Catalogue) -> str:
 def _message(text: str, body: str, foot: list[Block], words: Catalogue) -> Message:
     """Return *body* above *foot*; whatever is too long goes into a file, and a line says so."""
     parts = sections(body[:READ_CHARS]) or [section(words.no_text)]
-    notice = _context(words.goes_on_in_file)
-    text = _cut(text, TEXT_CHARS)
+    notice = context(words.goes_on_in_file)
+    text = cut(text, TEXT_CHARS)
     if len(body) <= READ_CHARS and _fits([*parts, *foot]):
         return Message(text, [*parts, *foot])
     shown: list[Block] = []

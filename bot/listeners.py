@@ -18,7 +18,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext, AsyncBolt
 from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.response import BoltResponse
 
-from bot import blocks, wording
+from bot import blocks, modals, wording
 from bot.answering import Answering, Thread, Told
 from bot.payloads import (
     ButtonClick,
@@ -153,22 +153,22 @@ class Listeners:
         """Take a modal as an answer; what is wrong with it shows beside its field."""
         try:
             sent = parse_modal(body)
-            comment = sent.text(blocks.COMMENT)
+            comment = sent.text(modals.COMMENT)
             async with _in_time():
                 asked = await self._answering.look_up(sent.token, _team(sent))
                 told = await self._answering.choose(asked, sent.token, sent.user_id, sent.delivery_id, comment)
                 text = await self._text_of(told, sent)
         except PayloadError as error:
-            return await ack(blocks.replaced_by(blocks.notice_modal(_unreadable(error))))
+            return await ack(modals.replaced_by(modals.notice_modal(_unreadable(error))))
         except (ContextSerdeError, StoreUnavailable) as error:
             logger.error("modal not recorded", extra={"reason": str(error)})
-            return await ack(blocks.field_errors({blocks.COMMENT: wording.ENGLISH.not_recorded}))
+            return await ack(modals.field_errors({modals.COMMENT: wording.ENGLISH.not_recorded}))
         if told.counts:
             self._tell_beside(asked, sent, told)
             return await ack()
         if isinstance(told.verdict, Invalid) or _wants_words(told):
-            return await ack(blocks.field_errors({blocks.COMMENT: told.text}))
-        return await ack(blocks.replaced_by(blocks.notice_modal(text)))
+            return await ack(modals.field_errors({modals.COMMENT: told.text}))
+        return await ack(modals.replaced_by(modals.notice_modal(text)))
 
     async def on_message(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Take a reply in the thread of a run as an answer to its open question."""
@@ -243,7 +243,7 @@ class _Unreadable(AsyncMiddleware):
                 return EMPTY
             case {"type": "view_submission"}:
                 told = _unreadable(PayloadError("view_submission: view is missing"))
-                return BoltResponse(status=200, body=blocks.replaced_by(blocks.notice_modal(told)))
+                return BoltResponse(status=200, body=modals.replaced_by(modals.notice_modal(told)))
             case _:
                 return await next()
 
@@ -270,7 +270,7 @@ def _modal_for(click: ButtonClick, asked: Asked) -> dict[str, Any] | None:
     choice = question.choice(click.token.choice) if click.token is not None else None
     if click.token is None or choice is None or not choice.asks_comment or asked.ask.status != "open":
         return None
-    return blocks.feedback_modal(click.token, question, choice)
+    return modals.feedback_modal(click.token, question, choice)
 
 
 def _is_early(thread: Thread, reply: ThreadReply, bot_user_id: str | None) -> bool:

@@ -8,36 +8,27 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.blocks import (
     ACTION,
-    COMMENT,
     Decided,
     Message,
     cancelled_message,
     failure_message,
-    feedback_modal,
-    field_errors,
-    loading_modal,
     locked_message,
     metadata,
-    notice_modal,
     private_message,
     prompt_message,
-    replaced_by,
     result_message,
 )
 from bot.markdown import LANGUAGES
-from bot.playground.limits import problems_with_blocks, problems_with_view, too_long_together
+from bot.playground.limits import problems_with_blocks, too_long_together
 from bot.prompts import AskToken, Choice, Prompt, Question, literal, question_of
-from bot.triggers import has_ink
-from engine.events import InputRequiredEvent
 from engine.verdicts import Cancelled, Expired
 
 AT = 1_700_000_000.0
-TOKEN = AskToken("r1", "a1", 1, "feedback")
 
 
 def asked(prefix: str = "Good?", **fields: Any) -> Question:
@@ -150,18 +141,6 @@ def check_button(button: dict[str, Any]) -> None:
         check_text(confirm["text"], MOST["confirm_text"])
         assert len(confirm["confirm"]["text"]) <= 30
         assert len(confirm["deny"]["text"]) <= 30
-
-
-def check_modal(view: dict[str, Any]) -> None:
-    assert view["type"] == "modal"
-    for name in ("title", "submit", "close"):
-        if name in view:
-            check_text(view[name], MOST["title"])
-    assert len(view.get("private_metadata", "")) <= 3000
-    assert 1 <= len(view["blocks"]) <= 100
-    for block in view["blocks"]:
-        check_block(block)
-    assert problems_with_view(view) == [], "our fake Slack would refuse it"
 
 
 # --- any text -----------------------------------------------------------------------------
@@ -504,46 +483,6 @@ def test_a_private_word_fits(text: str) -> None:
     message = private_message("word " + html.escape(text, quote=False).encode(errors="ignore").decode() * 50)
 
     assert len(message.blocks[0]["text"]["text"]) <= 3000
-
-
-# --- modals ------------------------------------------------------------------------------
-
-
-def test_feedback_must_be_given_and_a_reason_may() -> None:
-    question = asked(choices=["approve", Choice("reject", asks_comment=True)], takes_text="feedback")
-
-    views = [feedback_modal(TOKEN, question, choice, initial="x" * 9_000) for choice in question.choices[1:]]
-
-    for view in views:
-        check_modal(view)
-        assert AskToken.decode(view["private_metadata"]) == TOKEN
-    assert [view["blocks"][-1]["optional"] for view in views] == [True, False]
-    assert [view["title"]["text"] for view in views] == ["Reject", "Give feedback"]
-
-
-def test_the_field_of_a_modal_is_found_by_its_block_id() -> None:
-    [choice] = question_of(InputRequiredEvent(prefix="Name?")).choices
-
-    view = feedback_modal(TOKEN, asked(), choice, initial="Ann")
-
-    assert view["callback_id"] == COMMENT
-    assert view["blocks"][-1]["block_id"] == COMMENT
-    assert view["blocks"][-1]["element"]["initial_value"] == "Ann"
-
-
-@given(MARKUP, st.text(min_size=1, max_size=200), st.text(max_size=100))
-@settings(deadline=None)
-def test_any_modal_fits(prefix: str, label: str, initial: str) -> None:
-    assume(has_ink(label))
-
-    check_modal(feedback_modal(TOKEN, asked(prefix), Choice("feedback", label=label), initial=initial))
-
-
-def test_a_modal_may_wait_and_then_tell() -> None:
-    check_modal(loading_modal())
-    check_modal(notice_modal("word " * 2_000))
-    assert replaced_by(loading_modal())["response_action"] == "update"
-    assert field_errors({COMMENT: "Please"}) == {"response_action": "errors", "errors": {COMMENT: "Please"}}
 
 
 def test_metadata_holds_ids_only() -> None:
