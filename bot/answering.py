@@ -47,8 +47,8 @@ class Thread:
 class Answering:
     """Takes answers to the questions of runs."""
 
-    def __init__(self, runner: Runner, permalink: Callable[[str], Awaitable[str | None]]) -> None:
-        """*permalink* returns the address of a message by its reference, or None."""
+    def __init__(self, runner: Runner, permalink: Callable[[str, str], Awaitable[str | None]]) -> None:
+        """*permalink* returns the address of a message by its tenant and reference, or None."""
         self._runner = runner
         self._permalink = permalink
 
@@ -85,7 +85,9 @@ class Answering:
             return Told(Unknown(), wording.verdict_text(Unknown()))
         if asked.ask.status == "open" and not token.shows(asked.ask):
             newest = asked.ask.messages[-1:]
-            return Told(Stale(), wording.outdated_text(await self._permalink(newest[0]) if newest else None))
+            return Told(
+                Stale(), wording.outdated_text(await self._permalink(asked.run.tenant, newest[0]) if newest else None)
+            )
         question = question_of(asked.event)
         return await self._take(asked, question, respond(question, token.choice, comment), user, delivery)
 
@@ -99,7 +101,9 @@ class Answering:
         if thread.shown is None:
             return Told(Stale(), wording.ENGLISH.nothing_open)
         if _posted_at(thread.shown) > float(reply.message_ts):
-            return Told(Stale(), wording.outdated_text(await self._permalink(thread.shown.messages[0])))
+            return Told(
+                Stale(), wording.outdated_text(await self._permalink(thread.run.tenant, thread.shown.messages[0]))
+            )
         asked = Asked(thread.run, thread.shown, self._runner.question(thread.run, thread.shown))
         question = question_of(asked.event)
         answer = read_reply(question, reply.text)
@@ -133,7 +137,7 @@ class Answering:
         newer = _newest(await self._runner.store.open_asks(asked.run.run_id))
         if newer is None or not newer.messages:
             return text
-        return f"{text} {wording.outdated_text(await self._permalink(newer.messages[0]))}"
+        return f"{text} {wording.outdated_text(await self._permalink(asked.run.tenant, newer.messages[0]))}"
 
 
 def _posted_at(ask: AskRecord) -> float:

@@ -25,6 +25,7 @@ from bot.stores import store_of
 from bot.surface import CALL_TIMEOUT_S, SlackSurface
 from bot.verify import Verifier
 from bot.web import application, serving
+from bot.workspaces import OneWorkspace
 from engine.errors import StoreUnavailable
 from engine.runner import Runner
 
@@ -68,7 +69,8 @@ class App:
             timeout=CALL_TIMEOUT_S,
             retry_handlers=[],  # a repeated post is a second message: the surface decides what to repeat
         )
-        self.surface = SlackSurface(self.client, self.runner, thread_replies=settings.thread_replies)
+        self.workspaces = OneWorkspace(self.client)
+        self.surface = SlackSurface(self.workspaces, self.runner, thread_replies=settings.thread_replies)
         self.answering = Answering(self.runner, self.surface.permalink)
         self.fleet = Fleet(url, self.attend, self.due, name=settings.key_prefix, sweep_s=settings.sweep_s)
         self.runner.wake = self._wake

@@ -142,7 +142,7 @@ class Listeners:
                 if view is None:
                     told = await self._answering.choose(asked, click.token, click.user_id, click.delivery_id)
                     self._tell(click, await self._text_of(told, click))
-            if view is not None and not await self._surface.open_modal(click.trigger_id, view):
+            if view is not None and not await self._surface.open_modal(_team(click), click.trigger_id, view):
                 self._tell(click, wording.ENGLISH.modal_not_opened)
         except (ContextSerdeError, StoreUnavailable) as error:
             logger.error("click not recorded", extra={"reason": str(error)})
@@ -190,7 +190,7 @@ class Listeners:
             return NOT_SAVED
         if told is not None:
             place = {"channel": reply.channel_id, "thread_ts": reply.thread_ts}
-            self._spawn(self._surface.tell(reply.user_id, told.text, **place))
+            self._spawn(self._surface.tell(team, reply.user_id, told.text, **place))
         return EMPTY
 
     async def on_anything_else(self, ack: AsyncAck) -> BoltResponse:
@@ -208,6 +208,7 @@ class Listeners:
     def _tell(self, click: ButtonClick, text: str) -> None:
         self._spawn(
             self._surface.tell(
+                _team(click),
                 click.user_id,
                 text,
                 response_url=click.response_url,
@@ -222,7 +223,7 @@ class Listeners:
             return
         channel, _, ts = asked.ask.messages[0].partition(":")
         thread_ts = asked.run.thread.partition(":")[2] or ts
-        self._spawn(self._surface.tell(sent.user_id, told.text, channel=channel, thread_ts=thread_ts))
+        self._spawn(self._surface.tell(_team(sent), sent.user_id, told.text, channel=channel, thread_ts=thread_ts))
 
 
 class _Unreadable(AsyncMiddleware):

@@ -21,6 +21,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot import blocks, wording
 from bot.payloads import thread_link
 from bot.prompts import Question, question_of
+from bot.workspaces import Workspaces
 from engine.errors import ContextSerdeError, RunNotFound, StoreUnavailable
 from engine.events import StopEvent, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowTimedOutEvent
 from engine.held_run import RESULT
@@ -49,11 +50,11 @@ _UNCLEAR = (SlackClientError, aiohttp.ClientError, asyncio.TimeoutError, OSError
 
 
 class SlackSurface:
-    """One Slack workspace as a place to show questions and results."""
+    """Slack as a place to show questions and results: each run's in its own workspace."""
 
-    def __init__(self, client: AsyncWebClient, runner: Runner, *, thread_replies: bool = True) -> None:
+    def __init__(self, workspaces: Workspaces, runner: Runner, *, thread_replies: bool = True) -> None:
         """*thread_replies*: a reply below a question is an answer, and people may be told so."""
-        self._client = client
+        self._workspaces = workspaces
         self._runner = runner
         self._store = runner.store
         self._thread_replies = thread_replies
@@ -76,7 +77,7 @@ class SlackSurface:
                 return
             for ask in await self._store.open_asks(run_id):
                 for ref in ask.messages:
-                    await self._update(ref, self._prompt(run, ask))
+                    await self._update(run.tenant, ref, self._prompt(run, ask))
         except (SlackApiError, ContextSerdeError, RunNotFound, StoreUnavailable, *_UNCLEAR) as error:
             logger.warning("question not shown again", extra={"run_id": run_id, "reason": str(error)})
 
@@ -131,7 +132,7 @@ class SlackSurface:
     async def _lock(self, claim: EffectClaim, ask: AskRecord) -> None:
         """Bring every copy of a closed question to its last form, without buttons."""
         for ref in ask.messages:
-            await self._update(ref, self._locked(claim.run, ask))
+            await self._update(claim.run.tenant, ref, self._locked(claim.run, ask))
         await self._store.finish_effect(claim, ask.messages[0] if ask.messages else "")
 
     async def _remind(self, claim: EffectClaim, ask: AskRecord) -> None:
@@ -150,7 +151,8 @@ class SlackSurface:
         ask_id = claim.ask.ask_id if claim.ask is not None else ""
         ts = await self._find(claim, channel, thread_ts) if claim.again else None
         if ts is None:
-            sent = await self._client.chat_postMessage(
+            client = await self._workspaces.client(run.tenant)
+            sent = await client.chat_postMessage(
                 channel=channel,
                 text=message.text,
                 blocks=message.blocks,
@@ -161,19 +163,19 @@ class SlackSurface:
             )
             channel, ts = str(sent["channel"]), str(sent["ts"])
             if message.overflow is not None:
-                await self._upload(channel, thread_ts or ts, message.overflow)
+                await self._upload(client, channel, thread_ts or ts, message.overflow)
         ref = f"{channel}:{ts}"
         if not run.thread:
             await self._store.link(thread_link(run.tenant, channel, ts), run.run_id)
         counts = await self._store.finish_effect(claim, ref)
         if counts != ref:
-            await self._delete(ref)
+            await self._delete(run.tenant, ref)
         return counts
 
     async def _find(self, claim: EffectClaim, channel: str, thread_ts: str) -> str | None:
         """Return the time stamp of what an earlier attempt posted, or None."""
         try:
-            return next(iter(await self._copies(claim.run.run_id, claim.effect_id, channel, thread_ts)), None)
+            return next(iter(await self._copies(claim.run, claim.effect_id, channel, thread_ts)), None)
         except SlackApiError as error:
             if _is_passing(error):
                 raise
@@ -181,50 +183,56 @@ class SlackSurface:
             logger.info("cannot look for an earlier copy", extra=_about(claim, reason=_code(error)))
             return None
 
-    async def _copies(self, run_id: str, effect_id: str, channel: str, thread_ts: str) -> list[str]:
+    async def _copies(self, run: RunRecord, effect_id: str, channel: str, thread_ts: str) -> list[str]:
+        client = await self._workspaces.client(run.tenant)
         arguments: dict[str, Any] = {"channel": channel, "limit": 100, "include_all_metadata": True}
         if thread_ts:
-            answer = await self._client.conversations_replies(ts=thread_ts, **arguments)
+            answer = await client.conversations_replies(ts=thread_ts, **arguments)
         else:
-            answer = await self._client.conversations_history(**arguments)
+            answer = await client.conversations_history(**arguments)
         messages: list[dict[str, Any]] = answer.get("messages", [])
-        return sorted(str(message["ts"]) for message in messages if _is_effect(message, run_id, effect_id))
+        return sorted(str(message["ts"]) for message in messages if _is_effect(message, run.run_id, effect_id))
 
     async def _repair(self, run_id: str, effect_id: str, ref: str) -> None:
         """Delete every copy of an effect but the one that counts."""
         run = await self._store.run(run_id)
+        if run is None:
+            await self._store.settle(run_id, effect_id, ref)
+            return
         channel, _, counts = ref.partition(":")
-        thread_ts = "" if run is None or run.thread == ref else run.thread.partition(":")[2]
+        thread_ts = "" if run.thread == ref else run.thread.partition(":")[2]
         try:
-            for ts in await self._copies(run_id, effect_id, channel, thread_ts):
+            for ts in await self._copies(run, effect_id, channel, thread_ts):
                 if ts != counts:
-                    await self._delete(f"{channel}:{ts}")
+                    await self._delete(run.tenant, f"{channel}:{ts}")
         except SlackApiError as error:
             logger.info("cannot look for second copies", extra={"run_id": run_id, "reason": _code(error)})
         except _UNCLEAR:
             return
         await self._store.settle(run_id, effect_id, ref)
 
-    async def _update(self, ref: str, message: blocks.Message) -> None:
+    async def _update(self, tenant: str, ref: str, message: blocks.Message) -> None:
+        client = await self._workspaces.client(tenant)
         channel, _, ts = ref.partition(":")
         try:
-            await self._client.chat_update(channel=channel, ts=ts, text=message.text, blocks=message.blocks)
+            await client.chat_update(channel=channel, ts=ts, text=message.text, blocks=message.blocks)
         except SlackApiError as error:
             if _code(error) not in _MESSAGE_GONE | _CLOSED_TO_US:
                 raise
             logger.info("message can no longer be changed", extra={"ref": ref, "reason": _code(error)})
 
-    async def _delete(self, ref: str) -> None:
+    async def _delete(self, tenant: str, ref: str) -> None:
+        client = await self._workspaces.client(tenant)
         channel, _, ts = ref.partition(":")
         try:
-            await self._client.chat_delete(channel=channel, ts=ts)
+            await client.chat_delete(channel=channel, ts=ts)
         except SlackApiError as error:
             if _code(error) in _PASSING:
                 raise
             logger.info("message could not be deleted", extra={"ref": ref, "reason": _code(error)})
 
-    async def _upload(self, channel: str, thread_ts: str, text: str) -> None:
-        await self._client.files_upload_v2(
+    async def _upload(self, client: AsyncWebClient, channel: str, thread_ts: str, text: str) -> None:
+        await client.files_upload_v2(
             channel=channel, thread_ts=thread_ts, content=text, filename="draft.md", title="The whole text"
         )
 
@@ -260,9 +268,10 @@ class SlackSurface:
         if not run.requester:
             return
         try:
-            opened = await self._client.conversations_open(users=run.requester)
+            client = await self._workspaces.client(run.tenant)
+            opened = await client.conversations_open(users=run.requester)
             message = blocks.private_message(text)
-            await self._client.chat_postMessage(
+            await client.chat_postMessage(
                 channel=str(opened["channel"]["id"]), text=message.text, blocks=message.blocks
             )
         except (SlackApiError, *_UNCLEAR) as error:
@@ -275,7 +284,7 @@ class SlackSurface:
     # --- words to one person -------------------------------------------------------------------
 
     async def tell(
-        self, user: str, text: str, *, response_url: str = "", channel: str = "", thread_ts: str = ""
+        self, tenant: str, user: str, text: str, *, response_url: str = "", channel: str = "", thread_ts: str = ""
     ) -> None:
         """Tell one person something privately; a failure is logged, since they can ask again."""
         message = blocks.private_message(text)
@@ -283,17 +292,19 @@ class SlackSurface:
             if response_url and self._is_slack(response_url):
                 await self._answer(response_url, message)
             elif channel:
-                await self._client.chat_postEphemeral(
+                client = await self._workspaces.client(tenant)
+                await client.chat_postEphemeral(
                     channel=channel, user=user, text=message.text, blocks=message.blocks, thread_ts=thread_ts or None
                 )
         except (SlackApiError, *_UNCLEAR) as error:
             logger.warning("could not tell somebody privately", extra={"reason": str(error)})
 
-    async def open_modal(self, trigger_id: str, view: dict[str, Any]) -> bool:
+    async def open_modal(self, tenant: str, trigger_id: str, view: dict[str, Any]) -> bool:
         """Open a modal; False if Slack would not, most often because the click is older than 3 seconds."""
         try:
             async with asyncio.timeout(OPEN_LIMIT_S):
-                await self._client.views_open(trigger_id=trigger_id, view=view)
+                client = await self._workspaces.client(tenant)
+                await client.views_open(trigger_id=trigger_id, view=view)
         except SlackApiError as error:
             logger.info("modal not opened", extra={"reason": _code(error)})
             return False
@@ -302,12 +313,13 @@ class SlackSurface:
             return False
         return True
 
-    async def permalink(self, ref: str) -> str | None:
+    async def permalink(self, tenant: str, ref: str) -> str | None:
         """Return the address of a message, or None."""
         channel, _, ts = ref.partition(":")
         try:
             async with asyncio.timeout(LINK_LIMIT_S):
-                return str((await self._client.chat_getPermalink(channel=channel, message_ts=ts))["permalink"])
+                client = await self._workspaces.client(tenant)
+                return str((await client.chat_getPermalink(channel=channel, message_ts=ts))["permalink"])
         except (SlackApiError, *_UNCLEAR):
             return None
 
@@ -323,14 +335,14 @@ class SlackSurface:
                 logger.warning("could not tell somebody privately", extra={"reason": f"HTTP {answer.status}"})
 
     def _session(self) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
-        """The client's session, if whoever made it gave it one, else one for this call."""
-        if self._client.session is not None:
-            return nullcontext(self._client.session)
+        """The session of all clients, if whoever made them gave them one, else one for this call."""
+        if (session := self._workspaces.app.session) is not None:
+            return nullcontext(session)
         return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT_S))
 
     def _is_slack(self, url: str) -> bool:
         """Whether an address that came with a payload is Slack's own (or that of the Slack we are set up for)."""
-        asked, ours = urlsplit(url), urlsplit(self._client.base_url)
+        asked, ours = urlsplit(url), urlsplit(self._workspaces.app.base_url)
         if (asked.scheme, asked.netloc) == (ours.scheme, ours.netloc):
             return True
         return asked.scheme == "https" and asked.netloc in ("hooks.slack.com", "hooks.slack-gov.com")

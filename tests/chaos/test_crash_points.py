@@ -22,6 +22,7 @@ from bot.playground.workspace import Message
 from bot.plugins import Plugin, discover
 from bot.prompts import AskToken
 from bot.surface import EFFECT_LEASE_S, SlackSurface
+from bot.workspaces import OneWorkspace
 from engine.run_store import RunStore
 from engine.runner import LEASE_S, Runner
 from engine.verdicts import Accepted
@@ -95,7 +96,7 @@ class Process:
     @classmethod
     def begin(cls, store: RunStore, slack: FakeSlack, plugin: Plugin, fuse: Fuse) -> Process:
         runner = Runner(cast(RunStore, CrashingStore(store, fuse)), [plugin.workflow])
-        surface = SlackSurface(CrashingClient(slack, fuse), runner)
+        surface = SlackSurface(OneWorkspace(CrashingClient(slack, fuse)), runner)
         return cls(runner, surface, Answering(runner, surface.permalink))
 
     async def work(self) -> None:

@@ -14,6 +14,7 @@ from bot import CommandReceived
 from bot.playground import AppConfig, FakeSlack
 from bot.plugins import discover
 from bot.surface import EFFECT_LEASE_S, SlackSurface
+from bot.workspaces import OneWorkspace
 from engine.runner import Runner
 from tests.integration.stores import in_redis
 
@@ -47,10 +48,10 @@ async def test_the_copy_of_a_sender_that_stalled_is_deleted(redis_url: str, pref
         other = AsyncWebClient(token=slack.app.bot_token, base_url=slack.api_base_url, retry_handlers=[])
 
         async with asyncio.TaskGroup() as tasks, asyncio.timeout(10):
-            tasks.create_task(SlackSurface(client, runner).show(run_id))
+            tasks.create_task(SlackSurface(OneWorkspace(client), runner).show(run_id))
             await client.stalled.wait()
             await world.pass_time(EFFECT_LEASE_S + 1)
-            await SlackSurface(other, runner).show(run_id)
+            await SlackSurface(OneWorkspace(other), runner).show(run_id)
             (shown,) = slack.messages("C2")
             client.going_on.set()
 

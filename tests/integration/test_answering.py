@@ -63,7 +63,7 @@ class Room:
         return told
 
 
-async def permalink(ref: str) -> str:
+async def permalink(tenant: str, ref: str) -> str:
     return f"https://example.slack.com/{ref}"
 
 

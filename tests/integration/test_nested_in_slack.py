@@ -13,6 +13,7 @@ from bot.playground import AppConfig, FakeSlack
 from bot.playground.workspace import Message
 from bot.prompts import AskToken
 from bot.surface import SlackSurface
+from bot.workspaces import OneWorkspace
 from engine import HumanResponseEvent, StartEvent, StopEvent, Workflow, step
 from engine.runner import Runner
 from engine.verdicts import Accepted
@@ -54,7 +55,7 @@ async def test_a_childs_question_is_asked_in_the_thread_of_its_parents_run(slack
     """Behaviour 65."""
     client = AsyncWebClient(token=slack.app.bot_token, base_url=slack.api_base_url)
     runner = Runner(in_memory().store, [Publish()])
-    surface = SlackSurface(client, runner)
+    surface = SlackSurface(OneWorkspace(client), runner)
     answering = Answering(runner, surface.permalink)
     run_id = await runner.start(
         Publish(),
