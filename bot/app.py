@@ -21,8 +21,9 @@ from bot.fleet import Fleet
 from bot.listeners import Listeners
 from bot.plugins import discover
 from bot.settings import Settings
+from bot.slack_calls import CALL_TIMEOUT_S
 from bot.stores import store_of
-from bot.surface import CALL_TIMEOUT_S, SlackSurface
+from bot.surface import SlackSurface
 from bot.verify import Verifier
 from bot.web import application, serving
 from bot.workspaces import OneWorkspace

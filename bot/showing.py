@@ -1,0 +1,75 @@
+"""What is stored of a run and its questions, as the messages that show it. Calls nobody."""
+
+from __future__ import annotations
+
+from bot import blocks, wording
+from bot.prompts import Question, question_of
+from engine.events import StopEvent, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowTimedOutEvent
+from engine.held_run import RESULT
+from engine.run_store import AskRecord, EffectClaim, RunRecord
+from engine.runner import Runner
+from engine.verdicts import Cancelled, Expired
+
+
+class Showing:
+    """Renders what is stored.
+
+    Each method raises `ContextSerdeError` or `RunNotFound` for what this process cannot read.
+    """
+
+    def __init__(self, runner: Runner, *, thread_replies: bool = True) -> None:
+        """*thread_replies*: a reply below a question is an answer, and people may be told so."""
+        self._runner = runner
+        self._thread_replies = thread_replies
+
+    def question(self, run: RunRecord, ask: AskRecord) -> blocks.Message:
+        """Return a question as it stands: with buttons, or with what became of it."""
+        asked = self._asked(run, ask)
+        if ask.status != "open":
+            return blocks.locked_message(asked, self._outcome(run, ask), requester=run.requester)
+        return blocks.prompt_message(
+            asked,
+            run_id=run.run_id,
+            ask_id=ask.ask_id,
+            revision=ask.revision,
+            digest=ask.digest,
+            requester=run.requester,
+            deadline=ask.deadline,
+            votes=ask.votes,
+            thread_replies=self._thread_replies,
+        )
+
+    def reminder(self, ask: AskRecord) -> blocks.Message:
+        """Return that a question still waits, to whoever may answer it."""
+        who = ", ".join(wording.mention(one) for one in ask.allowed)
+        return blocks.private_message(wording.ENGLISH.reminder.format(who=who))
+
+    def result(self, claim: EffectClaim) -> blocks.Message:
+        """Return what a run came to."""
+        run = claim.run
+        final = self._runner.codec(run.workflow).loads(claim.body, RESULT)
+        match final:
+            case WorkflowTimedOutEvent():
+                return blocks.failure_message(wording.ENGLISH.timed_out, requester=run.requester)
+            case WorkflowFailedEvent():
+                return blocks.failure_message(requester=run.requester)
+            case WorkflowCancelledEvent():
+                return blocks.cancelled_message()
+            case StopEvent() if type(final) is StopEvent:
+                return blocks.result_message(final.result)
+            case _:
+                return blocks.result_message(final.model_dump(mode="json"))
+
+    def _outcome(self, run: RunRecord, ask: AskRecord) -> blocks.Outcome:
+        match ask.status:
+            case "expired":
+                return Expired(ask.at)
+            case "cancelled":
+                return Cancelled(ask.by, ask.at)
+            case _:
+                answer = self._runner.codec(run.workflow).loads(ask.answer, "answer")
+                comment = str(getattr(answer, "comment", "") or "")
+                return blocks.Decided(ask.by, ask.at, ask.response, comment, ask.votes)
+
+    def _asked(self, run: RunRecord, ask: AskRecord) -> Question:
+        return question_of(self._runner.question(run, ask))
