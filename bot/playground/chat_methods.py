@@ -14,6 +14,7 @@ POST_TEXT = 40_000  # longer text is cut: docs.slack.dev/reference/methods/chat.
 UPDATE_TEXT = 4_000  # docs.slack.dev/reference/methods/chat.update
 MARKDOWN_TEXT = 12_000
 METADATA_BYTES = 16_384
+ATTACHMENTS = 100
 
 
 def post_message(slack: Platform, args: Arguments) -> Json:
@@ -197,6 +198,8 @@ def content_of(args: Arguments) -> tuple[str, list[Json] | None, list[Json] | No
     """Text, blocks and attachments of a message, checked."""
     blocks = checked_blocks(args.data("blocks", "invalid_blocks_format"))
     attachments = args.data("attachments", "invalid_attachments")
+    if isinstance(attachments, list) and len(attachments) > ATTACHMENTS:
+        raise Failure("too_many_attachments")
     text = args.text("text")
     if markdown := args.text("markdown_text"):
         if text or blocks:

@@ -17,6 +17,8 @@ SWITCHES: Mapping[str, tuple[Kind, bool]] = {
     "reset_after": ("reset", True),
     "error": ("error", False),
 }
+# Those that are on or off and have no count.
+PLAIN = ("deliver_twice", "expire_triggers", "pace")
 
 
 class UnknownFault(Exception):
@@ -44,10 +46,14 @@ class CallFault:
 
 @dataclass
 class Faults:
-    """The faults now set. All off is an empty `Faults()`."""
+    """The faults now set. All off is an empty `Faults()`.
+
+    With `pace` a channel takes about one message per second, as it does in Slack; the rest is answered with 429.
+    """
 
     deliver_twice: bool = False
     expire_triggers: bool = False
+    pace: bool = False
     calls: list[CallFault] = field(default_factory=list)
 
     def fail(
@@ -90,7 +96,7 @@ class Faults:
         return None
 
     def clear(self) -> None:
-        self.deliver_twice = self.expire_triggers = False
+        self.deliver_twice = self.expire_triggers = self.pace = False
         self.calls.clear()
 
     def set(self, name: str, setting: Any) -> None:
@@ -99,11 +105,11 @@ class Faults:
         Raises:
             UnknownFault: no switch is called *name*, or *setting* is none of these.
         """
-        if name in ("deliver_twice", "expire_triggers"):
+        if name in PLAIN:
             setattr(self, name, bool(setting))
             return
         if name not in SWITCHES:
-            known = ", ".join(["deliver_twice", "expire_triggers", *SWITCHES])
+            known = ", ".join([*PLAIN, *SWITCHES])
             raise UnknownFault(f"unknown fault {name!r}; one of {known}")
         self.calls = [fault for fault in self.calls if fault.switch != name]
         if not setting:
@@ -129,4 +135,4 @@ class Faults:
         for fault in self.calls:
             if fault.switch in left:
                 left[fault.switch] = True if fault.times is None else left[fault.switch] + fault.times
-        return {"deliver_twice": self.deliver_twice, "expire_triggers": self.expire_triggers, **left}
+        return {name: getattr(self, name) for name in PLAIN} | left

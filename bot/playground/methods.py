@@ -10,6 +10,7 @@ from aiohttp import web
 from bot.playground import chat_methods, conversation_methods, file_methods, view_methods
 from bot.playground.arguments import Arguments, Failure, check_required, read_arguments, token_of
 from bot.playground.faults import CallFault
+from bot.playground.pacing import Pace
 from bot.playground.platform import Platform
 from bot.playground.scopes import check_scopes
 from bot.playground.workspace import Json
@@ -54,6 +55,7 @@ class WebApi:
     def __init__(self, slack: Platform, extra: Mapping[str, Method]) -> None:
         self._slack = slack
         self._methods = {**METHODS, **extra}
+        self._pace = Pace(slack.clock.now)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self._slack.underway += 1
@@ -68,7 +70,7 @@ class WebApi:
         fault = self._slack.faults.take(method)
         try:
             values = await read_arguments(request)
-            response = await self._go_wrong(fault, request, method, values) if fault else None
+            response = await self._go_wrong(fault, request, method, values) if fault else self._too_fast(method, values)
             if response is None:
                 response = _reply(self._call(request, method, values), headers=self._granted())
         except Failure as failure:
@@ -87,6 +89,13 @@ class WebApi:
         check_scopes(self._slack, method, values)
         check_required(method, values)
         return handler(self._slack, Arguments({name: value for name, value in values.items() if name != "token"}))
+
+    def _too_fast(self, method: str, values: Json) -> web.Response | None:
+        """The answer to a call that comes sooner than Slack's pace allows, where that is watched."""
+        if method != "chat.postMessage" or not self._slack.faults.pace:
+            return None
+        wait_s = self._pace.wait_s(str(values.get("channel")))
+        return _too_many(str(wait_s)) if wait_s else None
 
     def _granted(self) -> dict[str, str]:
         """The header by which Slack tells every caller what its token may do."""
@@ -114,8 +123,7 @@ class WebApi:
             self._call(request, method, values)
         match fault.kind:
             case "ratelimited":
-                headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
-                return _reply({"ok": False, "error": "ratelimited"}, 429, headers)
+                return _too_many(fault.retry_after)
             case "error":
                 raise Failure(fault.code)
             case "html":
@@ -127,6 +135,11 @@ class WebApi:
                 return web.Response()
             case _:
                 return _reply({"ok": False, "error": "internal_error"}, fault.status)
+
+
+def _too_many(retry_after: str | None) -> web.Response:
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    return _reply({"ok": False, "error": "ratelimited"}, 429, headers)
 
 
 def _reply(body: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -1,14 +1,17 @@
 """Slack's limits, each exactly at its edge: what is allowed still passes, one more does not."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.limits import problems_with_blocks, problems_with_view
+from bot.playground.pacing import Pace
 
 Json = dict[str, Any]
 Make = Callable[[int], Any]
@@ -40,6 +43,14 @@ def option(number: int = 0, **fields: Any) -> Json:
 
 def select(**fields: Any) -> Json:
     return {"type": "static_select", "options": [option()], **fields}
+
+
+def group(number: int = 0, **fields: Any) -> Json:
+    return {"label": plain(1), "options": [option(number)], **fields}
+
+
+def grouped(*groups: Json) -> Json:
+    return {"type": "static_select", "option_groups": list(groups)}
 
 
 def confirm(**fields: Any) -> Json:
@@ -92,7 +103,13 @@ MESSAGE_LIMITS: dict[str, tuple[int, Make, str, str]] = {
         "/blocks/0/elements/0/confirm/text/text",
         CHARACTERS,
     ),
-    "confirm button": (
+    "confirm yes": (
+        30,
+        lambda n: [actions(button(confirm=confirm(confirm=plain(n))))],
+        "/blocks/0/elements/0/confirm/confirm/text",
+        CHARACTERS,
+    ),
+    "confirm no": (
         30,
         lambda n: [actions(button(confirm=confirm(deny=plain(n))))],
         "/blocks/0/elements/0/confirm/deny/text",
@@ -116,6 +133,30 @@ MESSAGE_LIMITS: dict[str, tuple[int, Make, str, str]] = {
         "/blocks/0/accessory/options/0/value",
         CHARACTERS,
     ),
+    "option description": (
+        75,
+        lambda n: [section(accessory=select(options=[option(description=plain(n))]))],
+        "/blocks/0/accessory/options/0/description/text",
+        CHARACTERS,
+    ),
+    "option groups": (
+        100,
+        lambda n: [section(accessory=grouped(*many(n, group)))],
+        "/blocks/0/accessory/option_groups",
+        ITEMS,
+    ),
+    "options of a group": (
+        100,
+        lambda n: [section(accessory=grouped(group(options=many(n, option))))],
+        "/blocks/0/accessory/option_groups/0/options",
+        ITEMS,
+    ),
+    "group label": (
+        75,
+        lambda n: [section(accessory=grouped(group(label=plain(n))))],
+        "/blocks/0/accessory/option_groups/0/label/text",
+        CHARACTERS,
+    ),
     "placeholder": (
         150,
         lambda n: [section(accessory=select(placeholder=plain(n)))],
@@ -133,6 +174,30 @@ MESSAGE_LIMITS: dict[str, tuple[int, Make, str, str]] = {
         lambda n: [section(accessory={"type": "radio_buttons", "options": many(n, option)})],
         "/blocks/0/accessory/options",
         ITEMS,
+    ),
+    "checkboxes": (
+        10,
+        lambda n: [section(accessory={"type": "checkboxes", "options": many(n, option)})],
+        "/blocks/0/accessory/options",
+        ITEMS,
+    ),
+    "accessibility label": (
+        75,
+        lambda n: [actions(button(accessibility_label="x" * n))],
+        "/blocks/0/elements/0/accessibility_label",
+        CHARACTERS,
+    ),
+    "image url": (
+        3000,
+        lambda n: [{"type": "image", "image_url": "x" * n, "alt_text": "x"}],
+        "/blocks/0/image_url",
+        CHARACTERS,
+    ),
+    "image title": (
+        2000,
+        lambda n: [{"type": "image", "image_url": "https://x", "alt_text": "x", "title": plain(n)}],
+        "/blocks/0/title/text",
+        CHARACTERS,
     ),
     "image alt text": (
         2000,
@@ -237,6 +302,88 @@ async def test_a_messages_blocks_are_limited_together(client: AsyncWebClient) ->
         "msg_blocks_too_long",
         [],
     )
+
+
+async def test_markdown_is_limited_in_total(client: AsyncWebClient) -> None:
+    halves = many(2, lambda _: {"type": "markdown", "text": "x" * 6000})
+    over = [*halves, {"type": "markdown", "text": "x"}]
+
+    assert (await client.chat_postMessage(channel="C2", text="x", blocks=halves))["ok"]
+    assert await complaints(client, "chat.postMessage", channel="C2", text="x", blocks=over) == (
+        "invalid_blocks",
+        ["[ERROR] markdown text must be less than 12001 characters in total [json-pointer:/blocks]"],
+    )
+
+
+async def test_a_message_has_a_hundred_attachments_at_most(client: AsyncWebClient) -> None:
+    fits, over = ([{"text": "x"}] * count for count in (100, 101))
+
+    assert (await client.chat_postMessage(channel="C2", text="x", attachments=fits))["ok"]
+    assert (await complaints(client, "chat.postMessage", channel="C2", attachments=over))[0] == "too_many_attachments"
+
+
+async def test_metadata_of_more_than_16_kilobytes_is_too_large(client: AsyncWebClient) -> None:
+    def metadata(length: int) -> Json:
+        """As JSON, *length* bytes."""
+        return {"event_type": "x", "event_payload": {"x": "x" * (length - 47)}}
+
+    assert len(json.dumps(metadata(16_384))) == 16_384
+    assert (await client.chat_postMessage(channel="C2", text="x", metadata=metadata(16_384)))["ok"]
+    over = await complaints(client, "chat.postMessage", channel="C2", text="x", metadata=metadata(16_385))
+    assert over[0] == "metadata_too_large"
+
+
+async def test_the_limits_of_blocks_hold_whichever_way_they_come(slack: FakeSlack, client: AsyncWebClient) -> None:
+    over = many(51, lambda _: {"type": "divider"})
+    sent = await client.chat_postMessage(channel="C2", text="x")
+    hook = AsyncWebhookClient(slack.response_url("C2", "U1"))
+
+    update = await complaints(client, "chat.update", channel="C2", ts=sent["ts"], text="x", blocks=over)
+    private = await complaints(client, "chat.postEphemeral", channel="C2", user="U1", text="x", blocks=over)
+    answer = json.loads((await hook.send(text="x", blocks=over)).body)
+
+    assert {update[0], private[0], answer["error"]} == {"invalid_blocks"}
+
+
+async def test_a_home_has_a_hundred_blocks_at_most(client: AsyncWebClient) -> None:
+    def home(count: int) -> Json:
+        return {"type": "home", "blocks": many(count, lambda _: {"type": "divider"})}
+
+    assert (await client.views_publish(user_id="U1", view=home(100)))["ok"]
+    assert await complaints(client, "views.publish", user_id="U1", view=home(101)) == (
+        "invalid_arguments",
+        ["[ERROR] no more than 100 items allowed [json-pointer:/view/blocks]"],
+    )
+
+
+async def test_a_channel_takes_about_one_message_a_second(slack: FakeSlack, client: AsyncWebClient) -> None:
+    slack.faults.pace = True
+    for _ in range(3):
+        await client.chat_postMessage(channel="C2", text="x")
+
+    with pytest.raises(SlackApiError) as caught:
+        await client.chat_postMessage(channel="C2", text="x")
+
+    refusal = caught.value.response
+    assert (refusal.status_code, refusal["error"], refusal.headers["Retry-After"]) == (429, "ratelimited", "1")
+    assert (await client.chat_postMessage(channel="C1", text="x"))["ok"]
+    await slack.advance(1)
+    assert (await client.chat_postMessage(channel="C2", text="x"))["ok"]
+
+
+def test_a_burst_of_three_is_let_through_and_then_one_message_a_second() -> None:
+    now = 100.0
+    pace = Pace(lambda: now)
+
+    at_once = [pace.wait_s("C2") for _ in range(5)]
+    now += 1
+    a_second_later = [pace.wait_s("C2") for _ in range(2)]
+    now += 60
+    after_a_minute = [pace.wait_s("C2") for _ in range(4)]
+
+    assert at_once == [0, 0, 0, 1, 1]
+    assert a_second_later == [0, 1]
+    assert after_a_minute == [0, 0, 0, 1]
 
 
 @pytest.mark.parametrize(
