@@ -344,7 +344,7 @@ class People:
 
     def _channel(self, user: str, channel: str) -> Channel:
         place = self._slack.workspace.channels.get(channel)
-        if place is None or (place.kind != "public" and user not in place.members):
+        if place is None or place not in self._slack.workspace.visible_channels(user):
             raise NotPossible("channel_not_found")
         return place
 

@@ -155,7 +155,9 @@ class Workspace:
         ]
 
     def visible_channels(self, user: str) -> list[Channel]:
-        return [c for c in self.channels.values() if c.kind == "public" or user in c.members]
+        """The channels that *user* can open; a guest only those they were let into."""
+        guest = self.users[user].is_restricted
+        return [c for c in self.channels.values() if user in c.members or (c.kind == "public" and not guest)]
 
     def dm_of(self, user: str) -> Channel:
         """The conversation between *user* and the bot, opened on first use."""
@@ -215,26 +217,27 @@ class Workspace:
 
 
 def demo_workspace(bot_user_id: str) -> Workspace:
-    """The cast of `make demo`: an author, two approvers, an outsider, and four kinds of channel."""
+    """The cast of `make demo`: an author, two approvers, an outsider, a guest, and three kinds of channel."""
     people = [
         User("U1", "ana", "Ana Ito", "author", "#1264a3", "Europe/Berlin", "en-GB"),
         User("U2", "ben", "Ben Okoye", "approver", "#2bac76", "America/New_York", "en-US"),
         User("U3", "chloe", "Chloe Roy", "second approver", "#cd2553", "Europe/Paris", "fr-FR"),
         User("U4", "dan", "Dan Ruiz", "outsider", "#e8912d", "America/Bogota", "es-ES"),
     ]
+    guest = User("U5", "mia", "Mia Vogel", "guest", "#7a5ea8", "Europe/Berlin", "de-DE", is_restricted=True)
     bot = User(bot_user_id, "signoff", "Signoff", "bot", "#4a154b", "UTC", "en-US", is_bot=True)
     everybody = [user.id for user in people]
     channels = [
         Channel("C1", "general", "public", [*everybody, bot.id]),
-        Channel("C2", "drafts", "public", [*everybody, bot.id]),
+        Channel("C2", "drafts", "public", [*everybody, guest.id, bot.id]),
         Channel("C3", "leads", "private", ["U1", "U2", "U3"]),
-        *(Channel(f"D{user.id[1:]}", f"dm-{user.name}", "dm", [user.id, bot.id]) for user in people),
+        *(Channel(f"D{user.id[1:]}", f"dm-{user.name}", "dm", [user.id, bot.id]) for user in [*people, guest]),
     ]
     return Workspace(
         team_id="T1",
         team_name="Signoff demo",
         bot_user_id=bot.id,
-        users={user.id: user for user in [*people, bot]},
+        users={user.id: user for user in [*people, guest, bot]},
         channels={channel.id: channel for channel in channels},
         groups={"S1": UserGroup("S1", "approvers", "Approvers", ["U2", "U3"])},
     )

@@ -352,7 +352,7 @@ async def test_the_bot_knows_public_channels_and_its_own(slack: FakeSlack, clien
     info = await client.conversations_info(channel="C1", include_num_members=True)
     members = await client.conversations_members(channel="C1")
 
-    assert [c["id"] for c in found["channels"]] == ["C1", "C2", "D1", "D2", "D3", "D4"]
+    assert [c["id"] for c in found["channels"]] == ["C1", "C2", "D1", "D2", "D3", "D4", "D5"]
     assert (info["channel"]["is_member"], info["channel"]["num_members"]) == (True, 5)
     assert members["members"] == ["U1", "U2", "U3", "U4", "U0BOT"]
     assert await refused(client, "conversations.info", channel="C3") == "channel_not_found"
@@ -385,7 +385,7 @@ async def test_users_have_their_time_zone_and_locale(client: AsyncWebClient) -> 
     everybody = (await client.users_list())["members"]
 
     assert (ana["tz"], ana["tz_offset"] in (3600, 7200), ana["locale"]) == ("Europe/Berlin", True, "en-GB")
-    assert [user["id"] for user in everybody] == ["U1", "U2", "U3", "U4", "U0BOT"]
+    assert [user["id"] for user in everybody] == ["U1", "U2", "U3", "U4", "U5", "U0BOT"]
     assert await refused(client, "users.info", user="U9") == "user_not_found"
 
 

@@ -130,6 +130,18 @@ async def test_the_state_shows_what_one_person_can_see(slack: FakeSlack, page: P
     assert (await page.state("U9"))["error"] == "user_not_found"
 
 
+async def test_a_guest_sees_only_where_they_were_let_in(slack: FakeSlack, page: Page, client: AsyncWebClient) -> None:
+    await client.chat_postMessage(channel="C1", text="for members")
+
+    mia = await page.state("U5")
+    refusal = await page.post("message", user="U5", channel="C1", text="hello")
+
+    assert [c["id"] for c in mia["channels"]] == ["C2", "D5"]
+    assert "C1" not in mia["messages"]
+    assert refusal["error"] == "channel_not_found"
+    assert (await client.users_info(user="U5"))["user"]["is_restricted"] is True
+
+
 async def test_a_command_is_answered_once_the_bot_has(page: Page, bot: Bot) -> None:
     bot.answer = {"text": "done"}
 
