@@ -220,12 +220,12 @@ class MemoryRunStore:
                 ask.record = replace(record, votes=votes)
             if count < record.quorum and not answer.final:
                 if counts_anew:
-                    details = {"ask": answer.ask_id, "response": answer.response}
-                    self._note(run, "voted", answer.actor, **details, count=str(count), quorum=str(record.quorum))
+                    details = {"count": str(count), "quorum": str(record.quorum)}
+                    self._note(run, "voted", answer.actor, **_decision(record, answer), **details)
                 return Recorded(count, record.quorum)
         self._push(run, Entry("answered", now, answer.body, answer.ask_id, answer.actor))
         self._close(run, ask, "answered", now, by=answer.actor, response=answer.response, body=answer.body)
-        self._note(run, "answered", answer.actor, ask=answer.ask_id, response=answer.response)
+        self._note(run, "answered", answer.actor, **_decision(record, answer))
         return Accepted(answer.actor, now, answer.response)
 
     async def claim(self, run_id: str, worker: str, lease_s: float, workflows: Sequence[str] = ()) -> Claim | None:
@@ -622,9 +622,10 @@ class MemoryRunStore:
         ]
         return sorted(found, key=lambda record: record.opened_at)[:limit]
 
-    async def state(self, run_id: str) -> Mapping[str, bytes]:
+    async def state(self, run_id: str, *names: str) -> Mapping[str, bytes]:
         run = self._find(run_id)
-        return {} if run is None else dict(run.state)
+        state = {} if run is None else run.state
+        return {name: value for name, value in state.items() if not names or name in names}
 
     async def journal(self, run_id: str) -> Sequence[JournalEntry]:
         run = self._find(run_id)
@@ -734,6 +735,12 @@ class MemoryRunStore:
     def _note(self, run: _Run, what: str, by: str = "", **details: str) -> None:
         run.lines.append(JournalEntry(self._clock(), what, by, details))
         del run.lines[:-_JOURNAL_KEPT]
+
+
+def _decision(ask: AskRecord, answer: Answer) -> dict[str, str]:
+    """Return what the journal says of an answer: to what exactly it was given, and which way it came."""
+    details = {"ask": ask.ask_id, "response": answer.response, "revision": str(ask.revision), "digest": ask.digest}
+    return {**details, "via": answer.via} if answer.via else details
 
 
 def _checked(run_id: str) -> str:

@@ -158,6 +158,8 @@ class Answer:
     """The ask's revision that was checked against; None: whichever is current."""
     final: bool = False
     """Decides at once whatever the quorum, as a rejection does."""
+    via: str = ""
+    """Which way it came, as the surface calls it; for the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,8 +435,8 @@ class RunStore(Protocol):
     async def asks_for(self, tenant: str, actor: str, limit: int = 100) -> Sequence[AskRecord]:
         """Return open asks of *tenant* that name *actor*, or, for "", that anybody may answer; oldest first."""
 
-    async def state(self, run_id: str) -> Mapping[str, bytes]:
-        """Return a run's stored state; empty before its first commit."""
+    async def state(self, run_id: str, *names: str) -> Mapping[str, bytes]:
+        """Return a run's stored state, or what is there of *names*; empty before its first commit."""
 
     async def journal(self, run_id: str) -> Sequence[JournalEntry]:
         """Return a run's audit trail, oldest first."""

@@ -224,9 +224,10 @@ class Runner:
         user_id: str,
         delivery_id: str | None = None,
         final: bool = False,
+        via: str = "",
         **fields: Any,
     ) -> Verdict:
-        """Answer a question that was looked up before; see `answer`."""
+        """Answer a question that was looked up before; see `answer`. *via* tells the journal which way it came."""
         run, ask = asked.run, asked.ask
         refusal = _refusal(asked, user_id, response)
         if refusal is not None and ask.status == "open":
@@ -241,6 +242,7 @@ class Runner:
             body=self.codec(run.workflow).dumps(event, "answer"),
             revision=ask.revision,
             final=final,
+            via=via,
         )
         if self.eager:
             verdict, claim = await self.store.deliver_and_claim(answer, self.worker, self.lease_s, self._known)

@@ -117,8 +117,8 @@ class SealedRunStore:
     async def asks_for(self, tenant: str, actor: str, limit: int = 100) -> Sequence[AskRecord]:
         return [self._ask(ask) for ask in await self._store.asks_for(tenant, actor, limit)]
 
-    async def state(self, run_id: str) -> Mapping[str, bytes]:
-        return self._named(run_id, _STATE, await self._store.state(run_id))
+    async def state(self, run_id: str, *names: str) -> Mapping[str, bytes]:
+        return self._named(run_id, _STATE, await self._store.state(run_id, *names))
 
     async def export(self, run_id: str) -> WholeRun | None:
         whole = await self._store.export(run_id)
@@ -159,7 +159,7 @@ class SealedRunStore:
         return await self._store.fork(sealed, source, by)
 
     async def journal(self, run_id: str) -> Sequence[JournalEntry]:
-        """Return a run's audit trail, oldest first; a note that cannot be opened tells why in its place."""
+        """Return a run's audit trail, oldest first; what cannot be opened tells why in its place."""
         return [self._line(run_id, line) for line in await self._store.journal(run_id)]
 
     # --- values ----------------------------------------------------------------------------------
@@ -225,13 +225,15 @@ class SealedRunStore:
         return {name: self._keyring.open(run_id, kind, name, value) for name, value in values.items()}
 
     def _line(self, run_id: str, line: JournalEntry) -> JournalEntry:
-        if "note" not in line.details:
-            return line
-        try:
-            note = self._keyring.open_text(run_id, _NOTE, "", line.details["note"])
-        except CodecError as error:
-            note = f"({error})"
-        return replace(line, details={**line.details, "note": note})
+        sealed = {"note": (_NOTE, ""), "digest": (_DIGEST, line.details.get("ask", ""))}
+        details = dict(line.details)
+        for name, (kind, of) in sealed.items():
+            if name in details:
+                try:
+                    details[name] = self._keyring.open_text(run_id, kind, of, details[name])
+                except CodecError as error:
+                    details[name] = f"({error})"
+        return replace(line, details=details)
 
     # --- as they are -----------------------------------------------------------------------------
 

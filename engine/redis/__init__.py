@@ -33,6 +33,7 @@ key                     type    holds
 ``open``                zset    score 0, read by name: r|run|ask, and for each that may answer
                                 a|tenant|actor|run|ask (actor "": anybody)
 ``live`` ``over``       zsets   run -> created: the runs that are not over, and those that are
+``by:<tenant>|<user>``  zset    run -> created: what one person has started; gone `LINK_KEPT_S` after the last
 ``skew``                string  seconds added to the server's clock; tests only
 ``<prefix>:link:<ref>`` string  run id; of no lane, gone `LINK_KEPT_S` after it was made
 ``<prefix>:lanes``      set     every lane in use, so that a store with fewer lanes still sweeps the others
@@ -42,7 +43,8 @@ Several values in one field are netstrings (``5:alice4:ship``): any byte may occ
 sides read them without a parser. Times are POSIX seconds in decimal.
 
 **What is forgotten.** A finished run: all its keys get the store's TTL in the script that finishes it,
-and a timer takes it out of ``over`` once they are gone.
+and a timer takes it out of ``over`` once they are gone; whoever lists its requester's runs then takes it out of
+``by:``.
 A long run stays bounded: it keeps its last `ASKS_KEPT` closed asks, `DONE_KEPT` done effects,
 `JOURNAL_KEPT` journal lines and 512 to 1,023 deliveries; a click on anything older is `Unknown`.
 A list, not a stream, holds the journal: the smallest stream takes 4.3 KiB, this one some 300 bytes.

@@ -62,7 +62,10 @@ class Copies(Reads):
         check_run_id(run.run_id)
         created = await self._server.run(
             "fork",
-            self._keys.of(run.run_id, [ask.ask_id for ask in copy.asks]),
+            [
+                *self._keys.of(run.run_id, [ask.ask_id for ask in copy.asks]),
+                self._keys.by(run.run_id, run.tenant, run.requester),
+            ],
             run.run_id,
             run.workflow,
             run.revision,
@@ -82,10 +85,13 @@ class Copies(Reads):
         return True
 
     async def purge(self, run_id: str, *, force: bool = False) -> RunStatus | None:
-        was = "changed"
+        run, was = await self.run(run_id), "changed"
+        if run is None:
+            return None
+        index = self._keys.by(run_id, run.tenant, run.requester)
         while was == "changed":  # a commit may open or close an ask between our two calls
             closed, asks = await self._asks_of(run_id)
-            keys = self._keys.of(run_id, asks)
+            keys = [*self._keys.of(run_id, asks), index]
             told: bytes = await self._server.run("purge", keys, run_id, "1" if force else "", closed, *asks)
             was = told.decode()
         return cast("RunStatus", was) if was else None

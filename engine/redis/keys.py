@@ -50,6 +50,11 @@ def index_name(name: str) -> str:
     return name.replace("|", "\1")
 
 
+def started_by(tenant: str, requester: str) -> str:
+    """Return what a lane calls the index of one person's runs."""
+    return f"by:{index_name(tenant)}|{requester}"
+
+
 class Keys:
     """The names of one store, by prefix."""
 
@@ -95,6 +100,10 @@ class Keys:
             f"{lane}over",
             *[f"{run}ask:{ask_id}" for ask_id in asks],
         ]
+
+    def by(self, run_id: str, tenant: str, requester: str) -> str:
+        """Return the index, in this run's lane, of the runs that *requester* has started."""
+        return f"{self.lane(lane_of(run_id, self.lanes))}{started_by(tenant, requester)}"
 
     def link(self, ref: str) -> str:
         return f"{self.prefix}:link:{ref}"

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from engine.redis.condition import Condition, conditions
-from engine.redis.keys import LINK_KEPT_S, Keys, index_name
+from engine.redis.keys import LINK_KEPT_S, Keys, index_name, started_by
 from engine.redis.leftovers import leftovers
 from engine.redis.pipe import Call
 from engine.redis.rows import ask_ids, ask_record, doubt_of, journal_entry, pairs, run_record
@@ -39,6 +39,8 @@ class Reads:
     ) -> Sequence[RunRecord]:
         indexes = ["live"] if not statuses or set(statuses) - OVER else []
         indexes += ["over"] if not statuses or set(statuses) & OVER else []
+        if tenant is not None and requester:
+            indexes = [started_by(tenant, requester)]
         names = [f"{self._keys.lane(lane)}{index}" for lane in await self._lanes() for index in indexes]
         found: list[RunRecord] = []
         place: Place | None = (math.inf, "") if before is None else before
@@ -46,6 +48,8 @@ class Reads:
             ids, place = await self._older(names, place)
             rows = await self._server.read_each([("HGETALL", self._keys.at(run_id, "meta")) for run_id in ids])
             records = [run_record(run_id, pairs(row)) for run_id, row in zip(ids, rows, strict=True)]
+            if tenant is not None and requester:
+                await self._tidy(tenant, requester, [one for one, row in zip(ids, rows, strict=True) if not row])
             found += [
                 record
                 for record in records
@@ -56,6 +60,13 @@ class Reads:
                 and requester in (None, record.requester)
             ]
         return found[:limit]
+
+    async def _tidy(self, tenant: str, requester: str, gone: Sequence[str]) -> None:
+        """Take runs that are forgotten out of their requester's index; nobody else knows that they were there."""
+        if gone:
+            await self._server.read_each(
+                [("ZREM", self._keys.by(run_id, tenant, requester), run_id) for run_id in gone]
+            )
 
     async def _older(self, names: Sequence[str], place: Place) -> tuple[list[str], Place | None]:
         """Return the runs next to *place* in these indexes, newest first, and where to go on, if there may be more."""
@@ -98,8 +109,12 @@ class Reads:
         found = [member.decode()[len(first) :].split("|", 1) for members in answers for member in members]
         return (await self._records([(run_id, ask_id) for run_id, ask_id in found]))[:limit]
 
-    async def state(self, run_id: str) -> Mapping[str, bytes]:
-        row = pairs(await self._server.read("HGETALL", self._keys.at(run_id, "state")))
+    async def state(self, run_id: str, *names: str) -> Mapping[str, bytes]:
+        key = self._keys.at(run_id, "state")
+        if names:
+            values = await self._server.read("HMGET", key, *names)
+            return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        row = pairs(await self._server.read("HGETALL", key))
         return {name.decode(): value for name, value in row.items()}
 
     async def journal(self, run_id: str) -> Sequence[JournalEntry]:

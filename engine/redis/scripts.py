@@ -59,6 +59,7 @@ def script(name: str) -> Script:
         DONE_KEPT=keys.DONE_KEPT,
         SEEN_KEPT=keys.SEEN_KEPT,
         JOURNAL_KEPT=keys.JOURNAL_KEPT,
+        BY_KEPT_S=int(keys.LINK_KEPT_S),
         LEAVE_PAUSE_S=LEAVE_PAUSE_S,
     )
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())

@@ -75,7 +75,7 @@ class RedisRunStore(Copies, Outbox):
         check_run_id(run.run_id)
         told = await self._server.run(
             "start",
-            self._keys.of(run.run_id),
+            [*self._keys.of(run.run_id), self._keys.by(run.run_id, run.tenant, run.requester)],
             run.run_id,
             run.workflow,
             run.revision,
@@ -117,6 +117,7 @@ class RedisRunStore(Copies, Outbox):
             answer.body,
             "" if answer.revision is None else answer.revision,
             "1" if answer.final else "",
+            answer.via,
             worker,
             lease_s,
             *workflows,

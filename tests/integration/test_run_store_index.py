@@ -83,3 +83,32 @@ async def test_a_run_that_was_forgotten_is_not_listed(world: World) -> None:
     await world.store.fire_timers()
 
     assert await ids(world) == [a]
+
+
+async def test_one_person_finds_the_runs_they_started_in_their_workspace(world: World) -> None:
+    mine = NewRun(world.store.new_run_id("mine"), "Flow", "r1", b"start", tenant="T1", requester="U1")
+    for n, (tenant, requester) in enumerate([("T1", "U2"), ("T2", "U1"), ("T1", ""), ("T1|U1", "x")]):
+        other = replace(mine, run_id=world.store.new_run_id(f"other {n}"), tenant=tenant, requester=requester)
+        await world.store.start(other)
+    await world.store.start(mine)
+    await world.pass_time(1)
+    whole = await world.store.export(mine.run_id)
+    assert whole is not None
+    copy = replace(whole, run=replace(whole.run, run_id=world.store.new_run_id("copy")))
+    await world.store.fork(copy, mine.run_id, "U1")
+
+    found = await ids(world, tenant="T1", requester="U1")
+    first = (await world.store.runs(tenant="T1", requester="U1", limit=1))[0]
+
+    assert found == [copy.run.run_id, mine.run_id]
+    assert await ids(world, tenant="T1", requester="U1", before=first.place) == [mine.run_id]
+    assert await ids(world, tenant="T1", requester="U1", statuses={"done"}) == []
+
+
+async def test_parts_of_the_state_can_be_read_alone(world: World) -> None:
+    (run_id,) = await begun(world, "a")
+    await world.store.commit(await world.claim(run_id), Commit("waiting", written={"start": b"s", "big": b"b"}))
+
+    assert await world.store.state(run_id, "start", "gone") == {"start": b"s"}
+    assert await world.store.state(run_id) == {"start": b"s", "big": b"b"}
+    assert await world.store.state("k0-unknown", "start") == {}

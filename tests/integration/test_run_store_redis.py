@@ -66,7 +66,7 @@ async def test_every_key_of_a_finished_run_has_a_lifetime(world: World, redis: R
     assert sorted(of_run) == ["ask:a1", "ask:a2", "journal", "meta", "outbox", "seen", "state"]
     assert all(29 * 86_400 < ttl <= 30 * 86_400 for ttl in of_run.values())
     others = {name.rpartition(":")[2] for name in lifetimes if claim.run_id not in name}
-    assert others == {"outq", "over", "timers"}
+    assert others == {"outq", "over", "timers", "T1|U0"}
 
 
 async def test_what_is_done_for_a_finished_run_leaves_nothing_behind(
@@ -86,7 +86,10 @@ async def test_what_is_done_for_a_finished_run_leaves_nothing_behind(
 async def test_an_open_run_lives_as_long_as_it_takes(world: World, redis: Redis, prefix: str) -> None:
     await world.ask(question("a1", deadline=4e9))
 
-    assert set((await keys_of(redis, prefix)).values()) == {-1}
+    lifetimes = await keys_of(redis, prefix)
+
+    assert {ttl for name, ttl in lifetimes.items() if ":by:" not in name} == {-1}
+    assert [ttl > 399 * 86_400 for name, ttl in lifetimes.items() if ":by:" in name] == [True]
 
 
 async def test_a_forgotten_run_leaves_no_trace_when_somebody_asks_for_it(
@@ -110,6 +113,8 @@ async def test_a_forgotten_run_leaves_no_trace_when_somebody_asks_for_it(
     await world.pass_time(31 * 86_400.0)
     await store.fire_timers()
 
+    assert {name.rpartition(":")[2] for name in await keys_of(redis, prefix)} == {"lanes", "skew", "T1|U0"}
+    assert await store.runs(tenant="T1", requester="U0") == []
     assert {name.rpartition(":")[2] for name in await keys_of(redis, prefix)} == {"lanes", "skew"}
 
 

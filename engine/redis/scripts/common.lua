@@ -84,6 +84,13 @@ local function index_of(ask, tenant, allowed)
   return members
 end
 
+-- A run joins those of its requester, if it has one. Forgotten ones are taken out by whoever looks for them.
+local function file_under(key, requester)
+  if requester == '' then return end
+  redis.call('ZADD', key, STAMP, RUN)
+  redis.call('EXPIRE', key, $BY_KEPT_S)
+end
+
 local function in_doubt(effect, ref) return RUN .. '|' .. #effect .. '|' .. effect .. '|' .. ref end
 
 local function close_ask(key, ask, status, by, at, response, answer)

@@ -2,15 +2,16 @@
 --   KEYS     see common.lua; KEYS[17] the ask
 --   ARGV[2]  ask id        ARGV[4]  actor      ARGV[6]  answer                ARGV[8]  "1" if it decides
 --   ARGV[3]  delivery id   ARGV[5]  response   ARGV[7]  revision, "" for any           at once
---   ARGV[9]  worker to give the run to if the answer decides and nobody holds it, or ""
---   ARGV[10] lease in seconds   ARGV[11...]  workflows the worker knows; none: any
+--   ARGV[9]  which way it came, or ""
+--   ARGV[10] worker to give the run to if the answer decides and nobody holds it, or ""
+--   ARGV[11] lease in seconds   ARGV[12...]  workflows the worker knows; none: any
 --   returns  the verdict: its name and fields; with a claim, both
 local ask, delivery, actor, response = ARGV[2], 'd' .. ARGV[3], ARGV[4], ARGV[5]
 local key = KEYS[FIRST_ASK]
 
 local told = told_before(delivery)
 if told then return told end
-local is = redis.call('HMGET', key, 'o', 's', 'v', 'q', 'd', 'b', 't', 'r', 'y')
+local is = redis.call('HMGET', key, 'o', 's', 'v', 'q', 'd', 'b', 't', 'r', 'y', 'h')
 local meta = redis.call('HMGET', META, 's', 'l', 'w', 'i')
 if not is[1] or not meta[1] then return pack('unknown') end
 -- A run that is over has no open ask: the script that ended it closed them. What closed asks tell never
@@ -27,6 +28,13 @@ end
 -- Past its deadline an ask takes no answer, but closing it is left to the timer.
 if is[5] and tonumber(is[5]) <= NOW then return tell('expired', is[5]) end
 if ARGV[7] ~= '' and ARGV[7] ~= (is[3] or '1') then return tell('stale') end
+
+local function write_down(what, ...)
+  local details = { 'ask', ask, 'response', response, 'revision', is[3] or '1', 'digest', is[10] or '' }
+  if ARGV[9] ~= '' then details[9], details[10] = 'via', ARGV[9] end
+  for _, item in ipairs({ ... }) do details[#details + 1] = item end
+  journal(what, actor, unpack(details))
+end
 
 local quorum, count = tonumber(is[4] or 1), 1
 local votes, changed = {}, true
@@ -48,7 +56,7 @@ end
 if count < quorum and ARGV[8] ~= '1' then
   if changed then
     redis.call('HSET', key, 'y', pack(unpack(votes)))
-    journal('voted', actor, 'ask', ask, 'response', response, 'count', count, 'quorum', quorum)
+    write_down('voted', 'count', count, 'quorum', quorum)
   end
   return tell('recorded', count, quorum)
 end
@@ -56,10 +64,10 @@ end
 if quorum > 1 then redis.call('HSET', key, 'y', pack(unpack(votes))) end
 push(meta[1], meta[2], 'answered', ask, actor, ARGV[6])
 close_ask(key, ask, 'answered', actor, STAMP, response, ARGV[6])
-journal('answered', actor, 'ask', ask, 'response', response)
+write_down('answered')
 local verdict = tell('accepted', actor, STAMP, response)
-if ARGV[9] ~= '' and meta[1] ~= 'parked' and not (meta[2] and tonumber(meta[2]) > NOW) and knows(11, meta[3])
-  and not is_left(meta[4], ARGV[9]) then
-  return { verdict, take(ARGV[9], tonumber(ARGV[10])) }
+if ARGV[10] ~= '' and meta[1] ~= 'parked' and not (meta[2] and tonumber(meta[2]) > NOW) and knows(12, meta[3])
+  and not is_left(meta[4], ARGV[10]) then
+  return { verdict, take(ARGV[10], tonumber(ARGV[11])) }
 end
 return verdict

@@ -1,5 +1,5 @@
 -- Create a run from what another has, and make it ready, unless it exists.
---   KEYS     see common.lua; from KEYS[17] its asks
+--   KEYS     see common.lua; from KEYS[17] its asks; last the index of its requester's runs
 --   ARGV[2]  workflow      ARGV[4]  tenant      ARGV[6]  address   ARGV[8]  the other run
 --   ARGV[3]  its revision  ARGV[5]  requester   ARGV[7]  by
 --   then lists, each after its length: state (name, value), memo (name, value), inbox, asks (id, event, digest),
@@ -31,4 +31,5 @@ if #closed > 0 then redis.call('HSET', META, 'x', pack(unpack(closed))) end
 redis.call('RPUSH', JOURNAL, pack(STAMP, 'forked', ARGV[7], 'from', ARGV[8]))
 redis.call('ZADD', READY, STAMP, RUN)
 redis.call('ZADD', LIVE, STAMP, RUN)
+file_under(KEYS[#KEYS], ARGV[5])
 return 1

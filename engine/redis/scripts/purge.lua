@@ -1,5 +1,5 @@
 -- Remove everything of a run.
---   KEYS        see common.lua; from KEYS[17] its asks
+--   KEYS        see common.lua; from KEYS[17] its asks; last the index of its requester's runs
 --   ARGV[2]     "1": even if it is not over   ARGV[3]  its closed asks, as they stand in meta
 --   ARGV[4...]  the ids of its asks
 --   returns     what the run was: unless it is over it stays, without a "1"; "" if it is unknown; "changed" if it
@@ -33,5 +33,6 @@ redis.call('ZREM', READY, RUN)
 redis.call('ZREM', LIVE, RUN)
 redis.call('ZREM', ENDED, RUN)
 redis.call('ZREM', TIMERS, RUN .. '|')
+redis.call('ZREM', KEYS[#KEYS], RUN)
 for i = 2, 9 do redis.call('DEL', KEYS[i]) end
 return meta[1]

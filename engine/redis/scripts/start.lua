@@ -1,5 +1,5 @@
 -- Create a run and make it ready, unless it exists; with a worker, claim it.
---   KEYS     see common.lua; no asks
+--   KEYS     see common.lua; no asks; KEYS[17] the index of its requester's runs
 --   ARGV[1]  run id        ARGV[4]  start event    ARGV[7]  address
 --   ARGV[2]  workflow      ARGV[5]  tenant         ARGV[8]  worker, or ""
 --   ARGV[3]  its revision  ARGV[6]  requester      ARGV[9]  lease in seconds
@@ -31,5 +31,6 @@ redis.call('RPUSH', INBOX, pack('sent', STAMP, '', '', ARGV[4]))
 redis.call('RPUSH', JOURNAL, pack(STAMP, 'started', ARGV[6], 'workflow', ARGV[2]))
 redis.call('ZADD', READY, till, RUN)
 redis.call('ZADD', LIVE, STAMP, RUN)
+file_under(KEYS[FIRST_ASK], ARGV[6])
 if worker == '' then return { 1 } end
 return { 1, { 0, 0, STAMP, till } }
