@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from bot import wording
+from bot.languages import ENGLISH
 from bot.payloads import ThreadReply, thread_link
 from bot.prompts import AskToken, Question, question_of
 from bot.replies import NotUnderstood, Reply, read_reply, respond
@@ -99,7 +100,7 @@ class Answering:
         if thread.run is None or thread.run.status not in ("ready", "waiting"):
             return None
         if thread.shown is None:
-            return Told(Stale(), wording.ENGLISH.nothing_open)
+            return Told(Stale(), ENGLISH.nothing_open)
         if _posted_at(thread.shown) > float(reply.message_ts):
             return Told(
                 Stale(), wording.outdated_text(await self._permalink(thread.run.tenant, thread.shown.messages[0]))

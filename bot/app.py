@@ -18,6 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.answering import Answering
 from bot.aside import Aside
 from bot.fleet import Fleet
+from bot.languages import CATALOGUES
 from bot.listeners import Listeners
 from bot.plugins import discover
 from bot.settings import Settings
@@ -71,7 +72,9 @@ class App:
             retry_handlers=[],  # a repeated post is a second message: the surface decides what to repeat
         )
         self.workspaces = OneWorkspace(self.client)
-        self.surface = SlackSurface(self.workspaces, self.runner, thread_replies=settings.thread_replies)
+        self.surface = SlackSurface(
+            self.workspaces, self.runner, thread_replies=settings.thread_replies, words=CATALOGUES[settings.language]
+        )
         self.answering = Answering(self.runner, self.surface.permalink)
         self.fleet = Fleet(url, self.attend, self.due, name=settings.key_prefix, sweep_s=settings.sweep_s)
         self.runner.wake = self._wake

@@ -14,11 +14,10 @@ from typing import Any, TypeAlias, assert_never
 
 from pydantic import BaseModel
 
+from bot.languages import ENGLISH, Catalogue
 from bot.markdown import SECTION_CHARS, Block, bare, mrkdwn, section, sections, split
 from bot.prompts import AskToken, Choice, Question, literal
 from bot.wording import (
-    ENGLISH,
-    Catalogue,
     capitalised,
     deed,
     escape,
@@ -105,7 +104,7 @@ def prompt_message(
     if question.quorum > 1:
         facts.append(_progress(question, votes, words))
     if deadline is not None:
-        facts.append(words.deadline.format(at=when(deadline)))
+        facts.append(words.deadline.format(at=when(deadline, words)))
     if thread_replies and question.takes_text is not None:
         facts.append(words.reply_hint)
     foot = [*_folded(question.details), *context(" · ".join(facts))]
@@ -126,19 +125,19 @@ def locked_message(question: Question, outcome: Outcome, *, requester: str = "",
         case Decided(by=by, at=at, response=response, comment=comment, votes=votes):
             done = capitalised(deed(response, question.labels, words))
             template = words.locked if by else words.locked_nobody
-            headline = template.format(deed=done, by=mention(by), at=when(at))
+            headline = template.format(deed=done, by=mention(by), at=when(at, words))
             foot = [section(headline), *_quote(comment)]
             if len(votes) > 1:
                 foot += context(words.locked_votes.format(votes=_votes(question, votes, words)))
             notice = done
         case Expired(at=at):
             foot, notice = (
-                [section(words.locked_expired.format(at=when(at)))],
-                words.locked_expired.format(at=when(at)),
+                [section(words.locked_expired.format(at=when(at, words)))],
+                words.locked_expired.format(at=when(at, words)),
             )
         case Cancelled(by=by, at=at):
             template = words.locked_cancelled_by if by else words.locked_cancelled
-            notice = template.format(by=mention(by), at=when(at))
+            notice = template.format(by=mention(by), at=when(at, words))
             foot = [section(notice)]
         case _:
             assert_never(outcome)

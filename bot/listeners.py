@@ -20,6 +20,7 @@ from slack_bolt.response import BoltResponse
 
 from bot import blocks, modals, wording
 from bot.answering import Answering, Thread, Told
+from bot.languages import ENGLISH
 from bot.payloads import (
     ButtonClick,
     CommandCall,
@@ -98,7 +99,7 @@ class Listeners:
             return await ack(_unreadable(error))
         except StoreUnavailable as error:
             logger.error("run not started", extra={"reason": str(error)})
-            return await ack(wording.ENGLISH.not_recorded)
+            return await ack(ENGLISH.not_recorded)
 
     async def _start(self, call: CommandCall) -> str:
         plugin = self._plugins.get(call.command)
@@ -134,7 +135,7 @@ class Listeners:
             return await ack()
         try:
             if not blocks.ACTION.fullmatch(click.action_id):
-                self._tell(click, wording.ENGLISH.unknown)
+                self._tell(click, ENGLISH.unknown)
                 return await ack()
             async with _in_time():
                 asked = await self._answering.look_up(click.token, _team(click))
@@ -143,10 +144,10 @@ class Listeners:
                     told = await self._answering.choose(asked, click.token, click.user_id, click.delivery_id)
                     self._tell(click, await self._text_of(told, click))
             if view is not None and not await self._surface.open_modal(_team(click), click.trigger_id, view):
-                self._tell(click, wording.ENGLISH.modal_not_opened)
+                self._tell(click, ENGLISH.modal_not_opened)
         except (ContextSerdeError, StoreUnavailable) as error:
             logger.error("click not recorded", extra={"reason": str(error)})
-            self._tell(click, wording.ENGLISH.not_recorded)
+            self._tell(click, ENGLISH.not_recorded)
         return await ack()
 
     async def on_modal(self, ack: AsyncAck, body: Body) -> BoltResponse:
@@ -162,7 +163,7 @@ class Listeners:
             return await ack(modals.replaced_by(modals.notice_modal(_unreadable(error))))
         except (ContextSerdeError, StoreUnavailable) as error:
             logger.error("modal not recorded", extra={"reason": str(error)})
-            return await ack(modals.field_errors({modals.COMMENT: wording.ENGLISH.not_recorded}))
+            return await ack(modals.field_errors({modals.COMMENT: ENGLISH.not_recorded}))
         if told.counts:
             self._tell_beside(asked, sent, told)
             return await ack()
@@ -203,7 +204,7 @@ class Listeners:
         if run_id is None:
             return told.text
         self._spawn(self._surface.show_again(run_id))
-        return wording.ENGLISH.lost
+        return ENGLISH.lost
 
     def _tell(self, click: ButtonClick, text: str) -> None:
         self._spawn(
@@ -295,4 +296,4 @@ def _team(payload: ButtonClick | ModalSubmit) -> str:
 
 def _unreadable(error: PayloadError) -> str:
     logger.warning("payload not readable", extra={"reason": str(error)})
-    return wording.ENGLISH.not_readable
+    return ENGLISH.not_readable

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.blocks import context, cut, one_line, plain
+from bot.languages import ENGLISH, Catalogue
 from bot.markdown import SECTION_CHARS, Block, section
 from bot.prompts import AskToken, Choice, Question
-from bot.wording import ENGLISH, Catalogue, fitting, shorten, visible
+from bot.wording import fitting, shorten, visible
 
 # docs.slack.dev/reference/views
 TITLE_CHARS = 24

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bot.languages import CATALOGUES
 from engine.keyring import PLAIN, Keyring
 from engine.run_store import PATIENCE_S
 
@@ -102,6 +103,8 @@ class Settings(StoreSettings):
     """How long what is in hand may take when the process is told to stop. Kubernetes waits 30 s before it kills."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", alias="SIGNOFF_LOG_LEVEL")
     log_format: Literal["text", "json"] = Field(default="text", alias="SIGNOFF_LOG_FORMAT")
+    language: str = Field(default="en", alias="SIGNOFF_LANGUAGE")
+    """Of messages that many read; what one person is told is in that person's."""
     thread_replies: bool = Field(default=True, alias="SIGNOFF_THREAD_REPLIES")
     """Read replies in threads; off where the app has no history scopes."""
 
@@ -123,6 +126,13 @@ class Settings(StoreSettings):
     @classmethod
     def _upper(cls, given: Any) -> Any:
         return given.upper() if isinstance(given, str) else given
+
+    @field_validator("language")
+    @classmethod
+    def _is_known(cls, given: str) -> str:
+        if given.lower() not in CATALOGUES:
+            raise ValueError(f"is a language nobody has written yet; there is {', '.join(CATALOGUES)}")
+        return given.lower()
 
     @field_validator("bot_token")
     @classmethod

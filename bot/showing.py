@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot import blocks, wording
+from bot.languages import ENGLISH, Catalogue
 from bot.prompts import Question, question_of
 from engine.events import StopEvent, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowTimedOutEvent
 from engine.held_run import RESULT
@@ -17,16 +18,17 @@ class Showing:
     Each method raises `ContextSerdeError` or `RunNotFound` for what this process cannot read.
     """
 
-    def __init__(self, runner: Runner, *, thread_replies: bool = True) -> None:
-        """*thread_replies*: a reply below a question is an answer, and people may be told so."""
+    def __init__(self, runner: Runner, *, thread_replies: bool = True, words: Catalogue = ENGLISH) -> None:
+        """*thread_replies*: a reply below a question is an answer, and people may be told so; *words*: of messages."""
         self._runner = runner
         self._thread_replies = thread_replies
+        self._words = words
 
     def question(self, run: RunRecord, ask: AskRecord) -> blocks.Message:
         """Return a question as it stands: with buttons, or with what became of it."""
         asked = self._asked(run, ask)
         if ask.status != "open":
-            return blocks.locked_message(asked, self._outcome(run, ask), requester=run.requester)
+            return blocks.locked_message(asked, self._outcome(run, ask), requester=run.requester, words=self._words)
         return blocks.prompt_message(
             asked,
             run_id=run.run_id,
@@ -37,12 +39,13 @@ class Showing:
             deadline=ask.deadline,
             votes=ask.votes,
             thread_replies=self._thread_replies,
+            words=self._words,
         )
 
     def reminder(self, ask: AskRecord) -> blocks.Message:
         """Return that a question still waits, to whoever may answer it."""
         who = ", ".join(wording.mention(one) for one in ask.allowed)
-        return blocks.private_message(wording.ENGLISH.reminder.format(who=who))
+        return blocks.private_message(self._words.reminder.format(who=who))
 
     def result(self, claim: EffectClaim) -> blocks.Message:
         """Return what a run came to."""
@@ -50,15 +53,15 @@ class Showing:
         final = self._runner.codec(run.workflow).loads(claim.body, RESULT)
         match final:
             case WorkflowTimedOutEvent():
-                return blocks.failure_message(wording.ENGLISH.timed_out, requester=run.requester)
+                return blocks.failure_message(self._words.timed_out, requester=run.requester, words=self._words)
             case WorkflowFailedEvent():
-                return blocks.failure_message(requester=run.requester)
+                return blocks.failure_message(requester=run.requester, words=self._words)
             case WorkflowCancelledEvent():
-                return blocks.cancelled_message()
+                return blocks.cancelled_message(words=self._words)
             case StopEvent() if type(final) is StopEvent:
-                return blocks.result_message(final.result)
+                return blocks.result_message(final.result, words=self._words)
             case _:
-                return blocks.result_message(final.model_dump(mode="json"))
+                return blocks.result_message(final.model_dump(mode="json"), words=self._words)
 
     def _outcome(self, run: RunRecord, ask: AskRecord) -> blocks.Outcome:
         match ask.status:

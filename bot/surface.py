@@ -12,6 +12,7 @@ import logging
 from slack_sdk.errors import SlackApiError
 
 from bot import blocks, wording
+from bot.languages import ENGLISH, Catalogue
 from bot.payloads import thread_link
 from bot.showing import Showing
 from bot.slack_calls import CLOSED_TO_US, UNCLEAR, SlackCalls, code, is_passing, retry_after
@@ -33,13 +34,16 @@ _LEFT = "message left to other workers: what it shows cannot be read here"
 class SlackSurface(Telling):
     """Slack as a place to show questions and results: each run's in its own workspace."""
 
-    def __init__(self, workspaces: Workspaces, runner: Runner, *, thread_replies: bool = True) -> None:
-        """*thread_replies*: a reply below a question is an answer, and people may be told so."""
+    def __init__(
+        self, workspaces: Workspaces, runner: Runner, *, thread_replies: bool = True, words: Catalogue = ENGLISH
+    ) -> None:
+        """*thread_replies*: a reply below a question is an answer, and people may be told so; *words*: of messages."""
         super().__init__(workspaces)
         self._slack = SlackCalls(workspaces)
-        self._showing = Showing(runner, thread_replies=thread_replies)
+        self._showing = Showing(runner, thread_replies=thread_replies, words=words)
         self._runner = runner
         self._store = runner.store
+        self._words = words
 
     # --- what runs owe ---------------------------------------------------------------------
 
@@ -103,7 +107,7 @@ class SlackSurface(Telling):
             case _ if kind == RESULT:
                 await self._post(claim, self._showing.result(claim))
             case _ if kind == PARKED:
-                await self._post(claim, blocks.failure_message(wording.ENGLISH.parked))
+                await self._post(claim, blocks.failure_message(self._words.parked, words=self._words))
             case _:
                 await self._store.drop_effect(claim, "no such effect")
 
@@ -183,7 +187,7 @@ class SlackSurface(Telling):
         else:
             logger.error("Slack refuses the message", extra=_about(claim, reason=reason))
             await self._store.drop_effect(claim, reason)
-            await self._tell_requester(claim.run, wording.ENGLISH.not_posted)
+            await self._tell_requester(claim.run, self._words.not_posted)
 
     async def _shut_out(self, claim: EffectClaim, reason: str) -> None:
         """The channel is closed to us: a run that nobody has seen yet ends, any other is told of in private."""
@@ -191,12 +195,12 @@ class SlackSurface(Telling):
         await self._store.drop_effect(claim, reason)
         if claim.ask is not None and not run.thread:
             await self._runner.cancel(run.run_id, by="")
-            await self._tell_requester(run, wording.not_in_channel(run.address))
+            await self._tell_requester(run, wording.not_in_channel(run.address, words=self._words))
         elif claim.effect_id.partition(":")[0] == RESULT:
             if run.thread or run.status != "cancelled":  # else they were told that it did not begin
                 await self._tell_requester(run, self._showing.result(claim).text)
         else:
-            await self._tell_requester(run, wording.ENGLISH.not_posted)
+            await self._tell_requester(run, self._words.not_posted)
 
     async def _tell_requester(self, run: RunRecord, text: str) -> None:
         if run.requester:

@@ -1,8 +1,7 @@
-"""Every word people read, one catalogue per language; and how foreign text is made safe to show.
+"""Which of a language's words are said, and how foreign text is made safe to show.
 
-The words stand in a `Catalogue`; the functions below choose among them and fill them in.
-Templates are ours; what is filled in was escaped before. A second language is a second
-`Catalogue` in `CATALOGUES`.
+The words stand in `bot.languages`; the functions below choose among them and fill them in.
+Templates are ours; what is filled in was escaped before.
 """
 
 from __future__ import annotations
@@ -10,10 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import assert_never
 
+from bot.languages import ENGLISH, Catalogue
 from bot.prompts import Question
 from bot.replies import NotUnderstood
 from bot.triggers import BadText, EmptyText, SlashCommand, TextTooLong
@@ -107,190 +106,13 @@ def mention(who: str) -> str:
     return safe(who)
 
 
-def when(at: float) -> str:
+def when(at: float, words: Catalogue = ENGLISH) -> str:
     """Return a time (POSIX seconds) that each reader sees in their own time zone."""
     try:
         fallback = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     except (ValueError, OverflowError, OSError):
         return "?"
-    return f"<!date^{int(at)}^{{date_short_pretty}} at {{time}}|{fallback}>"
-
-
-# --- The words --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """One language. Placeholders are named; each template says the whole sentence."""
-
-    language: str
-    deeds: Mapping[str, str]
-    """What was done, for responses everybody knows: "approved"."""
-    deed_other: str
-    list_and: str
-    list_or: str
-    # what an answer is told
-    accepted: str
-    accepted_of: str
-    recorded: str
-    already: str
-    already_you: str
-    already_nobody: str
-    outdated: str
-    outdated_link: str
-    expired: str
-    cancelled: str
-    cancelled_by: str
-    not_allowed: str
-    not_allowed_anyone: str
-    invalid: str
-    unknown: str
-    lost: str
-    # what a reply is told that is no answer
-    not_understood: str
-    not_understood_buttons: str
-    needs_text: str
-    needs_button: str
-    # what a command is told
-    empty_text: str
-    empty_text_usage: str
-    too_long: str
-    unknown_command: str
-    unknown_command_none: str
-    not_recorded: str
-    not_in_channel: str
-    not_readable: str
-    # on messages
-    asked_by: str
-    version: str
-    may_answer: str
-    votes_needed: str
-    votes_so_far: str
-    deadline: str
-    reply_hint: str
-    no_text: str
-    goes_on_in_file: str
-    locked: str
-    locked_nobody: str
-    locked_votes: str
-    locked_expired: str
-    locked_cancelled: str
-    locked_cancelled_by: str
-    comment_by: str
-    notification: str
-    result_none: str
-    parked: str
-    timed_out: str
-    reminder: str
-    not_posted: str
-    modal_not_opened: str
-    nothing_open: str
-    failed: str
-    stopped: str
-    stopped_by: str
-    # on modals
-    comment_title: str
-    comment_label: str
-    comment_hint: str
-    comment_missing: str
-    send: str
-    close: str
-    confirm_title: str
-    confirm_yes: str
-    confirm_no: str
-    notice_title: str
-    loading: str
-
-
-ENGLISH = Catalogue(
-    language="en",
-    deeds={
-        "approve": "approved",
-        "approved": "approved",
-        "reject": "rejected",
-        "rejected": "rejected",
-        "revise": "sent back for revision",
-        "feedback": "sent back with feedback",
-        "answer": "answered",
-    },
-    deed_other="answered “{label}”",
-    list_and="{items} and {last}",
-    list_or="{items} or {last}",
-    accepted="Thank you, this is now {deed}.",
-    accepted_of="This is now {deed} by {by}.",
-    recorded="Your answer is recorded: {count} of {quorum} so far.",
-    already="This was already {deed} by {by}, {at}. Nothing was changed.",
-    already_you="You have answered this before: it was {deed}, {at}. Nothing was changed.",
-    already_nobody="This was already {deed} when its time ran out, {at}. Nothing was changed.",
-    outdated="This question is outdated: it has changed since it was shown here. Please answer the newest one.",
-    outdated_link="This question is outdated: it has changed since it was shown here. {link}.",
-    expired="This question expired {at}, so your answer could not count.",
-    cancelled="This request was closed {at}, so there is nothing left to answer.",
-    cancelled_by="{by} cancelled this request {at}, so there is nothing left to answer.",
-    not_allowed="This question is not yours to answer. Please ask {allowed}.",
-    not_allowed_anyone="This question is not yours to answer: whoever made the request cannot decide it.",
-    invalid="Your answer could not be taken: {problems}.",
-    unknown="This question is unknown here. It may be from long ago; please start the request again.",
-    lost="This question is unknown here: what was saved last is older. Its request goes on and asks again.",
-    not_understood="“{said}” is not an answer I can take here. Please reply {choices}, or use the buttons.",
-    not_understood_buttons="Please answer with one of the buttons.",
-    needs_text="Please write in words what you would like to say.",
-    needs_button="This answer asks for a confirmation, so please use its button.",
-    empty_text="`{command}` needs some text behind it, and there was none.",
-    empty_text_usage="`{command}` needs some text behind it, and there was none. Like this: `{command} {usage}`",
-    too_long="That is {chars} characters, and `{command}` takes at most {max_chars}. Please shorten it.",
-    unknown_command="`{command}` is not something I know. I know {known}.",
-    unknown_command_none="`{command}` is not something I know, and no command is set up yet.",
-    not_recorded="That could not be recorded for certain just now. Please try again in a moment: "
-    "it cannot count twice.",
-    not_in_channel="I am not in {channel}, so I cannot post there. Type `/invite {bot}` there and try again.",
-    not_readable="Slack sent this in a form I cannot read, so nothing has happened. Please try again.",
-    asked_by="Asked by {by}",
-    version="Version {version}",
-    may_answer="For {allowed}",
-    votes_needed="{quorum} people must agree",
-    votes_so_far="{count} of {quorum} so far: {votes}",
-    deadline="Answer before {at}",
-    reply_hint="Or reply in the thread in your own words",
-    no_text="(no text)",
-    goes_on_in_file="_The text goes on in the file below: read it whole before you decide._",
-    locked="*{deed}* by {by} · {at}",
-    locked_nobody="*{deed}* because nobody answered in time · {at}",
-    locked_votes="Votes: {votes}",
-    locked_expired="*Expired* without an answer · {at}",
-    locked_cancelled="*Closed* without an answer · {at}",
-    locked_cancelled_by="*Cancelled* by {by} · {at}",
-    comment_by="Comment",
-    notification="{question} – answer with {choices}",
-    parked="It is on hold: this version of Signoff cannot go on with it. It is kept and goes on after the next update.",
-    timed_out="Nobody answered in time.",
-    reminder="Still waiting for an answer {who}",
-    not_posted="I could not post a message you are waiting for. Your request is kept; please tell whoever runs me.",
-    nothing_open="No question is open here just now, so this was not taken as an answer. The next one comes below.",
-    modal_not_opened="Slack was slow to open the form. If it does not appear, please press the button again.",
-    result_none="Done.",
-    failed="This request stopped because of a problem and did not finish.",
-    stopped="This request was closed before it finished.",
-    stopped_by="{by} cancelled this request.",
-    comment_title="Your answer",
-    comment_label="What would you like to say?",
-    comment_hint="You may leave this empty.",
-    comment_missing="Please write something.",
-    send="Send",
-    close="Close",
-    confirm_title="Are you sure?",
-    confirm_yes="Yes",
-    confirm_no="Go back",
-    notice_title="Signoff",
-    loading="One moment…",
-)
-
-CATALOGUES = {"en": ENGLISH}
-
-
-def catalogue(locale: str = "") -> Catalogue:
-    """Return the words for a Slack locale as ``de-DE``; English where there is no better."""
-    return CATALOGUES.get(locale.partition("-")[0].lower(), ENGLISH)
+    return f"<!date^{int(at)}^{words.moment}|{fallback}>"
 
 
 # --- Choosing among them ----------------------------------------------------------------
@@ -317,11 +139,11 @@ def verdict_text(
             return words.recorded.format(count=count, quorum=quorum)
         case Already(by=by, at=at, response=response):
             template = words.already_you if by and by == viewer else words.already if by else words.already_nobody
-            return template.format(deed=deed(response, labels, words), by=mention(by), at=when(at))
+            return template.format(deed=deed(response, labels, words), by=mention(by), at=when(at, words))
         case Expired(at=at):
-            return words.expired.format(at=when(at))
+            return words.expired.format(at=when(at, words))
         case Cancelled(by=by, at=at):
-            return (words.cancelled_by if by else words.cancelled).format(by=mention(by), at=when(at))
+            return (words.cancelled_by if by else words.cancelled).format(by=mention(by), at=when(at, words))
         case Stale():
             return outdated_text(current, words)
         case NotAllowed(allowed=allowed):
@@ -342,7 +164,7 @@ def outdated_text(current: str | None, words: Catalogue = ENGLISH) -> str:
     if current is None or not current.startswith("https://"):
         return words.outdated
     address = current.replace("|", "%7C").replace(">", "%3E").replace("<", "%3C")
-    return words.outdated_link.format(link=f"<{address}|Here is the current one>")
+    return words.outdated_link.format(link=f"<{address}|{words.outdated_link_text}>")
 
 
 def not_understood_text(reply: NotUnderstood, question: Question, said: str = "", words: Catalogue = ENGLISH) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bot import wording
+from bot.languages import ENGLISH
 from engine.keyring import new_key
 from tests import servers
 from tests.e2e.conftest import check_stage
@@ -63,7 +63,7 @@ async def test_a_click_whose_key_is_missing_is_not_recorded_and_counts_once_it_i
         found.bot.set(SIGNOFF_ENCRYPTION_KEYS=new)
         await found.bot.start()
         await room.press(BEN, prompt, "Approve")
-        await room.told(BEN, wording.ENGLISH.not_recorded)
+        await room.told(BEN, ENGLISH.not_recorded)
         await found.bot.kill()
         found.bot.set(SIGNOFF_ENCRYPTION_KEYS=f"{new},{old}")
         await found.bot.start()

@@ -51,7 +51,7 @@ def test_every_setting_has_a_well_known_name() -> None:
         *("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN", "SLACK_API_BASE_URL", "SLACK_REQUEST_PATH"),
         *("REDIS_URL", "SIGNOFF_HOST", "SIGNOFF_PORT", "SIGNOFF_WORKFLOWS", "SIGNOFF_KEY_PREFIX", "SIGNOFF_LANES"),
         *("SIGNOFF_LEASE_S", "SIGNOFF_SWEEP_S", "SIGNOFF_LOG_LEVEL", "SIGNOFF_LOG_FORMAT", "SIGNOFF_THREAD_REPLIES"),
-        *("SIGNOFF_DURABILITY", "SIGNOFF_ENCRYPTION_KEYS", "SIGNOFF_PATIENCE_S", "SIGNOFF_DRAIN_S"),
+        *("SIGNOFF_DURABILITY", "SIGNOFF_ENCRYPTION_KEYS", "SIGNOFF_PATIENCE_S", "SIGNOFF_DRAIN_S", "SIGNOFF_LANGUAGE"),
     }
 
 
@@ -241,3 +241,13 @@ def test_an_env_file_in_another_encoding_is_told(tmp_path: Path) -> None:
 )
 def test_loopback_is_this_machine(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+def test_messages_are_in_a_language_that_is_written(environment: Any) -> None:
+    environment(SIGNOFF_LANGUAGE="DE")
+
+    assert load(None).language == "de"
+
+    environment(SIGNOFF_LANGUAGE="xx")
+    with pytest.raises(SettingsError, match="SIGNOFF_LANGUAGE is a language nobody has written yet; there is en, de"):
+        load(None)

@@ -8,14 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.languages import CATALOGUES, ENGLISH, GERMAN, Catalogue, catalogue
 from bot.prompts import Choice, Prompt, question_of
 from bot.replies import NotUnderstood
 from bot.triggers import EmptyText, SlashCommand, TextTooLong
 from bot.wording import (
-    CATALOGUES,
-    ENGLISH,
     bad_text,
-    catalogue,
     deed,
     escape,
     fitting,
@@ -172,7 +170,7 @@ def test_a_channel_without_the_bot_is_told_how_to_invite_it() -> None:
 
 
 @pytest.mark.parametrize("language", CATALOGUES.values(), ids=lambda words: words.language)
-def test_every_language_says_everything_with_the_same_placeholders(language: Any) -> None:
+def test_every_language_says_everything_with_the_same_placeholders(language: Catalogue) -> None:
     for field in dataclasses.fields(ENGLISH):
         english, other = getattr(ENGLISH, field.name), getattr(language, field.name)
         assert other
@@ -189,11 +187,18 @@ def test_where_there_is_no_better_language_it_is_english(locale: str) -> None:
     assert catalogue(locale) is ENGLISH
 
 
-def test_short_texts_stay_within_slacks_limits() -> None:
+@pytest.mark.parametrize("language", CATALOGUES.values(), ids=lambda words: words.language)
+def test_short_texts_stay_within_slacks_limits(language: Catalogue) -> None:
     for name in ("send", "close", "comment_title", "notice_title"):
-        assert len(getattr(ENGLISH, name)) <= 24
+        assert len(getattr(language, name)) <= 24
     for name in ("confirm_yes", "confirm_no"):
-        assert len(getattr(ENGLISH, name)) <= 30
+        assert len(getattr(language, name)) <= 30
+
+
+def test_a_reader_of_german_gets_german_words_and_times() -> None:
+    assert catalogue("de-DE") is GERMAN
+    told = verdict_text(Already("U1", 0.0, "approve"), viewer="U2", words=catalogue("de-AT"))
+    assert told.startswith("Das wurde schon von <@U1> freigegeben, <!date^0^{date_short_pretty} um {time}|")
 
 
 def test_a_deed_is_known_or_named() -> None:

@@ -1,0 +1,92 @@
+"""What every language has a word for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """One language. Placeholders are named; each template says the whole sentence."""
+
+    language: str
+    deeds: Mapping[str, str]
+    """What was done, for responses everybody knows: "approved"."""
+    deed_other: str
+    moment: str
+    """A time as each reader sees it: Slack fills in ``{date_short_pretty}`` and ``{time}``."""
+    list_and: str
+    list_or: str
+    # what an answer is told
+    accepted: str
+    accepted_of: str
+    recorded: str
+    already: str
+    already_you: str
+    already_nobody: str
+    outdated: str
+    outdated_link: str
+    outdated_link_text: str
+    expired: str
+    cancelled: str
+    cancelled_by: str
+    not_allowed: str
+    not_allowed_anyone: str
+    invalid: str
+    unknown: str
+    lost: str
+    # what a reply is told that is no answer
+    not_understood: str
+    not_understood_buttons: str
+    needs_text: str
+    needs_button: str
+    # what a command is told
+    empty_text: str
+    empty_text_usage: str
+    too_long: str
+    unknown_command: str
+    unknown_command_none: str
+    not_recorded: str
+    not_in_channel: str
+    not_readable: str
+    # on messages
+    asked_by: str
+    version: str
+    may_answer: str
+    votes_needed: str
+    votes_so_far: str
+    deadline: str
+    reply_hint: str
+    no_text: str
+    goes_on_in_file: str
+    locked: str
+    locked_nobody: str
+    locked_votes: str
+    locked_expired: str
+    locked_cancelled: str
+    locked_cancelled_by: str
+    comment_by: str
+    notification: str
+    result_none: str
+    parked: str
+    timed_out: str
+    reminder: str
+    not_posted: str
+    modal_not_opened: str
+    nothing_open: str
+    failed: str
+    stopped: str
+    stopped_by: str
+    # on modals
+    comment_title: str
+    comment_label: str
+    comment_hint: str
+    comment_missing: str
+    send: str
+    close: str
+    confirm_title: str
+    confirm_yes: str
+    confirm_no: str
+    notice_title: str
+    loading: str
