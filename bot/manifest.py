@@ -25,8 +25,13 @@ SCOPES: Mapping[str, tuple[str, ...]] = {
     "chat.postMessage": ("chat:write",),
     "chat.update": ("chat:write",),
     "conversations.open": ("im:write",),
+    "conversations.members": ("channels:read", "groups:read"),
     "files.completeUploadExternal": ("files:write",),
     "files.getUploadURLExternal": ("files:write",),
+    "usergroups.list": ("usergroups:read",),
+    "usergroups.users.list": ("usergroups:read",),
+    "users.conversations": ("channels:read", "groups:read"),
+    "users.info": ("users:read",),
 }
 # With these the bot hears replies in threads, and finds what an interrupted attempt has posted.
 _READS = ("channels:history", "groups:history", "im:history", "mpim:history")
