@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot import wording
-from bot.languages import ENGLISH
+from bot.languages import Catalogue
 from bot.payloads import ThreadReply, thread_link
 from bot.prompts import AskToken, Question, question_of
-from bot.replies import NotUnderstood, Reply, read_reply, respond
+from bot.replies import NotTaken, NotUnderstood, Reply, read_reply, respond
 from engine.run_store import AskRecord, RunRecord
 from engine.runner import Asked, Runner
 from engine.verdicts import Accepted, Already, Recorded, Stale, Unknown, Verdict
@@ -24,15 +24,36 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What somebody who answered is to be told; *text* is mrkdwn."""
+    """What somebody who answered is to be told, in whichever language they read."""
 
-    verdict: Verdict | NotUnderstood
-    text: str
+    verdict: Verdict | NotUnderstood | NotTaken
+    viewer: str = ""
+    question: Question | None = None
+    said: str = ""
+    """What they wrote, where an answer was read out of that."""
+    newer: bool = False
+    """They answered an older question than the one that is open now."""
+    current: str | None = None
+    """Where that one is, if it has an address."""
 
     @property
     def counts(self) -> bool:
         """Whether the answer changed something."""
         return isinstance(self.verdict, Accepted | Recorded)
+
+    def text(self, words: Catalogue) -> str:
+        """Return it as mrkdwn."""
+        match self.verdict:
+            case NotTaken() as reply:
+                return wording.not_taken_text(reply, words)
+            case NotUnderstood() as reply:
+                return wording.not_understood_text(reply, self.question, self.said, words)
+            case Stale():
+                return wording.outdated_text(self.current, words)
+            case verdict:
+                labels = None if self.question is None else self.question.labels
+                told = wording.verdict_text(verdict, viewer=self.viewer, labels=labels, words=words)
+        return f"{told} {wording.outdated_text(self.current, words)}" if self.newer else told
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +104,9 @@ class Answering:
     ) -> Told:
         """Answer with one of the question's choices, if it is still what was shown."""
         if asked is None or token is None:
-            return Told(Unknown(), wording.verdict_text(Unknown()))
+            return Told(Unknown())
         if asked.ask.status == "open" and not token.shows(asked.ask):
-            newest = asked.ask.messages[-1:]
-            return Told(
-                Stale(), wording.outdated_text(await self._permalink(asked.run.tenant, newest[0]) if newest else None)
-            )
+            return Told(Stale(), current=await self._address(asked.run, asked.ask.messages[-1:]))
         question = question_of(asked.event)
         return await self._take(asked, question, respond(question, token.choice, comment), user, delivery)
 
@@ -100,11 +118,9 @@ class Answering:
         if thread.run is None or thread.run.status not in ("ready", "waiting"):
             return None
         if thread.shown is None:
-            return Told(Stale(), ENGLISH.nothing_open)
+            return Told(NotTaken("nothing_open"))
         if _posted_at(thread.shown) > float(reply.message_ts):
-            return Told(
-                Stale(), wording.outdated_text(await self._permalink(thread.run.tenant, thread.shown.messages[0]))
-            )
+            return Told(Stale(), current=await self._address(thread.run, thread.shown.messages[:1]))
         asked = Asked(thread.run, thread.shown, self._runner.question(thread.run, thread.shown))
         question = question_of(asked.event)
         answer = read_reply(question, reply.text)
@@ -113,8 +129,9 @@ class Answering:
     async def _take(
         self, asked: Asked, question: Question, reply: Reply | NotUnderstood, user: str, delivery: str, said: str = ""
     ) -> Told:
+        told = Told(Unknown(), user, question, said)
         if isinstance(reply, NotUnderstood):
-            return Told(reply, wording.not_understood_text(reply, question, said))
+            return replace(told, verdict=reply)
         verdict = await self._runner.decide(
             asked,
             reply.response,
@@ -128,17 +145,19 @@ class Answering:
             "answer judged",
             extra={"run_id": asked.run.run_id, "ask": asked.ask.ask_id, "by": user, "verdict": type(verdict).__name__},
         )
-        text = wording.verdict_text(verdict, viewer=user, labels=question.labels)
         if isinstance(verdict, Already):
-            text = await self._with_current(asked, text)
-        return Told(verdict, text)
+            told = await self._with_current(asked, told)
+        return replace(told, verdict=verdict)
 
-    async def _with_current(self, asked: Asked, text: str) -> str:
+    async def _with_current(self, asked: Asked, told: Told) -> Told:
         """Point somebody who answered an old question to the one that is open now."""
         newer = _newest(await self._runner.store.open_asks(asked.run.run_id))
         if newer is None or not newer.messages:
-            return text
-        return f"{text} {wording.outdated_text(await self._permalink(asked.run.tenant, newer.messages[0]))}"
+            return told
+        return replace(told, newer=True, current=await self._address(asked.run, newer.messages[:1]))
+
+    async def _address(self, run: RunRecord, messages: Sequence[str]) -> str | None:
+        return await self._permalink(run.tenant, messages[0]) if messages else None
 
 
 def _posted_at(ask: AskRecord) -> float:

@@ -17,6 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.answering import Answering
 from bot.aside import Aside
+from bot.directory import Directory
 from bot.fleet import Fleet
 from bot.languages import CATALOGUES
 from bot.listeners import Listeners
@@ -72,9 +73,9 @@ class App:
             retry_handlers=[],  # a repeated post is a second message: the surface decides what to repeat
         )
         self.workspaces = OneWorkspace(self.client)
-        self.surface = SlackSurface(
-            self.workspaces, self.runner, thread_replies=settings.thread_replies, words=CATALOGUES[settings.language]
-        )
+        words = CATALOGUES[settings.language]
+        self.surface = SlackSurface(self.workspaces, self.runner, thread_replies=settings.thread_replies, words=words)
+        self.directory = Directory(self.workspaces, words=words)
         self.answering = Answering(self.runner, self.surface.permalink)
         self.fleet = Fleet(url, self.attend, self.due, name=settings.key_prefix, sweep_s=settings.sweep_s)
         self.runner.wake = self._wake
@@ -184,6 +185,7 @@ class App:
             self.runner,
             self.answering,
             self.surface,
+            self.directory,
             self._aside.spawn,
             thread_replies=self.settings.thread_replies,
         ).listen(bolt)

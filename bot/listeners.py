@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext, AsyncBoltRequest
@@ -20,7 +21,8 @@ from slack_bolt.response import BoltResponse
 
 from bot import blocks, modals, wording
 from bot.answering import Answering, Thread, Told
-from bot.languages import ENGLISH
+from bot.directory import Directory
+from bot.languages import ENGLISH, Catalogue
 from bot.payloads import (
     ButtonClick,
     CommandCall,
@@ -35,7 +37,7 @@ from bot.payloads import (
 )
 from bot.plugins import Plugin
 from bot.prompts import question_of
-from bot.replies import NotUnderstood
+from bot.replies import NotTaken, NotUnderstood
 from bot.surface import SlackSurface
 from bot.triggers import CommandReceived
 from engine.errors import ContextSerdeError, RunNotFound, StoreUnavailable
@@ -46,6 +48,8 @@ logger = logging.getLogger(__name__)
 
 Body: TypeAlias = Mapping[str, Any]
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
+Text: TypeAlias = Callable[[Catalogue], str]
+"""What somebody is told, once their language is known."""
 
 ANYTHING = re.compile(r".*", re.DOTALL)
 EMPTY = BoltResponse(status=200, body="")
@@ -66,6 +70,7 @@ class Listeners:
         runner: Runner,
         answering: Answering,
         surface: SlackSurface,
+        directory: Directory,
         spawn: Spawn,
         *,
         thread_replies: bool = True,
@@ -75,6 +80,7 @@ class Listeners:
         self._runner = runner
         self._answering = answering
         self._surface = surface
+        self._directory = directory
         self._spawn = spawn
         self._thread_replies = thread_replies
 
@@ -92,23 +98,24 @@ class Listeners:
         """Start a run, or say privately why not."""
         try:
             call = parse_command(body)
-            async with _in_time():
-                said = await self._start(call)
-            return await ack(said)
         except PayloadError as error:
             return await ack(_unreadable(error))
+        words = self._words(call)
+        try:
+            async with _in_time():
+                return await ack(await self._start(call, words))
         except StoreUnavailable as error:
             logger.error("run not started", extra={"reason": str(error)})
-            return await ack(ENGLISH.not_recorded)
+            return await ack(words.not_recorded)
 
-    async def _start(self, call: CommandCall) -> str:
+    async def _start(self, call: CommandCall, words: Catalogue) -> str:
         plugin = self._plugins.get(call.command)
         if plugin is None:
             known = [known.command for known in self._plugins.values()]
-            return wording.unknown_command(call.command, known)
+            return wording.unknown_command(call.command, known, words)
         problem = plugin.command.check(call.text)
         if problem is not None:
-            return wording.bad_text(problem)
+            return wording.bad_text(problem, words)
         run_id = await self._runner.start(
             plugin.workflow,
             CommandReceived(
@@ -119,7 +126,7 @@ class Listeners:
                 user_name=call.user_name,
             ),
             key=call.delivery_id,
-            tenant=call.team_id or call.enterprise_id,
+            tenant=_team(call),
             requester=call.user_id,
             address=call.channel_id,
         )
@@ -135,41 +142,42 @@ class Listeners:
             return await ack()
         try:
             if not blocks.ACTION.fullmatch(click.action_id):
-                self._tell(click, ENGLISH.unknown)
+                self._tell(click, lambda words: words.unknown)
                 return await ack()
             async with _in_time():
                 asked = await self._answering.look_up(click.token, _team(click))
-                view = None if asked is None else _modal_for(click, asked)
+                view = None if asked is None else _modal_for(click, asked, self._words(click))
                 if view is None:
                     told = await self._answering.choose(asked, click.token, click.user_id, click.delivery_id)
-                    self._tell(click, await self._text_of(told, click))
+                    self._tell(click, (await self._looked_for(told, click)).text)
             if view is not None and not await self._surface.open_modal(_team(click), click.trigger_id, view):
-                self._tell(click, ENGLISH.modal_not_opened)
+                self._tell(click, lambda words: words.modal_not_opened)
         except (ContextSerdeError, StoreUnavailable) as error:
             logger.error("click not recorded", extra={"reason": str(error)})
-            self._tell(click, ENGLISH.not_recorded)
+            self._tell(click, lambda words: words.not_recorded)
         return await ack()
 
     async def on_modal(self, ack: AsyncAck, body: Body) -> BoltResponse:
         """Take a modal as an answer; what is wrong with it shows beside its field."""
         try:
             sent = parse_modal(body)
-            comment = sent.text(modals.COMMENT)
+        except PayloadError as error:
+            return await ack(modals.replaced_by(modals.notice_modal(_unreadable(error))))
+        words, comment = self._words(sent), sent.text(modals.COMMENT)
+        try:
             async with _in_time():
                 asked = await self._answering.look_up(sent.token, _team(sent))
                 told = await self._answering.choose(asked, sent.token, sent.user_id, sent.delivery_id, comment)
-                text = await self._text_of(told, sent)
-        except PayloadError as error:
-            return await ack(modals.replaced_by(modals.notice_modal(_unreadable(error))))
+                told = await self._looked_for(told, sent)
         except (ContextSerdeError, StoreUnavailable) as error:
             logger.error("modal not recorded", extra={"reason": str(error)})
-            return await ack(modals.field_errors({modals.COMMENT: ENGLISH.not_recorded}))
+            return await ack(modals.field_errors({modals.COMMENT: words.not_recorded}))
         if told.counts:
             self._tell_beside(asked, sent, told)
             return await ack()
         if isinstance(told.verdict, Invalid) or _wants_words(told):
-            return await ack(modals.field_errors({modals.COMMENT: told.text}))
-        return await ack(modals.replaced_by(modals.notice_modal(text)))
+            return await ack(modals.field_errors({modals.COMMENT: told.text(words)}))
+        return await ack(modals.replaced_by(modals.notice_modal(told.text(words), words)))
 
     async def on_message(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Take a reply in the thread of a run as an answer to its open question."""
@@ -191,32 +199,36 @@ class Listeners:
             return NOT_SAVED
         if told is not None:
             place = {"channel": reply.channel_id, "thread_ts": reply.thread_ts}
-            self._spawn(self._surface.tell(team, reply.user_id, told.text, **place))
+            self._spawn(self._say(team, reply.user_id, told.text, **place))
         return EMPTY
 
     async def on_anything_else(self, ack: AsyncAck) -> BoltResponse:
         """Acknowledge what nobody waits for."""
         return await ack()
 
-    async def _text_of(self, told: Told, sent: ButtonClick | ModalSubmit) -> str:
+    async def _looked_for(self, told: Told, sent: ButtonClick | ModalSubmit) -> Told:
         """Return what somebody is told; of a question that Redis has lost, that its run asks again, which it does."""
         run_id = await self._answering.lost(sent.token, _team(sent)) if told.verdict == Unknown() else None
         if run_id is None:
-            return told.text
+            return told
         self._spawn(self._surface.show_again(run_id))
-        return ENGLISH.lost
+        return replace(told, verdict=NotTaken("lost"))
 
-    def _tell(self, click: ButtonClick, text: str) -> None:
-        self._spawn(
-            self._surface.tell(
-                _team(click),
-                click.user_id,
-                text,
-                response_url=click.response_url,
-                channel=click.channel_id,
-                thread_ts=click.thread_ts,
-            )
-        )
+    def _words(self, sent: CommandCall | ButtonClick | ModalSubmit) -> Catalogue:
+        """Return the words for who did something, as far as is known: if it is not yet, it will be the next time."""
+        self._spawn(self._learn(_team(sent), sent.user_id))
+        return self._directory.words(_team(sent), sent.user_id)
+
+    async def _learn(self, tenant: str, user: str) -> None:
+        await self._directory.learn(tenant, user)
+
+    def _tell(self, click: ButtonClick, text: Text) -> None:
+        place = {"channel": click.channel_id, "thread_ts": click.thread_ts}
+        self._spawn(self._say(_team(click), click.user_id, text, response_url=click.response_url, **place))
+
+    async def _say(self, tenant: str, user: str, text: Text, **place: str) -> None:
+        words = await self._directory.learn(tenant, user)
+        await self._surface.tell(tenant, user, text(words), **place)
 
     def _tell_beside(self, asked: Asked | None, sent: ModalSubmit, told: Told) -> None:
         """Tell the sender of a modal, beside the question: a modal has no place of its own to answer to."""
@@ -224,7 +236,7 @@ class Listeners:
             return
         channel, _, ts = asked.ask.messages[0].partition(":")
         thread_ts = asked.run.thread.partition(":")[2] or ts
-        self._spawn(self._surface.tell(_team(sent), sent.user_id, told.text, channel=channel, thread_ts=thread_ts))
+        self._spawn(self._say(_team(sent), sent.user_id, told.text, channel=channel, thread_ts=thread_ts))
 
 
 class _Unreadable(AsyncMiddleware):
@@ -266,13 +278,13 @@ async def _in_time() -> AsyncIterator[None]:
         raise StoreUnavailable(str(error)) from error
 
 
-def _modal_for(click: ButtonClick, asked: Asked) -> dict[str, Any] | None:
+def _modal_for(click: ButtonClick, asked: Asked, words: Catalogue) -> dict[str, Any] | None:
     """Return the modal of a choice that wants words, while the question is open."""
     question = question_of(asked.event)
     choice = question.choice(click.token.choice) if click.token is not None else None
     if click.token is None or choice is None or not choice.asks_comment or asked.ask.status != "open":
         return None
-    return modals.feedback_modal(click.token, question, choice)
+    return modals.feedback_modal(click.token, question, choice, words=words)
 
 
 def _is_early(thread: Thread, reply: ThreadReply, bot_user_id: str | None) -> bool:
@@ -290,7 +302,7 @@ def _wants_words(told: Told) -> bool:
     return isinstance(told.verdict, NotUnderstood) and told.verdict.why == "needs_text"
 
 
-def _team(payload: ButtonClick | ModalSubmit) -> str:
+def _team(payload: CommandCall | ButtonClick | ModalSubmit) -> str:
     return payload.team_id or payload.enterprise_id
 
 

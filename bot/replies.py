@@ -32,6 +32,18 @@ class NotUnderstood:
     why: Literal["words", "needs_text", "confirm", "unknown"]
 
 
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """No answer, whatever it says, and why; nothing was recorded of it as an answer.
+
+    ``nothing_open``: no question is open. ``lost``: the question is one that was forgotten. ``unchecked``: Slack did
+    not say in time whether this person may answer. The rest is who they are: ``guest``, ``stranger`` (of another
+    workspace), ``deactivated``, ``bot``.
+    """
+
+    why: Literal["nothing_open", "lost", "unchecked", "guest", "stranger", "deactivated", "bot"]
+
+
 def respond(question: Question, value: str, comment: str = "") -> Reply | NotUnderstood:
     """Answer with the choice *value*, as a button or a modal does."""
     choice = question.choice(value)

@@ -14,7 +14,7 @@ from typing import assert_never
 
 from bot.languages import ENGLISH, Catalogue
 from bot.prompts import Question
-from bot.replies import NotUnderstood
+from bot.replies import NotTaken, NotUnderstood
 from bot.triggers import BadText, EmptyText, SlashCommand, TextTooLong
 from engine.verdicts import (
     Accepted,
@@ -167,7 +167,30 @@ def outdated_text(current: str | None, words: Catalogue = ENGLISH) -> str:
     return words.outdated_link.format(link=f"<{address}|{words.outdated_link_text}>")
 
 
-def not_understood_text(reply: NotUnderstood, question: Question, said: str = "", words: Catalogue = ENGLISH) -> str:
+def not_taken_text(reply: NotTaken, words: Catalogue = ENGLISH) -> str:
+    """Return what to tell somebody of whom no answer could be taken."""
+    match reply.why:
+        case "nothing_open":
+            return words.nothing_open
+        case "lost":
+            return words.lost
+        case "unchecked":
+            return words.unchecked
+        case "guest":
+            return words.guest
+        case "stranger":
+            return words.stranger
+        case "deactivated":
+            return words.deactivated
+        case "bot":
+            return words.bot
+        case _:
+            assert_never(reply.why)
+
+
+def not_understood_text(
+    reply: NotUnderstood, question: Question | None, said: str = "", words: Catalogue = ENGLISH
+) -> str:
     """Return how to ask somebody back whose words were no answer."""
     match reply.why:
         case "needs_text":
@@ -177,7 +200,8 @@ def not_understood_text(reply: NotUnderstood, question: Question, said: str = ""
         case "unknown":
             return words.unknown
         case "words":
-            choices = [f"*{safe(c.shown)}*" for c in question.choices if c.confirm is None]
+            given = () if question is None else question.choices
+            choices = [f"*{safe(c.shown)}*" for c in given if c.confirm is None]
             if not choices or not said.strip():
                 return words.not_understood_buttons
             quoted = safe(shorten(" ".join(said.split()), 80))

@@ -36,6 +36,14 @@ class Catalogue:
     invalid: str
     unknown: str
     lost: str
+    # who cannot answer
+    unchecked: str
+    guest: str
+    stranger: str
+    deactivated: str
+    bot: str
+    taken_as: str
+    """What words in a thread were taken as."""
     # what a reply is told that is no answer
     not_understood: str
     not_understood_buttons: str

@@ -34,6 +34,13 @@ ENGLISH = Catalogue(
     invalid="Your answer could not be taken: {problems}.",
     unknown="This question is unknown here. It may be from long ago; please start the request again.",
     lost="This question is unknown here: what was saved last is older. Its request goes on and asks again.",
+    unchecked="Whether you may answer this could not be checked just now, so nothing was recorded. "
+    "Please try again in a moment.",
+    guest="Guests cannot answer this question. Please ask a member of this workspace.",
+    stranger="Only members of this workspace can answer this question.",
+    deactivated="This account is deactivated, so it cannot answer any question.",
+    bot="Only people can answer this question.",
+    taken_as="“{said}” was taken as *{label}*.",
     not_understood="“{said}” is not an answer I can take here. Please reply {choices}, or use the buttons.",
     not_understood_buttons="Please answer with one of the buttons.",
     needs_text="Please write in words what you would like to say.",

@@ -10,6 +10,7 @@ import pytest
 
 from bot import CommandReceived
 from bot.answering import Answering, Told
+from bot.languages import ENGLISH
 from bot.payloads import ThreadReply, thread_link
 from bot.plugins import discover
 from bot.prompts import AskToken
@@ -94,7 +95,7 @@ async def test_a_reply_older_than_the_question_was_meant_for_another(room: Room)
 
     assert told is not None
     assert told.verdict == Stale()
-    assert "https://example.slack.com/C2:103.000001" in told.text
+    assert "https://example.slack.com/C2:103.000001" in told.text(ENGLISH)
     assert [ask.event.prefix[:18] for ask in (await room.runner.view(room.run_id)).asks] == ["**Version 2 of 3: "]
 
 
@@ -105,7 +106,7 @@ async def test_a_reply_while_the_next_question_is_on_its_way_is_told_so(room: Ro
     told = await room.reply("and friendlier", "102.000001")
 
     assert told is not None
-    assert "No question is open" in told.text
+    assert "No question is open" in told.text(ENGLISH)
 
 
 async def test_people_may_go_on_talking_below_a_decision(room: Room) -> None:
@@ -137,7 +138,7 @@ async def test_a_button_answers_only_what_was_shown_with_it(room: Room, seen: di
     told = await press(room, shown)
 
     assert outdated.verdict == Stale()
-    assert f"https://example.slack.com/C2:{THREAD}" in outdated.text
+    assert f"https://example.slack.com/C2:{THREAD}" in outdated.text(ENGLISH)
     assert isinstance(told.verdict, Accepted)
 
 
