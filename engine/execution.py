@@ -10,11 +10,11 @@ import asyncio
 import concurrent.futures
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 from contextvars import Context as Variables
 from contextvars import copy_context
 from heapq import heapify, heappop, heappush
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 from engine.context import Context
 from engine.errors import WorkflowRuntimeError
@@ -55,8 +55,6 @@ from engine.timing import timers
 from engine.watching import Watcher
 from engine.workers import is_idle
 
-R = TypeVar("R")
-
 IN_A_ROW = 8
 """How many step calls may follow each other in the run's own task before others get their turn."""
 
@@ -75,10 +73,11 @@ class Outlet(Protocol):
     def show(self, ask: Ask) -> bool:
         """Show a question; False: it will be shown later by other means."""
 
-    def announce(self, state: RunState) -> bool:
+    def announce(self, run: Execution) -> bool:
         """Tell the run's end; False: it will be told later by other means."""
 
-    def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]: ...
+    def read(self, run: Execution, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
+        """Iterate over what *run* has given to it."""
 
 
 class Persistence(Protocol):
@@ -119,7 +118,6 @@ class Execution:
         self._timers: list[Timer] = []
         self._many_timers = 100
         self._alarm: asyncio.TimerHandle | None = None
-        self._inline = False
         self._suspended = False
         """The call in the run's own task waits for something, so calls that are ready get tasks."""
         self._interrupted = False
@@ -140,6 +138,8 @@ class Execution:
         """Told whenever the run begins to wait for the world. It then stays, durable or not."""
         self.on_late: Callable[[], None] | None = None
         """Told of what comes when the work has stopped."""
+        self.on_read: Callable[[], None] | None = None
+        """Told whenever somebody begins to read its events."""
         self.idle = False
 
     @property
@@ -162,8 +162,7 @@ class Execution:
 
     def feed(self, tick: Tick) -> None:
         """Apply a tick and take on what it calls for."""
-        for command in reduce(self.definition, self.state, tick):
-            self._take(command)
+        self._take(reduce(self.definition, self.state, tick))
         if self._watcher is not None:
             for queue in self.state.queued.values():
                 self._watcher.queued(queue, self.state.calls)
@@ -225,34 +224,36 @@ class Execution:
 
     def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
         """Iterate over what the outlet was given."""
-        return self.outlet.stream_events(expose_internal)
+        if expose_internal:
+            self.watch(self.outlet.publish)  # from now on, not from when the loop begins: a step may run in between
+        return self.outlet.read(self, expose_internal)
 
     def take_in(self, tick: Tick) -> None:
         """Apply a tick that is saved already: nothing needs saving before what it calls for."""
-        for command in reduce(self.definition, self.state, tick):
-            self._take(command)
+        self._take(reduce(self.definition, self.state, tick))
         if self.state.finished:
             self._stop()
 
     # --- commands out ----------------------------------------------------------------------
 
-    def _take(self, command: Command) -> None:
-        match command:
-            case RunStep():
-                self._ready.append(command.call_id)
-                if self._watcher is not None and not self.state.finished:
-                    self._watcher.began(self.state.calls[command.call_id])
-            case Publish():
-                self.outlet.publish(command.event)
-            case WakeAt():
-                self._set_alarm(command.timer)
-            case Show():
-                ask = self.state.asks.get(command.ask_id)
-                if ask is not None and self.outlet.show(ask):
-                    reduce(self.definition, self.state, Shown(ask.id))
-            case Announce():
-                if self.outlet.announce(self.state):
-                    reduce(self.definition, self.state, Announced())
+    def _take(self, commands: Iterable[Command]) -> None:
+        for command in commands:
+            match command:
+                case RunStep():
+                    self._ready.append(command.call_id)
+                    if self._watcher is not None and not self.state.finished:
+                        self._watcher.began(self.state.calls[command.call_id])
+                case Publish():
+                    self.outlet.publish(command.event)
+                case WakeAt():
+                    self._set_alarm(command.timer)
+                case Show():
+                    ask = self.state.asks.get(command.ask_id)
+                    if ask is not None and self.outlet.show(ask):
+                        reduce(self.definition, self.state, Shown(ask.id))
+                case Announce():
+                    if self.outlet.announce(self):
+                        reduce(self.definition, self.state, Announced())
 
     async def run(self) -> None:
         """Work until the run is over; a durable one, until it waits for the world."""
@@ -260,8 +261,7 @@ class Execution:
         self._ready.clear()  # what was sent before is in `todo` as well
         self._timers.clear()
         reduce(self.definition, self.state, Resumed(self.clock()))
-        for command in todo(self.state):
-            self._take(command)
+        self._take(todo(self.state))
         try:
             async with asyncio.TaskGroup() as self._group:
                 await self._work()
@@ -285,7 +285,9 @@ class Execution:
             if not self._ready:
                 await self._wait_for_news()
             elif self.persistence is None:
-                await self._perform_inline(self._ready.popleft())
+                waiting = self._call(self._ready.popleft())
+                if waiting is not None:
+                    await self._see_through(waiting)
                 in_a_row += 1
                 if in_a_row % IN_A_ROW == 0:
                     await asyncio.sleep(0)
@@ -328,26 +330,33 @@ class Execution:
             self._active.pop(call_id, None)
         self._settle(tick)
 
-    async def _perform_inline(self, call_id: int) -> None:
-        """Run a call without a task of its own. Once it has to wait for something, the others get theirs."""
-        self._inline = True
+    def _call(self, call_id: int) -> _Waiting | None:
+        """Run a call without a task of its own; return it once it has to wait for something."""
+        variables, code = self._variables.copy(), self._outcome(call_id)
         try:
-            tick = await _Within(self._variables.copy(), self._outcome(call_id), self._suspend)
+            awaited = variables.run(code.send, None)
+        except StopIteration as end:
+            self._settle(end.value)
+            return None
+        return _Waiting(variables, code, awaited)
+
+    async def _see_through(self, waiting: _Waiting) -> None:
+        """Run a call that waits to its end, in the run's own task; meanwhile the others get theirs."""
+        self._suspended = True
+        self._spawn_ready()
+        try:
+            tick = await waiting
         except asyncio.CancelledError:
             if not self._interrupted:
                 raise
             return
         finally:
-            self._inline = self._suspended = False
+            self._suspended = False
             if self._interrupted:
                 self._interrupted = False
                 assert self._main is not None
                 self._main.uncancel()
         self._settle(tick)
-
-    def _suspend(self) -> None:
-        self._suspended = True
-        self._spawn_ready()
 
     def _settle(self, tick: Tick | None) -> None:
         if tick is not None:
@@ -422,7 +431,7 @@ class Execution:
         for task in self._active.values():
             if task is not current:
                 task.cancel()
-        if self._inline and not self._interrupted and self._main is not None and self._main is not current:
+        if self._suspended and not self._interrupted and self._main is not None and self._main is not current:
             self._interrupted = True
             self._main.cancel()
         self._tell()
@@ -467,28 +476,27 @@ def _leaves(pauses: BaseExceptionGroup[Pause]) -> Iterator[Pause]:
             yield one
 
 
-class _Within(Generic[R]):
-    """Awaits a coroutine with context variables of its own, as in a task of its own; tells when it has to wait."""
+class _Waiting:
+    """A call that waits for something, with context variables of its own, as in a task of its own."""
 
-    __slots__ = ("_code", "_suspend", "_variables")
+    __slots__ = ("_awaited", "_code", "_variables")
 
-    def __init__(self, variables: Variables, code: Coroutine[Any, Any, R], suspend: Callable[[], None]) -> None:
+    def __init__(self, variables: Variables, code: Coroutine[Any, Any, Tick | None], awaited: Any) -> None:
         self._variables = variables
         self._code = code
-        self._suspend = suspend
+        self._awaited = awaited
 
-    def __await__(self) -> Generator[Any, Any, R]:
-        resume: Callable[[Any], Any] = self._code.send
-        value: Any = None
+    def __await__(self) -> Generator[Any, Any, Tick | None]:
+        resume: Callable[[Any], Any]
+        value: Any
         while True:
             try:
-                awaited = self._variables.run(resume, value)
-            except StopIteration as end:
-                returned: R = end.value
-                return returned
-            self._suspend()
-            try:
-                value = yield awaited
+                value = yield self._awaited
                 resume = self._code.send
             except BaseException as error:  # noqa: BLE001 - it is the coroutine's
                 resume, value = self._code.throw, error
+            try:
+                self._awaited = self._variables.run(resume, value)
+            except StopIteration as end:
+                tick: Tick | None = end.value
+                return tick

@@ -7,30 +7,28 @@ import contextlib
 import logging
 import time
 import warnings
-from collections import deque
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from engine.channel import Channel
 from engine.context import Context
 from engine.ending import failure, result
-from engine.errors import WorkflowRuntimeError
-from engine.events import Event, InputRequiredEvent, InternalDispatchEvent, StopEvent
+from engine.events import Event, StopEvent
 from engine.execution import Execution, StepProgram
-from engine.model import Ask, CancelRequested, RunState
+from engine.model import CancelRequested, RunState
 from engine.nest import Nestling, Place
-from engine.timing import timers
 from engine.verbose import say
 
 logger = logging.getLogger(__name__)
 
-_alive: dict[asyncio.Task[None], str] = {}
-"""Holds runs that nobody awaits, with their ids: the event loop alone would let them be collected."""
+_alive: dict[asyncio.Task[None], WorkflowHandler] = {}
+"""Holds runs that nobody awaits: the event loop alone would let them be collected."""
 
 
 def is_alive(run_id: str) -> bool:
     """Tell whether a run of this id is going on in this process."""
-    return run_id in _alive.values()
+    return any(one.run_id == run_id and not one.is_done() for one in _alive.values())
 
 
 class WorkflowHandler:
@@ -52,22 +50,16 @@ class WorkflowHandler:
     ) -> None:
         """A run that a step has started has a *place* in the step's call."""
         self._ctx = ctx
-        self._verbose = verbose
-        self._unread: deque[Event] = deque()
-        self._asked_before = deque(ask.id for ask in state.asks.values() if ask.shown)
-        """Ids of the questions that another handler has shown, perhaps in another process."""
-        self._news: asyncio.Future[None] | None = None
-        self._consumed = False
-        self._ended = asyncio.Event()
+        self._channel = Channel(state, verbose=verbose)
         self._error: BaseException | None = None
-        self._execution = Execution(program, state, self, place.clock if place else time.time, lock=ctx._lock)
+        self._execution = Execution(program, state, self._channel, place.clock if place else time.time, lock=ctx._lock)
         if verbose:
             self._execution.watch(say)
         ctx._live = self._execution
         # The one task without a parent: run() is not a coroutine, so there is none to give it.
         self._task = asyncio.get_running_loop().create_task(self._drive(slot))
-        _alive[self._task] = state.run_id
-        self._task.add_done_callback(lambda task: _alive.pop(task, None))
+        _alive[self._task] = self
+        self._task.add_done_callback(_alive.pop)
         self._nestling = None if place is None else Nestling(place, self._execution, self._task, slot)
 
     async def _drive(self, slot: AbstractAsyncContextManager[Any]) -> None:
@@ -78,12 +70,7 @@ class WorkflowHandler:
             self._error = error
             raise
         finally:
-            self._close()
-
-    def _close(self) -> None:
-        _alive.pop(self._task, None)
-        self._ended.set()
-        self._tell()
+            self._channel.close()
 
     # --- the run as seen by its caller ---------------------------------------------------
 
@@ -99,7 +86,7 @@ class WorkflowHandler:
 
     def is_done(self) -> bool:
         """Tell whether the run is over, well or not."""
-        return self._ended.is_set()
+        return self._channel.closed
 
     def get_stop_event(self) -> StopEvent | None:
         """Return the event that ended the run, or None while it goes on."""
@@ -117,7 +104,7 @@ class WorkflowHandler:
     async def _end(self) -> None:
         if self._nestling is not None:
             await self._nestling.result()
-        await self._ended.wait()
+        await self._channel.end()
 
     async def _result(self) -> Any:
         await self._end()
@@ -145,7 +132,7 @@ class WorkflowHandler:
             raise asyncio.CancelledError  # it cannot wait for itself
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                await self._ended.wait()
+                await self._channel.end()
 
     def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
         """Iterate over the run's events from the first unread one; a StopEvent is the last.
@@ -156,37 +143,7 @@ class WorkflowHandler:
         Raises:
             WorkflowRuntimeError: the stream was read to its end before, or somebody else reads it now.
         """
-        if expose_internal:
-            self._execution.watch(self.publish)  # from now on, not from when the loop begins: a step may run in between
-        return self._events(expose_internal)
-
-    async def _events(self, expose_internal: bool) -> AsyncGenerator[Event, None]:
-        if self._consumed:
-            raise WorkflowRuntimeError("All the streamed events have already been consumed.")
-        if self._nestling is not None:
-            self._nestling.leave()
-        for question in self._still_open():
-            yield question
-        while True:
-            while self._unread:
-                event = self._unread.popleft()
-                if isinstance(event, StopEvent):
-                    self._consumed = True
-                    yield event
-                    return
-                if expose_internal or not isinstance(event, InternalDispatchEvent):
-                    yield event
-            if self._ended.is_set():
-                return
-            if self._news is not None:
-                raise WorkflowRuntimeError(
-                    "Event stream already consumed. Events can only be streamed once per workflow run."
-                )
-            self._news = asyncio.get_running_loop().create_future()
-            try:
-                await self._news
-            finally:
-                self._news = None
+        return self._execution.stream_events(expose_internal)
 
     def __str__(self) -> str:
         name, stop = self._execution.definition.name, self.get_stop_event()
@@ -219,41 +176,6 @@ class WorkflowHandler:
         """Tell whether the run was cancelled."""
         _deprecated("cancelled")
         return self._execution.state.status == "cancelled"
-
-    # --- where the run's events go -----------------------------------------------------------
-
-    def publish(self, event: Event) -> None:
-        self._unread.append(event)
-        self._tell()
-
-    def show(self, ask: Ask) -> bool:
-        if ask.event is not None:
-            self.publish(ask.event)
-        return True
-
-    def announce(self, state: RunState) -> bool:
-        if state.final is not None:
-            self.publish(state.final)
-            if self._verbose and state.status == "done":
-                say(state.final)
-        if not self._execution.begun:  # it waits for a slot, and need not any more
-            self._close()
-        return True
-
-    def _still_open(self) -> Iterator[InputRequiredEvent]:
-        """Each question of before this handler once, unless it has been answered or is overdue by now."""
-        state, now = self._execution.state, self._execution.clock()
-        overdue = {(timer.id, timer.wait_id) for timer in timers(state) if timer.at <= now}
-        while self._asked_before:
-            ask = state.asks.get(self._asked_before.popleft())
-            if ask is None or ask.event is None or state.finished:
-                continue
-            if overdue.isdisjoint([(ask.id, ""), (str(ask.call_id), ask.wait_id)]):
-                yield ask.event
-
-    def _tell(self) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
 
 
 def _deprecated(name: str, instead: str = "") -> None:

@@ -380,10 +380,10 @@ class _NoOutlet:
     def show(self, ask: Ask) -> bool:
         return False
 
-    def announce(self, state: RunState) -> bool:
+    def announce(self, run: Execution) -> bool:
         return False
 
-    async def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
+    async def read(self, run: Execution, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
         return
         yield
 

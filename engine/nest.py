@@ -183,6 +183,7 @@ class Nestling:
         self._task = task
         self._slot = slot
         execution.default_wait_s = place.nest.parent.default_wait_s
+        execution.on_read = self.leave
         task.add_done_callback(lambda _: place.nest.tell())
 
     @property

@@ -162,7 +162,7 @@ async def test_a_second_reader_is_told_while_the_first_listens() -> None:
     handler = Notes().run()
     async with asyncio.TaskGroup() as tasks:
         first = tasks.create_task(read_all(handler))
-        await until(lambda: handler.ctx.open_asks and handler._news)
+        await until(lambda: handler.ctx.open_asks and handler._channel.awaited)
 
         with pytest.raises(WorkflowRuntimeError, match="Events can only be streamed once per workflow run"):
             await read_all(handler)
