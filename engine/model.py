@@ -75,6 +75,8 @@ class Definition:
     """Event classes that no step takes but in a list."""
     codec: Codec = field(init=False, compare=False, repr=False)
     """Reads and writes values of its `types`."""
+    arrows: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict, compare=False, repr=False)
+    """Those of its graph that a run has gone along; their copies in the paths of all runs are one object."""
     _routes: dict[type[Event], tuple[StepSpec, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -301,7 +301,7 @@ def _recover(
     )
     recoveries = call.origin.recoveries
     again = {**recoveries, handler.name: recoveries.get(handler.name, 0) + 1}
-    go_along(state, StepFailedEvent.__name__, handler.name)
+    go_along(definition, state, StepFailedEvent.__name__, handler.name)
     owe_call(state, handler, event, tick.at, out, call.origin._replace(recoveries=again))
     leave(definition, state, call.origin.stream, tick.at, out)
 
@@ -362,7 +362,7 @@ def _emit(
 ) -> None:
     """Let an event that a step made take its way. *call* is None if it has ended since."""
     if call is not None:
-        go_along(state, call.step, type(event).__name__)
+        go_along(definition, state, call.step, type(event).__name__)
     if isinstance(event, StopEvent):
         end_run(state, "done", event, out)
         return

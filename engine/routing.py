@@ -61,11 +61,11 @@ def route(
         if target.name in woken:
             taken = True
         elif target.collects is None and not target.slots:
-            go_along(state, type(event).__name__, target.name)
+            go_along(definition, state, type(event).__name__, target.name)
             owe_call(state, target, event, at, out, origin)
             taken = True
         elif arrive(definition, state, target, event, at, out, origin):
-            go_along(state, type(event).__name__, target.name)
+            go_along(definition, state, type(event).__name__, target.name)
             taken = True
     return taken
 

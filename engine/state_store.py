@@ -24,20 +24,16 @@ S = TypeVar("S", bound=BaseModel)
 _MISSING: Any = object()
 
 
-class EditLock:
+class EditLock(asyncio.Lock):
     """Lets one ``edit_state`` of a run through at a time and knows who is inside."""
 
-    __slots__ = ("_holder", "_lock")
-
-    def __init__(self) -> None:
-        self._lock = asyncio.Lock()
-        self._holder: asyncio.Task[Any] | None = None
+    _holder: asyncio.Task[Any] | None = None
 
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
         """Hold the lock; whoever holds it already is told that it cannot wait for itself."""
         self.refuse_inside()
-        async with self._lock:
+        async with self:
             self._holder = asyncio.current_task()
             try:
                 yield
@@ -46,7 +42,7 @@ class EditLock:
 
     async def pass_through(self) -> None:
         """Wait until nobody edits."""
-        if self._lock.locked():
+        if self.locked():
             async with self.hold():
                 pass
 

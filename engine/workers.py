@@ -20,10 +20,13 @@ def owe_call(
     take_worker(step, state, call, out)
 
 
-def go_along(state: RunState, source: str, target: str) -> None:
+def go_along(definition: Definition, state: RunState, source: str, target: str) -> None:
     """Count one more way along an arrow of the graph."""
     arrow = source, target
-    state.path[arrow] = state.path.get(arrow, 0) + 1
+    if arrow in state.path:
+        state.path[arrow] += 1
+    else:
+        state.path[definition.arrows.setdefault(arrow, arrow)] = 1
 
 
 def is_idle(state: RunState) -> bool:

@@ -44,6 +44,8 @@ from engine.versions import stored_name, stored_names
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_UNLIMITED = contextlib.nullcontext()
+
 
 @overload
 def step(func: F, /) -> F: ...
@@ -313,7 +315,7 @@ class Workflow:
 
     def slot(self) -> AbstractAsyncContextManager[Any]:
         """Hold one of the `num_concurrent_runs` that may be at work at once in this process."""
-        return contextlib.nullcontext() if self._slots is None else self._slots
+        return _UNLIMITED if self._slots is None else self._slots
 
     def call(self, step: str, ctx: StepContext[Any], event: Event) -> Awaitable[Any]:
         """Run one step's code with the resources it needs; a plain function runs in a thread of its own."""
