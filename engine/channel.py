@@ -27,7 +27,8 @@ class Channel:
         """Ids of the questions that another channel has shown, perhaps in another process."""
         self._news: asyncio.Future[None] | None = None
         self._consumed = False
-        self._ended = asyncio.Event()
+        self.ended = asyncio.Event()
+        """Nothing more will come: the run is over, and its steps have unwound."""
 
     # --- the run's side ------------------------------------------------------------------
 
@@ -50,24 +51,15 @@ class Channel:
         return True
 
     def close(self) -> None:
-        """Nothing more will come: the run is over, and its steps have unwound."""
-        self._ended.set()
+        self.ended.set()
         self._tell()
 
     # --- the reader's side ---------------------------------------------------------------
 
     @property
-    def closed(self) -> bool:
-        return self._ended.is_set()
-
-    @property
     def awaited(self) -> bool:
         """Tell whether somebody has read all there is and waits for more."""
         return self._news is not None
-
-    async def end(self) -> None:
-        """Return when it is closed."""
-        await self._ended.wait()
 
     async def read(self, run: Execution, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
         """Iterate over what *run* has told and nobody has read; see `WorkflowHandler.stream_events`."""
@@ -86,7 +78,7 @@ class Channel:
                     return
                 if expose_internal or not isinstance(event, InternalDispatchEvent):
                     yield event
-            if self.closed:
+            if self.ended.is_set():
                 return
             if self._news is not None:
                 raise WorkflowRuntimeError(

@@ -83,6 +83,9 @@ class Outlet(Protocol):
 class Persistence(Protocol):
     """What makes a run durable."""
 
+    def settled(self, call_id: int) -> None:
+        """A call has returned, paused or failed."""
+
     async def checkpoint(self) -> None:
         """Save everything that happened since the last time."""
 
@@ -121,8 +124,6 @@ class Execution:
         self._suspended = False
         """The call in the run's own task waits for something, so calls that are ready get tasks."""
         self._interrupted = False
-        self.settled: list[int] = []
-        """In a durable run, the calls that have returned, paused or failed since it was last saved."""
         self._unsaved = False
         """A call has ended, or sent something that another call is to start with."""
         self._news: asyncio.Future[None] | None = None
@@ -263,7 +264,12 @@ class Execution:
         reduce(self.definition, self.state, Resumed(self.clock()))
         self._take(todo(self.state))
         try:
+            waiting = await self._work_alone()
+            if waiting is None and self.state.finished:
+                return
             async with asyncio.TaskGroup() as self._group:
+                if waiting is not None:
+                    await self._see_through(waiting)
                 await self._work()
                 self._stop()
         finally:
@@ -272,8 +278,21 @@ class Execution:
             if self._alarm is not None:
                 self._alarm.cancel()
 
-    async def _work(self) -> None:
+    async def _work_alone(self) -> _Waiting | None:
+        """Run what is ready in the run's own task, nothing of it saved; return the first call that has to wait."""
         in_a_row = 0
+        while self._ready and self.persistence is None and not self.state.finished:
+            if in_a_row == IN_A_ROW:
+                in_a_row = 0
+                await asyncio.sleep(0)
+                continue
+            in_a_row += 1
+            waiting = self._call(self._ready.popleft())
+            if waiting is not None:
+                return waiting
+        return None
+
+    async def _work(self) -> None:
         while not self.state.finished:
             at_work = bool(self._ready or self._active)
             if self.persistence is not None:
@@ -285,12 +304,9 @@ class Execution:
             if not self._ready:
                 await self._wait_for_news()
             elif self.persistence is None:
-                waiting = self._call(self._ready.popleft())
+                waiting = await self._work_alone()
                 if waiting is not None:
                     await self._see_through(waiting)
-                in_a_row += 1
-                if in_a_row % IN_A_ROW == 0:
-                    await asyncio.sleep(0)
             else:
                 self._spawn_ready()
 
@@ -362,7 +378,7 @@ class Execution:
         if tick is not None:
             self._unsaved = True
             if self.persistence is not None and isinstance(tick, Returned | Paused | Raised):
-                self.settled.append(tick.call_id)
+                self.persistence.settled(tick.call_id)
             if self._watcher is not None and isinstance(tick, Returned | Paused | Raised):
                 self._watch_end(self._watcher, tick)
             self.feed(tick)

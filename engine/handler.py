@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _alive: dict[asyncio.Task[None], WorkflowHandler] = {}
 """Holds runs that nobody awaits: the event loop alone would let them be collected."""
+_let_go = _alive.pop
 
 
 def is_alive(run_id: str) -> bool:
@@ -59,7 +60,7 @@ class WorkflowHandler:
         # The one task without a parent: run() is not a coroutine, so there is none to give it.
         self._task = asyncio.get_running_loop().create_task(self._drive(slot))
         _alive[self._task] = self
-        self._task.add_done_callback(_alive.pop)
+        self._task.add_done_callback(_let_go)
         self._nestling = None if place is None else Nestling(place, self._execution, self._task, slot)
 
     async def _drive(self, slot: AbstractAsyncContextManager[Any]) -> None:
@@ -86,7 +87,7 @@ class WorkflowHandler:
 
     def is_done(self) -> bool:
         """Tell whether the run is over, well or not."""
-        return self._channel.closed
+        return self._channel.ended.is_set()
 
     def get_stop_event(self) -> StopEvent | None:
         """Return the event that ended the run, or None while it goes on."""
@@ -104,7 +105,7 @@ class WorkflowHandler:
     async def _end(self) -> None:
         if self._nestling is not None:
             await self._nestling.result()
-        await self._channel.end()
+        await self._channel.ended.wait()
 
     async def _result(self) -> Any:
         await self._end()
@@ -132,7 +133,7 @@ class WorkflowHandler:
             raise asyncio.CancelledError  # it cannot wait for itself
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                await self._channel.end()
+                await self._channel.ended.wait()
 
     def stream_events(self, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
         """Iterate over the run's events from the first unread one; a StopEvent is the last.

@@ -71,6 +71,8 @@ class HeldRun:
         self.scale = scale
         self.questions = questions
         self.warned = False
+        self.ended: list[int] = []
+        """The calls that have returned, paused or failed since the run was last saved."""
         self.memo = dict(claim.memo)
         self._take_up()
 
@@ -185,7 +187,7 @@ class HeldRun:
     async def _fail_steps(self, refused: ContextSerdeError) -> None:
         """Go back to what was saved last and let the calls that have ended since then fail."""
         logger.warning("step failed", extra={"run_id": self.claim.run_id, "reason": str(refused)})
-        ended = self.execution.settled
+        ended, self.ended = self.ended, []
         self._take_up()
         now = self.clock()
         ticks = [
@@ -205,14 +207,17 @@ class HeldRun:
 
     # --- saving --------------------------------------------------------------------------------
 
+    def settled(self, call_id: int) -> None:
+        self.ended.append(call_id)
+
     async def checkpoint(self) -> None:
         """Save what happened since the last time and take in what has arrived meanwhile.
 
         What cannot be read is left, and all that came after it, for whoever takes the run up next to say so.
         """
-        settled = len(self.execution.settled)
+        ended = len(self.ended)
         claim = await self._save(release=False)
-        del self.execution.settled[:settled]  # others may have followed while it was saved
+        del self.ended[:ended]  # others may have followed while it was saved
         for entry in claim.inbox:
             try:
                 tick = self._tick(entry)

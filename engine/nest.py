@@ -246,8 +246,10 @@ class _Part:
         self._parent = parent
         self._child = child
 
+    def settled(self, call_id: int) -> None:
+        pass  # what cannot be stored is the parent's step's failure
+
     async def checkpoint(self) -> None:
-        self._child.settled.clear()  # what cannot be stored is the parent's step's failure
         await self._parent.saved()
 
     async def remember(self, call: Call, key: str, value: Any) -> Any:
