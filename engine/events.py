@@ -24,6 +24,8 @@ from pydantic import (
 
 from engine.errors import UnreconstructedException as UnreconstructedException
 
+_set_private = vars(BaseModel)["__pydantic_private__"].__set__
+
 
 class DictLikeModel(BaseModel):
     """A pydantic model that keeps undeclared keywords and offers them as a mapping."""
@@ -141,7 +143,7 @@ def _quick_post_init(cls: type[BaseModel], plain: Iterable[str]) -> Callable[[Ba
 
     def post_init(self: BaseModel, context: Any, /) -> None:
         if type(self) is cls:  # a subclass that sets its own up, and calls this too, has done so
-            object.__setattr__(self, "__pydantic_private__", {"_data": {}, **blank})
+            _set_private(self, {"_data": {}, **blank} if blank else {"_data": {}})
 
     return post_init
 

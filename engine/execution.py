@@ -281,7 +281,7 @@ class Execution:
     async def _work_alone(self) -> _Waiting | None:
         """Run what is ready in the run's own task, nothing of it saved; return the first call that has to wait."""
         in_a_row = 0
-        while self._ready and self.persistence is None and not self.state.finished:
+        while self._ready and self.persistence is None:
             if in_a_row == IN_A_ROW:
                 in_a_row = 0
                 await asyncio.sleep(0)
@@ -442,7 +442,8 @@ class Execution:
             return Raised(now, call.id, broken)
 
     def _stop(self) -> None:
-        """Cancel every step call still at work."""
+        """Begin no more step calls, and cancel those still at work."""
+        self._ready.clear()
         current = asyncio.current_task()
         for task in self._active.values():
             if task is not current:

@@ -103,10 +103,7 @@ def todo(state: RunState) -> list[Command]:
 def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]:
     """Apply one tick to *state* and return what it newly calls for."""
     out: list[Command] = []
-    if isinstance(tick, Reopened):
-        reopen(definition, state, tick)
-        return todo(state)
-    if state.finished and not isinstance(tick, Unstorable):
+    if state.finished and not isinstance(tick, Reopened | Unstorable):
         if isinstance(tick, Announced):
             state.announced = True
         return out
@@ -169,6 +166,9 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
         case CancelRequested():
             _suspend(state, tick.at)  # it may go on one day
             end_run(state, "cancelled", WorkflowCancelledEvent(), out)
+        case Reopened():
+            reopen(definition, state, tick)
+            return todo(state)
         case Unstorable():
             end_run(state, "failed", WorkflowFailedEvent(step_name="", exception=tick.error), out, tick.error)
         case Announced():

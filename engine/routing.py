@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 from engine.events import Event, InputRequiredEvent, UnhandledEvent
 from engine.model import OUTSIDE, Command, Definition, Origin, Publish, RunState, Wait
 from engine.streams import arrive
 from engine.versions import stored_name
 from engine.workers import end_wait, go_along, is_idle, owe_call
+
+NOBODY: AbstractSet[str] = frozenset()
 
 
 def deliver(
@@ -22,26 +26,31 @@ def deliver(
 
     An event for one *step* wakes what waits there, too.
     """
-    woken: set[str] = set()
-    if state.waiting:
-        names = lineage_of(event)
-        for call_id in tuple(state.waiting):
-            call = state.calls[call_id]
-            if step is not None and step != call.step:
-                continue
-            matching = [wait for wait in call.waits.values() if wait.open and matches(wait, event, names)]
-            if not matching:
-                continue
-            for wait in matching:
-                wait.answer = event
-                if wait.ask_id is not None:
-                    state.asks.pop(wait.ask_id, None)
-            woken.add(call.step)
-            end_wait(definition, state, call, out)
+    woken = _wake(definition, state, event, out, step) if state.waiting else NOBODY
     routed = route(definition, state, event, at, out, step, woken, origin)
     if not woken and not routed and not isinstance(event, InputRequiredEvent):  # a question needs nobody to take it
         out.append(unhandled(state, event, step))
     return bool(woken)
+
+
+def _wake(definition: Definition, state: RunState, event: Event, out: list[Command], step: str | None) -> set[str]:
+    """Give *event* to every call that waits for it, or to those of one *step*; return the steps of those calls."""
+    woken: set[str] = set()
+    names = lineage_of(event)
+    for call_id in tuple(state.waiting):
+        call = state.calls[call_id]
+        if step is not None and step != call.step:
+            continue
+        matching = [wait for wait in call.waits.values() if wait.open and matches(wait, event, names)]
+        if not matching:
+            continue
+        for wait in matching:
+            wait.answer = event
+            if wait.ask_id is not None:
+                state.asks.pop(wait.ask_id, None)
+        woken.add(call.step)
+        end_wait(definition, state, call, out)
+    return woken
 
 
 def route(
@@ -51,7 +60,7 @@ def route(
     at: float,
     out: list[Command],
     step: str | None = None,
-    woken: set[str] | frozenset[str] = frozenset(),
+    woken: AbstractSet[str] = NOBODY,
     origin: Origin = OUTSIDE,
 ) -> bool:
     """Call each step that accepts *event*, but those it has just woken; tell whether any does."""

@@ -28,14 +28,15 @@ LOCAL_WAIT_S = 2000.0
 class StepContext(Context[S]):
     """A run seen from inside one call of a step."""
 
+    _nest: Children | None = None
+    _position = 0
+    _waits = 0
+
     def __init__(self, program: Program, live: LiveRun, call: Call, lock: EditLock) -> None:
         self._program = program
         self._live: LiveRun = live
         self._call = call
         self._lock = lock
-        self._nest: Children | None = None
-        self._position = 0
-        self._waits = 0
 
     @property
     def paused(self) -> bool:

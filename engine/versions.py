@@ -90,7 +90,8 @@ def stored_names(cls: type) -> tuple[str, ...]:
 
 def stored_name(cls: type) -> str:
     """Return the name under which values of *cls* are stored."""
-    return stored_names(cls)[0]
+    form: _Form | None = cls.__dict__.get(_FORM)
+    return form.names[0] if form is not None and form.names else cls.__name__
 
 
 def version_of(cls: type) -> int:
