@@ -119,7 +119,8 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
                     out.append(unhandled(state, tick.event, tick.step))  # only what a step returns ends a run
                 else:
                     call = state.calls.get(tick.call_id)
-                    origin = OUTSIDE if call is None else Origin(recoveries=call.origin.recoveries)
+                    recoveries = None if call is None else call.origin.recoveries
+                    origin = Origin(recoveries=recoveries) if recoveries else OUTSIDE
                     _emit(definition, state, tick.event, tick.at, out, call, origin, tick.step)
         case Wrote():
             if tick.call_id is None or _first_time(state, tick.call_id, tick.position, f"set {tick.path}"):

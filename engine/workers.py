@@ -43,7 +43,9 @@ def take_worker(step: StepSpec, state: RunState, call: Call, out: list[Command])
         out.append(RunStep(call.id))
     else:
         call.status = "queued"
-        state.queued.setdefault(step.name, deque()).append(call.id)
+        if step.name not in state.queued:
+            state.queued[step.name] = deque()
+        state.queued[step.name].append(call.id)
 
 
 def free_worker(step: StepSpec, state: RunState, out: list[Command]) -> None:
