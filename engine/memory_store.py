@@ -18,7 +18,9 @@ from engine.run_store import (
     LEAVE_PAUSE_S,
     OVER,
     PATIENCE_S,
+    REFUSALS_KEPT,
     REOPENABLE,
+    TRIES_KEPT,
     Answer,
     AskRecord,
     AskStatus,
@@ -31,12 +33,13 @@ from engine.run_store import (
     NewAsk,
     NewRun,
     Place,
+    Refusal,
     RunRecord,
     RunStatus,
     Timer,
     WholeRun,
 )
-from engine.verdicts import Accepted, Already, Cancelled, Expired, Recorded, Stale, Unknown, Verdict
+from engine.verdicts import Accepted, Already, Cancelled, Expired, NotAllowed, Recorded, Stale, Unknown, Verdict
 
 _ASKS_KEPT = 64
 _DONE_KEPT = 128
@@ -49,6 +52,8 @@ _LINK_KEPT_S = 400 * 86_400.0
 class _Ask:
     record: AskRecord
     rungs: list[Timer] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    """By whom, once for each try written down."""
 
     @property
     def due_at(self) -> float | None:
@@ -194,6 +199,23 @@ class MemoryRunStore:
         if workflows and before.record.workflow not in workflows:
             return verdict, None
         return verdict, await self.claim(answer.run_id, worker, lease_s, workflows)
+
+    async def refuse(self, refusal: Refusal) -> Verdict:
+        run = self._find(refusal.run_id)
+        delivery = ("deliver", refusal.delivery_id)
+        if run is None:
+            return Unknown()
+        if (told := run.seen.get(delivery)) is not None:
+            return told
+        ask = run.asks.get(refusal.ask_id)
+        if ask is None:
+            return Unknown()
+        told = NotAllowed(refusal.allowed)
+        if ask.refused.count(refusal.actor) < TRIES_KEPT and len(ask.refused) < REFUSALS_KEPT:
+            ask.refused.append(refusal.actor)
+            self._note(run, "refused", refusal.actor, **_decision(ask.record, refusal), why=refusal.why)
+            self._see(run, delivery, told)
+        return told
 
     def _judge(self, run: _Run, ask: _Ask, answer: Answer) -> Verdict:
         now, record = self._clock(), ask.record
@@ -737,7 +759,7 @@ class MemoryRunStore:
         del run.lines[:-_JOURNAL_KEPT]
 
 
-def _decision(ask: AskRecord, answer: Answer) -> dict[str, str]:
+def _decision(ask: AskRecord, answer: Answer | Refusal) -> dict[str, str]:
     """Return what the journal says of an answer: to what exactly it was given, and which way it came."""
     details = {"ask": ask.ask_id, "response": answer.response, "revision": str(ask.revision), "digest": ask.digest}
     return {**details, "via": answer.via} if answer.via else details

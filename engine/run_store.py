@@ -28,6 +28,10 @@ REOPENABLE: frozenset[RunStatus] = frozenset({"parked", "failed", "cancelled"})
 
 PATIENCE_S = 300.0
 """How long a run that a worker cannot read is left to others, before it is parked."""
+TRIES_KEPT = 5
+"""Refused tries of one person at one question that are written down."""
+REFUSALS_KEPT = 100
+"""Refused tries of all people together."""
 LEAVE_PAUSE_S = 1.0
 """How long others have to take it, before anybody looks again."""
 
@@ -163,6 +167,21 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer of somebody who may not answer; *allowed* are those who may, as they are told."""
+
+    run_id: str
+    ask_id: str
+    delivery_id: str
+    actor: str
+    response: str
+    why: str
+    """In a word, for the journal."""
+    allowed: tuple[str, ...] = ()
+    via: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AskRecord:
     """A question as stored, with everything needed to show or judge it."""
 
@@ -295,6 +314,12 @@ class RunStore(Protocol):
         self, answer: Answer, worker: str, lease_s: float, workflows: Sequence[str] = ()
     ) -> tuple[Verdict, Claim | None]:
         """`deliver`, and, if that has decided the question just now, `claim` the run if it can be had."""
+
+    async def refuse(self, refusal: Refusal) -> Verdict:
+        """Write down that an answer was refused and return what it is told: a redelivery is told the same.
+
+        In the journal stand the first `TRIES_KEPT` tries of one person at one question, `REFUSALS_KEPT` of all people.
+        """
 
     async def claim(self, run_id: str, worker: str, lease_s: float, workflows: Sequence[str] = ()) -> Claim | None:
         """Take a run that has something to do; None if it has not, is held, or is left to other workers.

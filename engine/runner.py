@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,12 +34,13 @@ from engine.run_store import (
     Entry,
     NewEffect,
     NewRun,
+    Refusal,
     RunRecord,
     RunStatus,
     RunStore,
 )
 from engine.snapshot import START, load_fields
-from engine.verdicts import Accepted, Invalid, NotAllowed, Unknown, Verdict
+from engine.verdicts import Accepted, Invalid, Unknown, Verdict
 from engine.versions import stored_names
 from engine.weight import LIMIT_BYTES, WARN_BYTES, Scale
 from engine.workflow import Workflow
@@ -225,18 +226,25 @@ class Runner:
         delivery_id: str | None = None,
         final: bool = False,
         via: str = "",
+        acting_as: Collection[str] = (),
         **fields: Any,
     ) -> Verdict:
-        """Answer a question that was looked up before; see `answer`. *via* tells the journal which way it came."""
+        """Answer a question that was looked up before; see `answer`. *via* tells the journal which way it came.
+
+        *acting_as* are names, as of groups, that stand for this person just now, too.
+        """
         run, ask = asked.run, asked.ask
-        refusal = _refusal(asked, user_id, response)
-        if refusal is not None and ask.status == "open":
-            return refusal
+        delivery_id = delivery_id or secrets.token_hex(8)
+        if ask.status == "open":
+            if (why := _barred(asked, {user_id, *acting_as})) is not None:
+                return await self.refuse(asked, response, user_id=user_id, delivery_id=delivery_id, why=why, via=via)
+            if (invalid := _invalid(asked.event, response)) is not None:
+                return invalid
         event = HumanResponseEvent(response=response, ask_id=ask.ask_id, user_id=user_id, **fields)
         answer = Answer(
             run_id=run.run_id,
             ask_id=ask.ask_id,
-            delivery_id=delivery_id or secrets.token_hex(8),
+            delivery_id=delivery_id,
             actor=user_id,
             response=response,
             body=self.codec(run.workflow).dumps(event, "answer"),
@@ -252,6 +260,17 @@ class Runner:
         if isinstance(verdict, Accepted):  # anything else leaves the run as it was
             await self._wake(run.run_id)
         return verdict
+
+    async def refuse(
+        self, asked: Asked, response: str, *, user_id: str, delivery_id: str, why: str, via: str = ""
+    ) -> Verdict:
+        """Write down that somebody who may not answer tried to; the same *delivery_id* is told the same again.
+
+        *why* is for the journal, in a word.
+        """
+        allowed = tuple(who for who in asked.ask.allowed if asked.ask.self_approval or who != asked.run.requester)
+        run_id, ask_id = asked.run.run_id, asked.ask.ask_id
+        return await self.store.refuse(Refusal(run_id, ask_id, delivery_id, user_id, response, why, allowed, via))
 
     async def send(self, run_id: str, event: Event, *, delivery_id: str | None = None) -> None:
         """Give a run an event that answers no question.
@@ -483,14 +502,17 @@ class Runner:
             await self.wake(run_id)
 
 
-def _refusal(asked: Asked, user_id: str, response: str) -> Verdict | None:
-    """Judge what needs no write: may this person answer, and does the answer fit?"""
+def _barred(asked: Asked, names: Collection[str]) -> str | None:
+    """Return why whoever has these *names* may not answer, or None."""
     ask = asked.ask
-    if ask.allowed and user_id not in ask.allowed:
-        return NotAllowed(ask.allowed)
-    if not ask.self_approval and user_id == asked.run.requester:
-        return NotAllowed(tuple(one for one in ask.allowed if one != user_id))
-    options = getattr(asked.event, "options", None)
+    if not ask.self_approval and asked.run.requester in names:
+        return "asked"
+    return "not_named" if ask.allowed and not set(ask.allowed).intersection(names) else None
+
+
+def _invalid(event: InputRequiredEvent, response: str) -> Invalid | None:
+    """Return what is wrong with an answer, or None."""
+    options = getattr(event, "options", None)
     if options and response not in options:
         return Invalid((("", f"answer with one of: {', '.join(options)}"),))
     return None

@@ -24,6 +24,7 @@ from engine.run_store import (
     NewAsk,
     NewRun,
     Place,
+    Refusal,
     RunRecord,
     RunStatus,
     RunStore,
@@ -242,6 +243,9 @@ class SealedRunStore:
 
     async def release(self, claim: Claim) -> None:
         await self._store.release(claim)
+
+    async def refuse(self, refusal: Refusal) -> Verdict:
+        return await self._store.refuse(refusal)
 
     async def renew(self, claim: Claim, lease_s: float) -> None:
         await self._store.renew(claim, lease_s)

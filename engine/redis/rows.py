@@ -16,7 +16,7 @@ from engine.run_store import (
     RunRecord,
     RunStatus,
 )
-from engine.verdicts import Accepted, Already, Cancelled, Expired, Recorded, Stale, Unknown, Verdict
+from engine.verdicts import Accepted, Already, Cancelled, Expired, NotAllowed, Recorded, Stale, Unknown, Verdict
 
 Argument: TypeAlias = bytes | str | int | float
 Row: TypeAlias = Mapping[bytes, bytes]
@@ -97,6 +97,8 @@ def verdict_of(text: bytes) -> Verdict:
             return Cancelled(by, float(at))
         case ("stale",):
             return Stale()
+        case ("not_allowed", *allowed):
+            return NotAllowed(tuple(allowed))
         case ("unknown",):
             return Unknown()
         case told:

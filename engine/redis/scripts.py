@@ -17,7 +17,7 @@ from engine.redis import keys
 from engine.redis.connections import Connections
 from engine.redis.pipe import Call, Pipe, Refused
 from engine.redis.rows import Argument
-from engine.run_store import LEAVE_PAUSE_S
+from engine.run_store import LEAVE_PAUSE_S, REFUSALS_KEPT, TRIES_KEPT
 
 _Sent: TypeAlias = tuple[str, Call]
 """A call, after the key that says where it goes."""
@@ -37,7 +37,9 @@ _UNABLE = (
     "UNKILLABLE",
 )
 """What a server says first when it cannot serve for now. A script's own error may stand before it (Redis 6.2)."""
-_KEPT_FOR_SOMEBODY = frozenset({"start", "send", "deliver", "cancel", "reopen", "fork", "purge", "remember", "commit"})
+_KEPT_FOR_SOMEBODY = frozenset(
+    {"start", "send", "deliver", "refuse", "cancel", "reopen", "fork", "purge", "remember", "commit"}
+)
 """Scripts after which somebody is told that it is done."""
 
 
@@ -59,6 +61,8 @@ def script(name: str) -> Script:
         DONE_KEPT=keys.DONE_KEPT,
         SEEN_KEPT=keys.SEEN_KEPT,
         JOURNAL_KEPT=keys.JOURNAL_KEPT,
+        REFUSALS_KEPT=REFUSALS_KEPT,
+        TRIES_KEPT=TRIES_KEPT,
         BY_KEPT_S=int(keys.LINK_KEPT_S),
         LEAVE_PAUSE_S=LEAVE_PAUSE_S,
     )

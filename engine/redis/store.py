@@ -12,7 +12,7 @@ from engine.redis.keys import ASKS_KEPT, Keys, check_run_id, new_run_id
 from engine.redis.outbox import Outbox
 from engine.redis.rows import ask_arguments, ask_ids, counted, entry_of, named, verdict_of, words
 from engine.redis.scripts import Server
-from engine.run_store import OVER, PATIENCE_S, Answer, Claim, Commit, Entry, NewRun, RunStatus
+from engine.run_store import OVER, PATIENCE_S, Answer, Claim, Commit, Entry, NewRun, Refusal, RunStatus
 from engine.verdicts import Verdict
 
 _DAY_S = 86_400.0
@@ -125,6 +125,21 @@ class RedisRunStore(Copies, Outbox):
         if isinstance(told, bytes):
             return verdict_of(told), None
         return verdict_of(told[0]), _claim(answer.run_id, told[1])
+
+    async def refuse(self, refusal: Refusal) -> Verdict:
+        told: bytes = await self._server.run(
+            "refuse",
+            self._keys.of(refusal.run_id, [refusal.ask_id]),
+            refusal.run_id,
+            refusal.ask_id,
+            refusal.delivery_id,
+            refusal.actor,
+            refusal.response,
+            refusal.why,
+            refusal.via,
+            *refusal.allowed,
+        )
+        return verdict_of(told)
 
     async def claim(self, run_id: str, worker: str, lease_s: float, workflows: Sequence[str] = ()) -> Claim | None:
         told = await self._server.run(

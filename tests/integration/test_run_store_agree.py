@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from engine.errors import FencedError
 from engine.memory_store import MemoryRunStore
 from engine.redis import RedisRunStore
-from engine.run_store import Answer, Claim, Commit, EffectClaim, NewAsk, NewEffect, NewRun, RunStore, Timer
+from engine.run_store import Answer, Claim, Commit, EffectClaim, NewAsk, NewEffect, NewRun, Refusal, RunStore, Timer
 from tests.integration.test_run_store import skewing
 
 T0 = 1_700_000_000.0
@@ -184,6 +184,17 @@ changes = st.builds(
     release=st.booleans(),
     note=st.sampled_from(("", "note")),
 )
+refusals = st.builds(
+    Refusal,
+    run_id=runs,
+    ask_id=asks,
+    delivery_id=st.sampled_from("123"),
+    actor=actors,
+    response=st.just("ship"),
+    why=st.just("not_named"),
+    allowed=st.sampled_from(((), ("U1", "S2"))),
+    via=st.sampled_from(("", "button")),
+)
 ladders = st.lists(st.tuples(asks, st.sampled_from(("remind", "escalate", "expire")), later), max_size=3)
 answers = st.builds(
     Answer,
@@ -216,6 +227,7 @@ moves = st.one_of(
     st.tuples(st.just("settle")),
     st.tuples(st.just("look"), runs),
     st.tuples(st.just("store"), st.just("deliver"), answers),
+    st.tuples(st.just("store"), st.just("refuse"), refusals),
     st.tuples(st.just("deliver_and_claim"), answers, workers, st.sampled_from(("Deploy", "Deploy", "Other"))),
     st.tuples(st.just("store"), st.just("send"), runs, st.sampled_from("12"), st.just(b"event")),
     st.tuples(st.just("store"), st.just("cancel"), runs, actors),

@@ -245,8 +245,39 @@ async def test_only_those_named_may_answer(world: StoreWithClock) -> None:
 
     verdicts = [await runner.answer(run_id, ask.id, "yes", user_id=user) for user in ("U9", "U1", "U2")]
 
-    assert verdicts[:2] == [NotAllowed(("U1", "U2")), NotAllowed(("U2",))]
+    assert verdicts[:2] == [NotAllowed(("U2",)), NotAllowed(("U2",))]
     assert isinstance(verdicts[2], Accepted)
+
+
+async def test_whoever_acts_as_a_group_may_answer_for_it(world: StoreWithClock) -> None:
+    runner = fresh(world.store)
+    run_id = await runner.start(Guarded(), requester="U1", allowed=["S1"], self_approval=False)
+    (open_ask,) = (await runner.drain(run_id)).asks
+    asked = await runner.asked(run_id, open_ask.id)
+    assert asked is not None
+
+    outsider = await runner.decide(asked, "yes", user_id="U9", acting_as=["S2"])
+    requester = await runner.decide(asked, "yes", user_id="U1", acting_as=["S1"])
+    member = await runner.decide(asked, "yes", user_id="U2", acting_as=["S2", "S1"])
+
+    assert (outsider, requester) == (NotAllowed(("S1",)), NotAllowed(("S1",)))
+    assert isinstance(member, Accepted)
+    assert [ask.ask_id for ask in await runner.store.asks_for("", "S1")] == []
+
+
+async def test_a_refused_try_is_told_the_same_again_though_its_author_may_answer_by_now(world: StoreWithClock) -> None:
+    runner = fresh(world.store)
+    run_id = await runner.start(Guarded(), requester="U1", allowed=["S1"])
+    (open_ask,) = (await runner.drain(run_id)).asks
+    asked = await runner.asked(run_id, open_ask.id)
+    assert asked is not None
+    await runner.decide(asked, "yes", user_id="U2", delivery_id="d1")
+
+    again = await runner.decide(asked, "yes", user_id="U2", delivery_id="d1", acting_as=["S1"])
+    anew = await runner.decide(asked, "yes", user_id="U2", delivery_id="d2", acting_as=["S1"])
+
+    assert again == NotAllowed(("S1",))
+    assert isinstance(anew, Accepted)
 
 
 async def test_an_answer_that_is_no_option_never_consumes_the_question(world: StoreWithClock) -> None:
