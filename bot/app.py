@@ -18,9 +18,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.answering import Answering
 from bot.aside import Aside
 from bot.directory import Directory
+from bot.finding import Finding
 from bot.fleet import Fleet
 from bot.languages import CATALOGUES
 from bot.listeners import Listeners
+from bot.my_runs import MyRuns
 from bot.plugins import discover
 from bot.settings import Settings
 from bot.slack_calls import CALL_TIMEOUT_S
@@ -76,6 +78,8 @@ class App:
         words = CATALOGUES[settings.language]
         self.surface = SlackSurface(self.workspaces, self.runner, thread_replies=settings.thread_replies, words=words)
         self.directory = Directory(self.workspaces, words=words)
+        commands = {plugin.workflow.definition.stored_name: plugin.command.command for plugin in self.plugins.values()}
+        self.finding = Finding(self.runner, commands, self.surface.permalink)
         self.answering = Answering(self.runner, self.surface.permalink)
         self.fleet = Fleet(url, self.attend, self.due, name=settings.key_prefix, sweep_s=settings.sweep_s)
         self.runner.wake = self._wake
@@ -187,6 +191,7 @@ class App:
             self.surface,
             self.directory,
             self._aside.spawn,
+            MyRuns(self.runner, self.finding, self.surface, self.directory, self._aside.spawn),
             thread_replies=self.settings.thread_replies,
         ).listen(bolt)
         return bolt

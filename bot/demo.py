@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from bot.playground import AppConfig, CommandInfo, FakeSlack
 from bot.playground.valkey import PrivateValkey, die_with_parent, end_process
 from bot.plugins import discover
+from bot.triggers import BUILT_IN
 from engine.redis.keys import Keys
 
 logger = logging.getLogger(__name__)
@@ -126,8 +127,8 @@ async def demo(folder: Path, workflows: Path, port: int = PORT) -> AsyncIterator
         ValkeyUnavailable: there is no Redis to be had.
     """
     commands = tuple(
-        CommandInfo(plugin.command.command, plugin.command.summary, plugin.command.usage)
-        for plugin in discover(workflows).values()
+        CommandInfo(command.command, command.summary, command.usage)
+        for command in [*(plugin.command for plugin in discover(workflows).values()), *BUILT_IN]
     )
     bot_port = _free_port()
     request_url = f"http://127.0.0.1:{bot_port}/slack/events"

@@ -6,12 +6,10 @@ acknowledgement does not wait for Slack.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -22,7 +20,8 @@ from slack_bolt.response import BoltResponse
 from bot import blocks, modals, wording
 from bot.answering import Answering, Thread, Told
 from bot.directory import Directory
-from bot.languages import ENGLISH, Catalogue
+from bot.hearing import Body, Listening, Readers, Spawn, in_time, tenant_of, unreadable
+from bot.languages import Catalogue
 from bot.payloads import (
     ButtonClick,
     CommandCall,
@@ -39,15 +38,13 @@ from bot.plugins import Plugin
 from bot.prompts import question_of
 from bot.replies import NotTaken, NotUnderstood
 from bot.surface import SlackSurface
-from bot.triggers import CommandReceived
-from engine.errors import ContextSerdeError, RunNotFound, StoreUnavailable
+from bot.triggers import BUILT_IN, CommandReceived
+from engine.errors import ContextSerdeError, StoreUnavailable
 from engine.runner import Asked, Runner
 from engine.verdicts import Invalid, Unknown
 
 logger = logging.getLogger(__name__)
 
-Body: TypeAlias = Mapping[str, Any]
-Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 Text: TypeAlias = Callable[[Catalogue], str]
 """What somebody is told, once their language is known."""
 
@@ -55,8 +52,6 @@ ANYTHING = re.compile(r".*", re.DOTALL)
 EMPTY = BoltResponse(status=200, body="")
 NOT_SAVED = BoltResponse(status=503, body="not saved")
 """Makes Slack send the event again."""
-SAVE_LIMIT_S = 2.5
-"""Slack waits 3 seconds for an acknowledgement. A Redis that hangs is told of like one that is away."""
 FRESH_S = 60.0
 """A thread of ours this young may not be known by its run yet: posting it and noting that are two calls."""
 
@@ -72,21 +67,25 @@ class Listeners:
         surface: SlackSurface,
         directory: Directory,
         spawn: Spawn,
-        *,
+        *others: Listening,
         thread_replies: bool = True,
     ) -> None:
-        """*spawn* takes what may go on after the acknowledgement."""
+        """*spawn* takes what may go on after the acknowledgement; *others* hear what is theirs first."""
         self._plugins = plugins
         self._runner = runner
         self._answering = answering
         self._surface = surface
         self._directory = directory
         self._spawn = spawn
+        self._others = others
+        self._words = Readers(directory, spawn).words
         self._thread_replies = thread_replies
 
     def listen(self, app: AsyncApp) -> None:
         """Hang every listener on the Bolt app; whatever none of them knows is answered politely."""
         app.middleware(_Unreadable())
+        for other in self._others:
+            other.listen(app)
         app.command(ANYTHING)(self.on_command)
         app.action(ANYTHING)(self.on_click)
         app.view(ANYTHING)(self.on_modal)
@@ -99,10 +98,10 @@ class Listeners:
         try:
             call = parse_command(body)
         except PayloadError as error:
-            return await ack(_unreadable(error))
+            return await ack(unreadable(error))
         words = self._words(call)
         try:
-            async with _in_time():
+            async with in_time():
                 return await ack(await self._start(call, words))
         except StoreUnavailable as error:
             logger.error("run not started", extra={"reason": str(error)})
@@ -111,7 +110,7 @@ class Listeners:
     async def _start(self, call: CommandCall, words: Catalogue) -> str:
         plugin = self._plugins.get(call.command)
         if plugin is None:
-            known = [known.command for known in self._plugins.values()]
+            known = [*(plugin.command for plugin in self._plugins.values()), *BUILT_IN]
             return wording.unknown_command(call.command, known, words)
         problem = plugin.command.check(call.text)
         if problem is not None:
@@ -126,7 +125,7 @@ class Listeners:
                 user_name=call.user_name,
             ),
             key=call.delivery_id,
-            tenant=_team(call),
+            tenant=tenant_of(call),
             requester=call.user_id,
             address=call.channel_id,
         )
@@ -138,19 +137,19 @@ class Listeners:
         try:
             click = parse_click(body)
         except PayloadError as error:
-            _unreadable(error)
+            unreadable(error)
             return await ack()
         try:
             if not blocks.ACTION.fullmatch(click.action_id):
                 self._tell(click, lambda words: words.unknown)
                 return await ack()
-            async with _in_time():
-                asked = await self._answering.look_up(click.token, _team(click))
+            async with in_time():
+                asked = await self._answering.look_up(click.token, tenant_of(click))
                 view = None if asked is None else _modal_for(click, asked, self._words(click))
                 if view is None:
                     told = await self._answering.choose(asked, click.token, click.user_id, click.delivery_id)
                     self._tell(click, (await self._looked_for(told, click)).text)
-            if view is not None and not await self._surface.open_modal(_team(click), click.trigger_id, view):
+            if view is not None and not await self._surface.open_modal(tenant_of(click), click.trigger_id, view):
                 self._tell(click, lambda words: words.modal_not_opened)
         except (ContextSerdeError, StoreUnavailable) as error:
             logger.error("click not recorded", extra={"reason": str(error)})
@@ -162,11 +161,11 @@ class Listeners:
         try:
             sent = parse_modal(body)
         except PayloadError as error:
-            return await ack(modals.replaced_by(modals.notice_modal(_unreadable(error))))
+            return await ack(modals.replaced_by(modals.notice_modal(unreadable(error))))
         words, comment = self._words(sent), sent.text(modals.COMMENT)
         try:
-            async with _in_time():
-                asked = await self._answering.look_up(sent.token, _team(sent))
+            async with in_time():
+                asked = await self._answering.look_up(sent.token, tenant_of(sent))
                 told = await self._answering.choose(asked, sent.token, sent.user_id, sent.delivery_id, comment)
                 told = await self._looked_for(told, sent)
         except (ContextSerdeError, StoreUnavailable) as error:
@@ -185,14 +184,14 @@ class Listeners:
             reply = parse_reply(body)
             if isinstance(reply, Ignored) or not self._thread_replies:
                 return EMPTY
-            async with _in_time():
+            async with in_time():
                 team = reply.team_id or reply.enterprise_id
                 thread = await self._answering.thread(team, reply.channel_id, reply.thread_ts)
                 if _is_early(thread, reply, context.bot_user_id):
                     return NOT_SAVED
                 told = await self._answering.reply(thread, reply)
         except PayloadError as error:
-            _unreadable(error)
+            unreadable(error)
             return EMPTY
         except (ContextSerdeError, StoreUnavailable) as error:
             logger.error("reply not recorded", extra={"reason": str(error)})
@@ -208,23 +207,15 @@ class Listeners:
 
     async def _looked_for(self, told: Told, sent: ButtonClick | ModalSubmit) -> Told:
         """Return what somebody is told; of a question that Redis has lost, that its run asks again, which it does."""
-        run_id = await self._answering.lost(sent.token, _team(sent)) if told.verdict == Unknown() else None
+        run_id = await self._answering.lost(sent.token, tenant_of(sent)) if told.verdict == Unknown() else None
         if run_id is None:
             return told
         self._spawn(self._surface.show_again(run_id))
         return replace(told, verdict=NotTaken("lost"))
 
-    def _words(self, sent: CommandCall | ButtonClick | ModalSubmit) -> Catalogue:
-        """Return the words for who did something, as far as is known: if it is not yet, it will be the next time."""
-        self._spawn(self._learn(_team(sent), sent.user_id))
-        return self._directory.words(_team(sent), sent.user_id)
-
-    async def _learn(self, tenant: str, user: str) -> None:
-        await self._directory.learn(tenant, user)
-
     def _tell(self, click: ButtonClick, text: Text) -> None:
         place = {"channel": click.channel_id, "thread_ts": click.thread_ts}
-        self._spawn(self._say(_team(click), click.user_id, text, response_url=click.response_url, **place))
+        self._spawn(self._say(tenant_of(click), click.user_id, text, response_url=click.response_url, **place))
 
     async def _say(self, tenant: str, user: str, text: Text, **place: str) -> None:
         words = await self._directory.learn(tenant, user)
@@ -236,7 +227,7 @@ class Listeners:
             return
         channel, _, ts = asked.ask.messages[0].partition(":")
         thread_ts = asked.run.thread.partition(":")[2] or ts
-        self._spawn(self._say(_team(sent), sent.user_id, told.text, channel=channel, thread_ts=thread_ts))
+        self._spawn(self._say(tenant_of(sent), sent.user_id, told.text, channel=channel, thread_ts=thread_ts))
 
 
 class _Unreadable(AsyncMiddleware):
@@ -253,29 +244,13 @@ class _Unreadable(AsyncMiddleware):
             case {"type": "block_actions", "actions": [{}, *_]} | {"type": "view_submission", "view": {"type": _}}:
                 return await next()
             case {"type": "block_actions"}:
-                _unreadable(PayloadError("block_actions: actions is empty"))
+                unreadable(PayloadError("block_actions: actions is empty"))
                 return EMPTY
             case {"type": "view_submission"}:
-                told = _unreadable(PayloadError("view_submission: view is missing"))
+                told = unreadable(PayloadError("view_submission: view is missing"))
                 return BoltResponse(status=200, body=modals.replaced_by(modals.notice_modal(told)))
             case _:
                 return await next()
-
-
-@asynccontextmanager
-async def _in_time() -> AsyncIterator[None]:
-    """Give what the block saves no longer than Slack waits.
-
-    Raises:
-        StoreUnavailable: it took longer; or, while a deploy rolls, the workflow is known to another process only.
-    """
-    try:
-        async with asyncio.timeout(SAVE_LIMIT_S):
-            yield
-    except TimeoutError as error:
-        raise StoreUnavailable(f"no answer within {SAVE_LIMIT_S:g} s") from error
-    except RunNotFound as error:
-        raise StoreUnavailable(str(error)) from error
 
 
 def _modal_for(click: ButtonClick, asked: Asked, words: Catalogue) -> dict[str, Any] | None:
@@ -300,12 +275,3 @@ def _is_early(thread: Thread, reply: ThreadReply, bot_user_id: str | None) -> bo
 
 def _wants_words(told: Told) -> bool:
     return isinstance(told.verdict, NotUnderstood) and told.verdict.why == "needs_text"
-
-
-def _team(payload: CommandCall | ButtonClick | ModalSubmit) -> str:
-    return payload.team_id or payload.enterprise_id
-
-
-def _unreadable(error: PayloadError) -> str:
-    logger.warning("payload not readable", extra={"reason": str(error)})
-    return ENGLISH.not_readable

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.triggers import SlashCommand
+from bot.triggers import BUILT_IN, SlashCommand
 
 NAME = "Signoff"
 DESCRIPTION = "Asks people for a decision and goes on with their answer"
@@ -43,11 +43,13 @@ MESSAGE_EVENTS = ("message.channels", "message.groups", "message.im", "message.m
 def build(
     commands: Sequence[SlashCommand], *, request_url: str | None = None, thread_replies: bool = True, name: str = NAME
 ) -> dict[str, Any]:
-    """Return the manifest. Without a *request_url* the app connects through Socket Mode.
+    """Return the manifest for *commands* and those built in. Without a *request_url* the app connects through
+    Socket Mode.
 
     Raises:
         ValueError: Slack would not take it.
     """
+    commands = [*commands, *BUILT_IN]
     if len(commands) > COMMANDS:
         raise ValueError(f"{len(commands)} commands; a Slack app may have {COMMANDS}")
     if request_url is not None and not request_url.startswith("https://"):
@@ -68,10 +70,10 @@ def build(
             "messages_tab_read_only_enabled": False,
         },
         "bot_user": {"display_name": name, "always_online": True},
+        "slash_commands": [
+            _command(command, request_url) for command in sorted(commands, key=lambda command: command.command)
+        ],
     }
-    if commands:
-        ordered = sorted(commands, key=lambda command: command.command)
-        features["slash_commands"] = [_command(command, request_url) for command in ordered]
     return {
         "display_information": {"name": name, "description": DESCRIPTION, "background_color": COLOUR},
         "features": features,

@@ -64,6 +64,8 @@ class ButtonClick:
     """Somebody pressed a button. In App Home and modals there is no channel and no message: both are ""."""
 
     action_id: str
+    value: str
+    """What the button says that it stands for; not to be trusted."""
     token: AskToken | None
     user_id: str
     user_name: str
@@ -179,6 +181,7 @@ def parse_click(body: object) -> ButtonClick:
         raise PayloadError("block_actions: actions[0].action_id is missing")
     return ButtonClick(
         action_id=action_id,
+        value=action.text("value"),
         token=AskToken.decode(action.raw("value")),
         user_id=user_id,
         user_name=user.text("username") or user.text("name"),

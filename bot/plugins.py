@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from bot.triggers import CommandReceived, SlashCommand, command_of
+from bot.triggers import BUILT_IN, CommandReceived, SlashCommand, command_of
 from engine.workflow import Workflow
 
 NAMESPACE = "_signoff_workflows"
@@ -106,6 +106,8 @@ def _checked(path: Path, kind: type[Workflow]) -> Workflow:
 
 def _claim(found: dict[str, Plugin], plugin: Plugin) -> None:
     command, kind = plugin.command.command, type(plugin.workflow).__name__
+    if command in [built_in.command for built_in in BUILT_IN]:
+        raise PluginError(f"{plugin.path}: {command} is built in; choose another command")
     for other in found.values():
         if other.command.command == command:
             raise PluginError(f"{plugin.path}: {command} is taken by {other.path}; choose another command")

@@ -45,6 +45,14 @@ class Telling:
         except (SlackApiError, *UNCLEAR) as error:
             logger.warning("could not tell somebody privately", extra={"reason": str(error)})
 
+    async def replace(self, url: str, message: blocks.Message) -> None:
+        """Show *message* in the place of the private one that a click came from, by that click's response_url."""
+        try:
+            if self._is_slack(url):
+                await self._answer(url, message, replace=True)
+        except UNCLEAR as error:
+            logger.warning("could not show somebody what they asked for", extra={"reason": str(error)})
+
     async def tell_directly(self, tenant: str, user: str, text: str) -> None:
         """Tell one person something in their conversation with the bot."""
         message = blocks.private_message(text)
@@ -81,10 +89,10 @@ class Telling:
         except (SlackApiError, *UNCLEAR):
             return None
 
-    async def _answer(self, url: str, message: blocks.Message) -> None:
+    async def _answer(self, url: str, message: blocks.Message, *, replace: bool = False) -> None:
         body = {
             "response_type": "ephemeral",
-            "replace_original": False,
+            "replace_original": replace,
             "text": message.text,
             "blocks": message.blocks,
         }

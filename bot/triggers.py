@@ -78,6 +78,13 @@ class SlashCommand:
         return None
 
 
+RUNS = SlashCommand(
+    "/runs", "See what you have started, and cancel it", usage="show 1 | cancel 1", required=False, max_chars=TEXT_CHARS
+)
+BUILT_IN = (RUNS,)
+"""Commands that belong to no workflow."""
+
+
 def slash_command(
     command: str, *, summary: str, usage: str = "", required: bool = True, max_chars: int = 500
 ) -> Callable[[W], W]:

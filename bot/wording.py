@@ -163,8 +163,13 @@ def outdated_text(current: str | None, words: Catalogue = ENGLISH) -> str:
     """Return what to tell somebody who answered an older question, with a link to the newest if there is one."""
     if current is None or not current.startswith("https://"):
         return words.outdated
-    address = current.replace("|", "%7C").replace(">", "%3E").replace("<", "%3C")
-    return words.outdated_link.format(link=f"<{address}|{words.outdated_link_text}>")
+    return words.outdated_link.format(link=linked(current, words.outdated_link_text))
+
+
+def linked(address: str, text: str) -> str:
+    """Return a link that Slack gave us, under our own *text*."""
+    address = address.replace("|", "%7C").replace(">", "%3E").replace("<", "%3C")
+    return f"<{address}|{text}>"
 
 
 def not_taken_text(reply: NotTaken, words: Catalogue = ENGLISH) -> str:

@@ -98,3 +98,26 @@ class Catalogue:
     confirm_no: str
     notice_title: str
     loading: str
+    # on lists of runs
+    statuses: Mapping[str, str]
+    """How a run stands, for each `RunStatus`."""
+    runs_usage: str
+    not_looked_up: str
+    runs_title: str
+    runs_title_page: str
+    runs_none: str
+    runs_unknown: str
+    run_started: str
+    run_waits: str
+    run_open: str
+    run_id: str
+    run_cancel: str
+    run_cancel_sure: str
+    run_cancel_confirm: str
+    run_cancelled: str
+    run_over: str
+    votes_count: str
+    anybody: str
+    question_elsewhere: str
+    newer: str
+    older: str

@@ -228,7 +228,7 @@ def app_config() -> AppConfig:
         signing_secret=SIGNING_SECRET,
         bot_token=BOT_TOKEN,
         app_token=APP_TOKEN,
-        commands=tuple(CommandInfo(plugin.command.command) for plugin in plugins),
+        commands=tuple(CommandInfo(command["command"]) for command in described["features"]["slash_commands"]),
         scopes=frozenset(described["oauth_config"]["scopes"]["bot"]),
         events=frozenset(described["settings"]["event_subscriptions"]["bot_events"]),
     )

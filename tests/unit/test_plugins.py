@@ -94,6 +94,12 @@ def test_two_folders_do_not_mix(tmp_path: Path) -> None:
     assert type(first.workflow).__module__ != type(second.workflow).__module__
 
 
+def test_a_built_in_command_cannot_be_taken(tmp_path: Path) -> None:
+    write(tmp_path, mine=hello("runs"))
+
+    assert refused(tmp_path) == [f"{tmp_path}/mine.py: /runs is built in; choose another command"]
+
+
 def test_a_missing_folder_is_named_with_its_setting(tmp_path: Path) -> None:
     assert refused(tmp_path / "nowhere") == [
         f"{tmp_path}/nowhere: no such folder; SIGNOFF_WORKFLOWS names the one with your workflow files"

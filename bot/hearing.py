@@ -1,0 +1,85 @@
+"""What every listener needs: how long it has, whose workspace a payload is of, what to say where it cannot be read."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, TypeAlias
+
+from slack_bolt.async_app import AsyncApp
+
+from bot.directory import Directory
+from bot.languages import ENGLISH, Catalogue
+from bot.payloads import PayloadError
+from engine.errors import RunNotFound, StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+Body: TypeAlias = Mapping[str, Any]
+Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
+
+SAVE_LIMIT_S = 2.5
+"""Slack waits 3 seconds for an acknowledgement. A Redis that hangs is told of like one that is away."""
+
+
+class Listening(Protocol):
+    """A way in from Slack."""
+
+    def listen(self, app: AsyncApp) -> None:
+        """Hang its listeners on the Bolt app."""
+
+
+class FromSlack(Protocol):
+    """A payload, whatever it is about."""
+
+    @property
+    def user_id(self) -> str: ...
+    @property
+    def team_id(self) -> str: ...
+    @property
+    def enterprise_id(self) -> str: ...
+
+
+def tenant_of(payload: FromSlack) -> str:
+    """Return the workspace that a payload is of; the organisation, where an app of all its workspaces has no other."""
+    return payload.team_id or payload.enterprise_id
+
+
+class Readers:
+    """Knows which language those read who do something."""
+
+    def __init__(self, directory: Directory, spawn: Spawn) -> None:
+        self._directory = directory
+        self._spawn = spawn
+
+    def words(self, sent: FromSlack) -> Catalogue:
+        """Return the words for who did something, as far as is known: if it is not yet, it will be the next time."""
+        self._spawn(self._learn(tenant_of(sent), sent.user_id))
+        return self._directory.words(tenant_of(sent), sent.user_id)
+
+    async def _learn(self, tenant: str, user: str) -> None:
+        await self._directory.learn(tenant, user)
+
+
+@asynccontextmanager
+async def in_time() -> AsyncIterator[None]:
+    """Give what the block saves no longer than Slack waits.
+
+    Raises:
+        StoreUnavailable: it took longer; or, while a deploy rolls, the workflow is known to another process only.
+    """
+    try:
+        async with asyncio.timeout(SAVE_LIMIT_S):
+            yield
+    except TimeoutError as error:
+        raise StoreUnavailable(f"no answer within {SAVE_LIMIT_S:g} s") from error
+    except RunNotFound as error:
+        raise StoreUnavailable(str(error)) from error
+
+
+def unreadable(error: PayloadError) -> str:
+    """Log a payload that cannot be read, and return what to tell whoever sent it."""
+    logger.warning("payload not readable", extra={"reason": str(error)})
+    return ENGLISH.not_readable
