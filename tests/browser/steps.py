@@ -41,6 +41,12 @@ def lose_calls(page: Page, count: int) -> None:
     field.press("Enter")
 
 
+def press(control: Locator) -> None:
+    """Click, and wait until the bot has heard of it."""
+    with control.page.expect_response("**/control/action"):
+        control.click()
+
+
 def message(where: Page | Locator, text: str) -> Locator:
     """The message in the channel, or in a thread, that has *text*."""
     inside = where.get_by_role("list", name="Messages") if isinstance(where, Page) else where

@@ -122,13 +122,12 @@ function picker(element, block, here, field) {
   };
   const node = h("button", {
     type: "button", class: "control picker", "aria-haspopup": "listbox", "aria-expanded": "false", "data-k": focusKey(here, block, element),
-    ...(field ? fieldProps(field) : {}),
+    ...(field ? { ...fieldProps(field), role: "combobox", "aria-labelledby": field.labelledby } : {}),
   }, words, icon("down"));
-  if (field) node.setAttribute("aria-labelledby", `${field.labelledby} ${(words.id = freshId("chosen"))}`);
   node.addEventListener("click", () => {
     const before = JSON.stringify(chosen());
     openList(node, {
-      label: placeholder, options: rows, chosen: chosen(), multi: Boolean(many),
+      label: placeholder, options: rows, chosen: chosen(), multi: Boolean(many), most: element.max_selected_items,
       pick: (picked, closed) => {
         const value = { [name]: many ? picked.map(toValue) : toValue(picked) };
         here.keep(block, element, value);

@@ -2,15 +2,18 @@
 
 import { byKey, h, icon } from "./dom.js";
 
+let count = 0;
+
 /**
  * Open a list under *anchor*. Options are `{label, description?, value, url?, danger?}`.
  * `pick(option)` closes it; with `multi`, options toggle: `pick(chosen, false)` each time, `pick(chosen, true)` at the close.
+ * No more than *most* can be chosen.
  */
-export function openList(anchor, { label, options, chosen = [], multi = false, menu = false, pick }) {
+export function openList(anchor, { label, options, chosen = [], multi = false, most = Infinity, menu = false, pick }) {
   const picked = new Set(chosen);
   const rows = options.map((option) => row(option, { menu, multi, on: picked.has(option.value) }));
   const list = h("div", {
-    class: "popup", popover: "auto", role: menu ? "menu" : "listbox", "aria-label": label,
+    id: `popup-${(count += 1)}`, class: "popup", popover: "auto", role: menu ? "menu" : "listbox", "aria-label": label,
     "aria-multiselectable": multi ? "true" : null,
   }, rows);
   const home = anchor.closest("dialog, main, aside") ?? document.body;
@@ -20,8 +23,11 @@ export function openList(anchor, { label, options, chosen = [], multi = false, m
   const choose = (index) => {
     const option = options[index];
     if (!multi) return list.hidePopover(), pick(option);
-    if (!picked.delete(option.value)) picked.add(option.value);
-    rows[index].setAttribute("aria-selected", String(picked.has(option.value)));
+    if (!picked.delete(option.value) && picked.size < most) picked.add(option.value);
+    options.forEach(({ value }, at) => {
+      rows[at].setAttribute("aria-selected", String(picked.has(value)));
+      rows[at].setAttribute("aria-disabled", String(!picked.has(value) && picked.size >= most));
+    });
     return tell(false);
   };
   rows.forEach((node, index) => node.addEventListener("click", () => choose(index)));
@@ -29,6 +35,7 @@ export function openList(anchor, { label, options, chosen = [], multi = false, m
   list.addEventListener("toggle", (event) => {
     if (event.newState !== "closed") return;
     anchor.setAttribute("aria-expanded", "false");
+    anchor.removeAttribute("aria-controls");
     const inside = list.contains(document.activeElement) || document.activeElement === document.body;
     list.remove();
     if (inside) (anchor.isConnected ? anchor : anchor.dataset.k && byKey(document, anchor.dataset.k))?.focus();
@@ -37,6 +44,7 @@ export function openList(anchor, { label, options, chosen = [], multi = false, m
 
   list.showPopover();
   anchor.setAttribute("aria-expanded", "true");
+  anchor.setAttribute("aria-controls", list.id);
   place(list, anchor);
   (rows[options.findIndex((option) => picked.has(option.value))] ?? rows[0])?.focus();
 }
