@@ -2,5 +2,17 @@
 
 from bot.prompts import Choice, Escalation, Prompt, literal
 from bot.triggers import CommandReceived, slash_command
+from bot.writing import Brief, Writer, configured_writer, written
 
-__all__ = ["Choice", "CommandReceived", "Escalation", "Prompt", "literal", "slash_command"]
+__all__ = [
+    "Brief",
+    "Choice",
+    "CommandReceived",
+    "Escalation",
+    "Prompt",
+    "Writer",
+    "configured_writer",
+    "literal",
+    "slash_command",
+    "written",
+]

@@ -31,6 +31,7 @@ from bot.surface import SlackSurface
 from bot.verify import Verifier
 from bot.web import application, serving
 from bot.workspaces import OneWorkspace
+from bot.writing import writer_of
 from engine.errors import StoreUnavailable
 from engine.runner import Runner
 
@@ -60,9 +61,11 @@ class App:
 
         Raises:
             PluginError: a workflow file cannot be used; the message names it.
+            SettingsError: SIGNOFF_MODEL names no model that can be used.
         """
         self.settings = settings
         self.plugins = discover(settings.workflows)
+        writer_of(settings)  # a model that cannot be used is told of now, not when the first text is wanted
         url = settings.redis_url.get_secret_value()
         self.store = store_of(settings)
         self.runner = Runner(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -24,8 +24,34 @@ WHERE = {
 }
 
 
+S = TypeVar("S", bound=BaseSettings)
+
+
 class SettingsError(Exception):
     """Settings are missing or wrong. The message lists all of them, for people, one a line."""
+
+
+class WriterSettings(BaseSettings):
+    """What the environment says of who writes texts. Secrets do not show in a repr."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True, env_file_encoding="utf-8"
+    )
+
+    model: str = Field(default="", alias="SIGNOFF_MODEL")
+    """As pydantic-ai names it, ``openai:gpt-5`` or ``anthropic:claude-sonnet-4-5``; "": texts come from templates."""
+    model_url: str | None = Field(default=None, alias="SIGNOFF_MODEL_URL")
+    """Of a server that speaks OpenAI's language; None: the provider's own."""
+    model_key: SecretStr | None = Field(default=None, alias="SIGNOFF_MODEL_KEY")
+    """None: where the provider's client looks by itself, as OPENAI_API_KEY."""
+    model_timeout_s: float = Field(default=60.0, gt=0, le=600, alias="SIGNOFF_MODEL_TIMEOUT_S")
+
+    @field_validator("model_url")
+    @classmethod
+    def _is_address(cls, given: str | None) -> str | None:
+        if given is not None and re.match(r"https?://[^/]", given) is None:
+            raise ValueError("is not an address, as http://127.0.0.1:11434/v1")
+        return given
 
 
 class StoreSettings(BaseSettings):
@@ -86,7 +112,7 @@ class StoreSettings(BaseSettings):
         return given
 
 
-class Settings(StoreSettings):
+class Settings(StoreSettings, WriterSettings):
     """What the environment says, of Slack and of how the process works, too."""
 
     bot_token: SecretStr = Field(alias="SLACK_BOT_TOKEN")
@@ -115,7 +141,7 @@ class Settings(StoreSettings):
     @property
     def secrets(self) -> list[str]:
         """Everything that must never be logged."""
-        held = [self.bot_token, self.signing_secret, self.app_token]
+        held = [self.bot_token, self.signing_secret, self.app_token, self.model_key]
         return [
             *(secret.get_secret_value() for secret in held if secret is not None),
             *(key for key in re.split(r"[,\s]+", self.encryption_keys.get_secret_value()) if key not in ("", PLAIN)),
@@ -199,13 +225,26 @@ def load_store(env_file: Path | str | None = ".env", **given: Any) -> StoreSetti
     Raises:
         SettingsError: what is wrong, all of it.
     """
+    return _part(StoreSettings, "Runs cannot be reached", env_file, given)
+
+
+def load_writer(env_file: Path | str | None = ".env", **given: Any) -> WriterSettings:
+    """Read who writes texts; see `load`.
+
+    Raises:
+        SettingsError: what is wrong, all of it.
+    """
+    return _part(WriterSettings, "No text can be written", env_file, given)
+
+
+def _part(kind: type[S], trouble: str, env_file: Path | str | None, given: dict[str, Any]) -> S:
     try:
-        return StoreSettings(_env_file=env_file, **given)
+        return kind(_env_file=env_file, **given)
     except ValidationError as error:
         problems = [_told(problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()]
     except UnicodeDecodeError:
         problems = [f"  {env_file} is not UTF-8 text"]
-    raise SettingsError("Runs cannot be reached:\n" + "\n".join(problems)) from None
+    raise SettingsError(f"{trouble}:\n" + "\n".join(problems)) from None
 
 
 def is_loopback(host: str) -> bool:

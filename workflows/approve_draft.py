@@ -1,9 +1,12 @@
 """/approve-draft: a draft is written, people approve it, reject it, or say what to change."""
 
-from bot import Choice, CommandReceived, Prompt, literal, slash_command
-from engine import Context, Event, HumanResponseEvent, StopEvent, Workflow, step
+from typing import Annotated
+
+from bot import Brief, Choice, CommandReceived, Prompt, Writer, configured_writer, literal, slash_command, written
+from engine import Context, Event, HumanResponseEvent, Resource, StopEvent, Workflow, step
 
 MAX_REVISIONS = 3
+TASK = "Write a draft of three short paragraphs on the topic. If there is an earlier draft, work the feedback into it."
 
 
 class DraftReady(Event):
@@ -12,6 +15,7 @@ class DraftReady(Event):
     topic: str
     text: str
     version: int
+    by: str
 
 
 class ChangesWanted(Event):
@@ -26,17 +30,30 @@ class ApproveDraft(Workflow):
     """Draft, ask, revise on feedback, at most `MAX_REVISIONS` versions."""
 
     @step
-    async def write(self, ctx: Context, ev: CommandReceived | ChangesWanted) -> DraftReady:
+    async def write(
+        self,
+        ctx: Context,
+        ev: CommandReceived | ChangesWanted,
+        writer: Annotated[Writer, Resource(configured_writer)],
+    ) -> DraftReady | StopEvent:
         if isinstance(ev, CommandReceived):
-            return DraftReady(topic=ev.text, text=await ctx.once("draft", first_draft, ev.text), version=1)
-        text = await ctx.once("draft", revised_draft, ev.draft.text, ev.feedback)
-        return DraftReady(topic=ev.draft.topic, text=text, version=ev.draft.version + 1)
+            await ctx.store.set("requester", ev.user_id)
+            topic, version, brief = ev.text, 1, Brief(TASK, {"topic": ev.text}, first_draft(ev.text))
+        else:
+            topic, version = ev.draft.topic, ev.draft.version + 1
+            material = {"topic": topic, "draft": ev.draft.text, "feedback": ev.feedback}
+            brief = Brief(TASK, material, revised_draft(ev.draft.text, ev.feedback))
+        draft = await written(ctx, writer, brief, requester=await ctx.store.get("requester"))
+        if draft is None:
+            return StopEvent(result={"status": "stopped", "version": version})
+        return DraftReady(topic=topic, text=draft.text, version=version, by=draft.by)
 
     @step
     async def ask(self, ctx: Context, ev: DraftReady) -> Prompt:
         await ctx.store.set("draft", ev)
         return Prompt(
-            prefix=f"**Version {ev.version} of {MAX_REVISIONS}: {literal(ev.topic)}**\n\n{literal(ev.text)}",
+            prefix=f"**Version {ev.version} of {MAX_REVISIONS}: {literal(ev.topic)}**\n\n{literal(ev.text)}\n\n"
+            f"_Written by {literal(ev.by)}._",
             choices=[Choice("approve"), Choice("reject"), Choice("feedback", label="Give feedback", asks_comment=True)],
             takes_text="feedback",
         )
@@ -51,16 +68,15 @@ class ApproveDraft(Workflow):
 
 
 def first_draft(topic: str) -> str:
-    """Write a draft from a template, for where no language model is set up."""
+    """The draft of the template writer."""
     return (
         f"{topic.strip()}: what it is, why it matters, and what we propose.\n\n"
         f"What it is. {topic.strip()} concerns all of us, and so far we have had no common view of it.\n\n"
         "Why it matters. Decisions are made every week that depend on it. Without a shared page they differ.\n\n"
-        "What we propose. We write down three rules, try them for a month, and look again.\n\n"
-        "(Written by the built-in template writer.)"
+        "What we propose. We write down three rules, try them for a month, and look again."
     )
 
 
 def revised_draft(text: str, feedback: str) -> str:
-    """Work feedback into a draft, as far as a template can."""
+    """The template writer's way to work in feedback."""
     return f"{text}\n\nChanged after feedback: “{feedback.strip()}”"

@@ -70,3 +70,54 @@ async def test_a_quick_question_is_reported(plugins: dict[str, Plugin], response
 
     assert played.questions == ["Go ahead with lunch?"]
     assert played.result == {"approved": approved, "topic": "lunch"}
+
+
+async def test_a_document_is_released_after_both_stages(plugins: dict[str, Plugin]) -> None:
+    """Acceptance 12."""
+    played = await play(plugins["/approve-document"].workflow, typed("Tea"), "approve", "approve")
+
+    assert [text.splitlines()[0] for text in played.questions] == ["**Content review: Tea**", "**Final approval: Tea**"]
+    assert played.result["status"] == "approved"
+    assert "what we mean by Tea" in played.result["document"]
+
+
+async def test_a_comment_goes_into_the_document_before_its_second_stage(plugins: dict[str, Plugin]) -> None:
+    revise = reply("revise", comment="Say who pays")
+
+    played = await play(plugins["/approve-document"].workflow, typed("Tea"), revise, "approve", "approve")
+
+    assert "Say who pays" in played.questions[1]
+    assert "Say who pays" in played.result["document"]
+
+
+@pytest.mark.parametrize(("moves", "stage"), [(["reject"], "content"), (["approve", "reject"], "final")])
+async def test_a_document_is_rejected_at_either_stage(plugins: dict[str, Plugin], moves: list[str], stage: str) -> None:
+    played = await play(plugins["/approve-document"].workflow, typed("Tea"), *moves)
+
+    assert played.result == {"status": "rejected", "stage": stage}
+
+
+async def test_code_is_revised_and_approved(plugins: dict[str, Plugin]) -> None:
+    revise = reply("revise", comment="Add types")
+
+    played = await play(plugins["/review-code"].workflow, typed("greet somebody"), revise, "approve")
+
+    assert "```python\ndef process(data):" in played.questions[0]
+    assert (played.result["status"], played.result["version"]) == ("approved", 2)
+    assert played.result["code"].startswith("# Revised: Add types\ndef process(data):")
+
+
+async def test_code_is_revised_three_times_at_most(plugins: dict[str, Plugin]) -> None:
+    """Acceptance 11."""
+    revise = reply("revise", comment="Again")
+
+    played = await play(plugins["/review-code"].workflow, typed("greet"), revise, revise, revise)
+
+    assert (played.result["status"], played.result["version"]) == ("max_revisions", 3)
+
+
+@pytest.mark.parametrize("description", ['say """hello"""', "a \\ b", 'ends with "', "``` in it"])
+async def test_template_code_compiles_whatever_is_described(plugins: dict[str, Plugin], description: str) -> None:
+    played = await play(plugins["/review-code"].workflow, typed(description), "approve")
+
+    compile(played.result["code"], "template", "exec")
