@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.events import Event
+from engine.facts import record
 
 
-@dataclass(slots=True)
+@record
 class Buffer:
     """What has come so far, in order. Counted by type, so that one more event costs the same however many wait."""
 
@@ -42,7 +43,7 @@ def collect(buffer: Buffer, event: Event, expected: Sequence[type[Event]]) -> li
     return [waiting[wanted].popleft() for wanted in expected]
 
 
-@dataclass(slots=True)
+@record
 class Slots:
     """Events that wait until a step that takes several can be called, by type; each with its number of arrival."""
 

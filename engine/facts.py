@@ -1,22 +1,50 @@
-"""How the core declares data that never changes: what happened, what is wanted, what an author said."""
+"""How the core declares its data: facts, which nobody changes, and records, which the reducer alone does."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeVar, dataclass_transform
+from inspect import get_annotations
+from typing import Any, TypeVar, dataclass_transform
 
-C = TypeVar("C")
+C = TypeVar("C", bound=type)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def fact(cls: type[C]) -> type[C]:
+def fact(cls: C) -> C:
     """Declare a dataclass whose instances nobody changes; the type checker sees to that.
 
     A frozen dataclass checks it at run time, too. That makes an instance four times as costly, and each step of a
-    run needs several; and it writes and compiles seven methods of each class, which took a sixth of the import.
+    run needs several.
     """
-    cls.__eq__, cls.__hash__, cls.__repr__ = _equals, _hash, _told  # type: ignore[method-assign]
-    return dataclass(slots=True, eq=False, repr=False)(cls)
+    return _slotted(cls, _hash)
+
+
+@dataclass_transform(field_specifiers=(field,))
+def record(cls: C) -> C:
+    """Declare a dataclass whose instances change, so that they have no place in a set."""
+    return _slotted(cls, None)
+
+
+def _slotted(cls: C, hashed: object) -> C:
+    """Return *cls* with slots for its fields. What makes an instance is written when the first one is made.
+
+    To write and compile the methods of each class took a sixth of the import, and most processes need few classes.
+    """
+    names = tuple(get_annotations(cls))
+    body = {name: value for name, value in vars(cls).items() if name not in (*names, "__dict__", "__weakref__")}
+    shared = {"__eq__": _equals, "__hash__": hashed, "__repr__": _told, "__init__": _first_init(cls)}
+    slots = {"__slots__": names, "__match_args__": names, "__qualname__": cls.__qualname__}
+    made: C = type(cls)(cls.__name__, cls.__bases__, body | shared | slots)
+    return made
+
+
+def _first_init(plain: type) -> object:
+    def __init__(self: Any, /, *args: object, **kwargs: object) -> None:  # noqa: N807 - it is one
+        cls = type(self)
+        cls.__init__ = vars(dataclass(plain))["__init__"]
+        cls.__init__(self, *args, **kwargs)
+
+    return __init__
 
 
 def _values(one: object) -> tuple[object, ...]:

@@ -18,7 +18,7 @@ from engine.codec import Codec
 from engine.collect import Cardinality
 from engine.collecting import Buffer, Slots
 from engine.events import DictLikeModel, Event, HumanResponseEvent, InputRequiredEvent
-from engine.facts import fact
+from engine.facts import fact, record
 from engine.retry import RetryPolicy
 
 # --- What the author declared -------------------------------------------------------
@@ -114,7 +114,7 @@ RunStatus: TypeAlias = Literal["running", "done", "failed", "timed_out", "cancel
 CallStatus: TypeAlias = Literal["ready", "queued", "waiting", "delayed"]
 
 
-@dataclass(slots=True)
+@record
 class Wait:
     """One ``wait_for_event`` of one call. Once it has an answer, the answer stays."""
 
@@ -156,7 +156,7 @@ class Origin(NamedTuple):
 OUTSIDE = Origin()
 
 
-@dataclass(slots=True)
+@record
 class Child:
     """A workflow that one call of a step runs and awaits. Its state is changed by its own steps' ticks."""
 
@@ -181,7 +181,7 @@ class Opening(NamedTuple):
     """The child's own question, if it asks one."""
 
 
-@dataclass(slots=True)
+@record
 class Call:
     """One call of a step, until it has returned for good. A waiting call holds no worker."""
 
@@ -210,7 +210,7 @@ class Call:
     """What ``ctx.collect_events`` has returned, by position."""
 
 
-@dataclass(slots=True)
+@record
 class Ask:
     """A question to a person that is still open."""
 
@@ -228,7 +228,7 @@ class Ask:
     shown: bool = False
 
 
-@dataclass(slots=True)
+@record
 class Stream:
     """All that comes of one list of events that a step has returned."""
 
@@ -242,7 +242,7 @@ class Stream:
     """By collecting step: what has arrived at it so far; None once it has been called."""
 
 
-@dataclass(slots=True)
+@record
 class RunState:
     """All there is to know about one run; nothing else is needed to go on elsewhere."""
 

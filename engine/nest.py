@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,6 +13,7 @@ from engine.children import NOTHING, openings, told
 from engine.context import Context
 from engine.errors import ContextSerdeError
 from engine.execution import Execution
+from engine.facts import fact
 from engine.live_run import Pause, Unreadable
 from engine.model import (
     Call,
@@ -115,7 +115,7 @@ class Nest:
         return True
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Place:
     """Where a child workflow stands in a call: the same whenever the call is run again."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from copy import copy
 
 from engine.children import forget_failed
 from engine.errors import UnreconstructedException
@@ -42,14 +42,9 @@ def _ask_anew(state: RunState, ask: Ask, tick: Reopened) -> None:
     event = (ask.event or tick.questions[ask.id]).model_copy()
     event._ask_id = f"a{state.next_id}"
     state.next_id += 1
-    anew = replace(
-        ask,
-        id=event._ask_id,
-        event=event,
-        opened_at=tick.at,
-        deadline=None if ask.deadline is None else ask.deadline + late,
-        shown=False,
-    )
+    anew = copy(ask)
+    anew.id, anew.event, anew.opened_at, anew.shown = event._ask_id, event, tick.at, False
+    anew.deadline = None if ask.deadline is None else ask.deadline + late
     del state.asks[ask.id]
     state.asks[anew.id] = anew
     if ask.call_id is not None and ask.wait_id is not None:

@@ -7,16 +7,16 @@ makes each one and keeps it. Which parameters of a step want one is read in `eng
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import copy
 import inspect
 import json
 import sys
 import typing
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +26,7 @@ from weakref import WeakValueDictionary
 from pydantic import BaseModel
 
 from engine.errors import WorkflowValidationError
-from engine.facts import fact
+from engine.facts import fact, record
 
 _MISSING: Any = object()
 
@@ -189,7 +189,7 @@ class ResourceConfig:
         return self.load()
 
 
-@dataclass(slots=True)
+@record
 class _Graph:
     """What one call of a step has been given so far."""
 
@@ -378,7 +378,7 @@ def _run_apart(code: Callable[[], Awaitable[list[str]]]) -> list[str]:
         return await code()
 
     inside = copy_context()
-    with ThreadPoolExecutor(1) as threads:
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
         return threads.submit(lambda: inside.run(asyncio.run, begin())).result()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import copy
-import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
@@ -208,10 +207,14 @@ class _AuthorsCodec(_AssistedCodec):
 
 
 def _pickled(value: Any) -> str:
+    import pickle  # noqa: PLC0415 - it takes 2 ms to import, and few have use for it
+
     return base64.b64encode(pickle.dumps(value)).decode("ascii")
 
 
 def _unpickled(text: str) -> Any:
+    import pickle  # noqa: PLC0415
+
     return pickle.loads(base64.b64decode(text, validate=True))  # noqa: S301 - the caller asked for pickles
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,8 +18,10 @@ from engine.collecting import Buffer, Slots
 from engine.errors import CodecError, ContextSerdeError
 from engine.events import DictLikeModel, Event, InputRequiredEvent
 from engine.model import Ask, Call, Child, Definition, Intent, Origin, RunState, Stream, Unread, Wait
-from engine.stored import FORMAT, StoredCall, StoredRun, StoredStream, StoredWait, check_shape
-from engine.versions import upcasted, version_of
+from engine.versions import FORMAT, upcasted, version_of
+
+if TYPE_CHECKING:
+    from engine.stored import StoredCall, StoredRun, StoredStream, StoredWait
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -52,7 +54,7 @@ def load(definition: Definition, data: Any, codec: Codec | None = None) -> RunSt
     Raises:
         ContextSerdeError: whatever is wrong with *data*; the message names it.
     """
-    run = check_shape(data)
+    run = _checked(data)
     codec = codec or definition.codec
     state = _load_run(definition, codec, run, run.store)
     for ask in run.asks:
@@ -88,7 +90,7 @@ def load_fields(definition: Definition, fields: Mapping[str, bytes]) -> RunState
     codec = definition.codec
     if CORE not in fields:
         raise CodecError(f"stored run cannot be read: it has no field {CORE!r}")
-    run = check_shape(read_json(fields[CORE], "stored run"))
+    run = _checked(read_json(fields[CORE], "stored run"))
     values = {
         name.removeprefix(KEY): read_json(value, f"state.{name.removeprefix(KEY)}")
         for name, value in fields.items()
@@ -177,6 +179,12 @@ def _dump_core(definition: Definition, codec: Codec, state: RunState, at: float)
     if state.error is not None:
         core["error"] = codec.encode(state.error, "error")
     return core
+
+
+def _checked(data: Any) -> StoredRun:
+    from engine.stored import check_shape  # noqa: PLC0415 - a run that begins has no need of its many models
+
+    return check_shape(data)
 
 
 def _load_run(definition: Definition, codec: Codec, run: StoredRun, values: Mapping[str, Any]) -> RunState:

@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.errors import ContextSerdeError
 from engine.model import CallStatus, RunStatus
-
-FORMAT = 1
+from engine.versions import FORMAT
 
 
 class Shape(BaseModel):

@@ -13,14 +13,18 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from engine.errors import CodecError
+from engine.facts import record
 
 C = TypeVar("C", bound=type)
 F = TypeVar("F", bound=Callable[[dict[str, Any]], dict[str, Any]])
 
+FORMAT = 1
+"""The version of the form of a stored run itself."""
+
 _FORM = "__stored_form__"
 
 
-@dataclasses.dataclass(slots=True)
+@record
 class _Form:
     """What was declared of one class itself; its subclasses have forms of their own."""
 

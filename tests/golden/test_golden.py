@@ -14,8 +14,8 @@ from engine.memory_store import MemoryRunStore
 from engine.run_store import Commit, NewAsk, NewRun
 from engine.runner import Runner, RunView
 from engine.snapshot import load
-from engine.stored import FORMAT
 from engine.testing import ManualClock
+from engine.versions import FORMAT
 from tests.golden.flows import HOUR_S, KEPT, World
 
 FOLDER = Path(__file__).parent

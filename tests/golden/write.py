@@ -18,8 +18,8 @@ from typing import Any
 from engine import HumanResponseEvent
 from engine.memory_store import MemoryRunStore
 from engine.runner import Runner
-from engine.stored import FORMAT
 from engine.testing import ManualClock
+from engine.versions import FORMAT
 from tests.golden.flows import KEPT, Asks, Waits
 
 FOLDER = Path(__file__).parent
