@@ -7,20 +7,22 @@ once. The stream closes when nothing of it is left on its way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from engine.facts import fact
 
 
-@dataclass(frozen=True)
+@fact
 class Cardinality:
     """How many events of a stream a collecting step gets; it is `All` or `Take`."""
 
 
-@dataclass(frozen=True)
+@fact
 class All(Cardinality):
     """Every one, when the stream closes."""
 
 
-@dataclass(frozen=True)
+@fact
 class Take(Cardinality):
     """The first *n*, as soon as they are there; fewer if the stream closes before.
 
@@ -37,7 +39,7 @@ class Take(Cardinality):
             raise ValueError("Take(n) requires an integer n >= 1")
 
 
-@dataclass(frozen=True)
+@fact
 class Collect:
     """Marks a ``list[E]`` parameter. Without the mark it is ``Collect(All())``."""
 
