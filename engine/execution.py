@@ -89,6 +89,9 @@ class Persistence(Protocol):
     async def checkpoint(self) -> None:
         """Save everything that happened since the last time."""
 
+    async def keep(self) -> None:
+        """Save at least that there is the run, if that is not saved yet."""
+
     async def remember(self, call: Call, key: str, value: Any) -> Any:
         """Save a remembered result at once; return the one that counts."""
 
@@ -137,6 +140,8 @@ class Execution:
         """Who waits for the next time that everything is saved."""
         self.on_idle: Callable[[], None] | None = None
         """Told whenever the run begins to wait for the world. It then stays, durable or not."""
+        self.on_wait: Callable[[], None] | None = None
+        """Told when a step call of a durable run has to wait for something."""
         self.on_late: Callable[[], None] | None = None
         """Told of what comes when the work has stopped."""
         self.on_read: Callable[[], None] | None = None
@@ -201,6 +206,11 @@ class Execution:
 
         self._loop.call_soon_threadsafe(feed)
         done.result()
+
+    async def keep(self) -> None:
+        """Return when a durable run is there for others to find."""
+        if self.persistence is not None:
+            await self.persistence.keep()
 
     async def remember(self, call: Call, key: str, value: Any) -> Any:
         """Keep the result of a ``once`` or an ``effect``; in a durable run it is saved before it is returned."""
@@ -338,6 +348,12 @@ class Execution:
         while self._ready:
             call_id = self._ready.popleft()
             self._active[call_id] = self._group.create_task(self._perform(call_id), context=self._variables.copy())
+        if self.on_wait is not None:
+            self._loop.call_soon(self._look_who_waits)  # each call has begun by then
+
+    def _look_who_waits(self) -> None:
+        if self._active and self.on_wait is not None:
+            self.on_wait()
 
     async def _perform(self, call_id: int) -> None:
         try:

@@ -16,6 +16,7 @@ from engine.ending import end_run
 from engine.errors import CodecError, ContextSerdeError
 from engine.events import Event, HumanResponseEvent, InputRequiredEvent
 from engine.execution import Execution, StepProgram
+from engine.first_turn import FirstTurn
 from engine.live_run import Unreadable
 from engine.model import (
     Answered,
@@ -52,7 +53,7 @@ class HeldRun:
 
     def __init__(
         self,
-        store: RunStore,
+        store: RunStore | FirstTurn,
         workflow: StepProgram,
         claim: Claim,
         lease_s: float,
@@ -285,6 +286,11 @@ class HeldRun:
         self.saved = fields
         return change
 
+    async def keep(self) -> None:
+        """Store a run that is not stored yet."""
+        if isinstance(self.store, FirstTurn):
+            await self.store.keep()
+
     async def remember(self, call: Call, key: str, value: Any) -> Any:
         """Store a result at once, so that even a crash does not repeat what led to it."""
         return await self._memorize(call, f"{call.id}:{key}", key, value)
@@ -341,18 +347,26 @@ class HeldRun:
 
     @contextlib.contextmanager
     def _kept(self, tasks: asyncio.TaskGroup) -> Iterator[None]:
-        """Keep the lease alive while the block works."""
+        """Keep the lease alive while the block works. A run that is not stored yet is, once it has to wait."""
+        loop = asyncio.get_running_loop()
+        alarms: list[asyncio.Handle] = []
+        if isinstance(self.store, FirstTurn) and not self.store.stored:
+            self.execution.on_wait = lambda: self._keep_within(tasks)
+            alarms.append(loop.call_soon(lambda: None if self.execution.begun else self._keep_within(tasks)))
         keepers: list[asyncio.Task[None]] = []
         # Most runs are back to waiting long before, so that the task comes with the first renewal.
-        alarm = asyncio.get_running_loop().call_later(
-            self.lease_s / 3, lambda: keepers.append(tasks.create_task(self._renew()))
-        )
+        alarms.append(loop.call_later(self.lease_s / 3, lambda: keepers.append(tasks.create_task(self._renew()))))
         try:
             yield
         finally:
-            alarm.cancel()
+            for alarm in alarms:
+                alarm.cancel()
             for keeper in keepers:
                 keeper.cancel()
+
+    def _keep_within(self, tasks: asyncio.TaskGroup) -> None:
+        self.execution.on_wait = None
+        tasks.create_task(self.keep())
 
     async def _renew(self) -> None:
         while True:

@@ -42,6 +42,9 @@ class LiveRun(Protocol):
     def apply(self, tick: Tick) -> None:
         """Apply a tick from anywhere and return when that is done."""
 
+    async def keep(self) -> None:
+        """Return when a durable run is there for others to find; most are long before."""
+
     async def remember(self, call: Call, key: str, value: Any) -> Any:
         """Keep the result of a ``once`` or an ``effect`` and return the one that counts."""
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from engine.errors import FencedError
 from engine.run_store import (
+    CLOCK_TOLERANCE_S,
     LEAVE_PAUSE_S,
     OVER,
     PATIENCE_S,
@@ -165,6 +166,16 @@ class MemoryRunStore:
             self._note(new, "started", run.requester, workflow=run.workflow)
         return created, await self.claim(run.run_id, worker, lease_s) if worker else None
 
+    async def begin(self, run: NewRun, change: Commit, now: float, *, worker: str, lease_s: float) -> Claim | None:
+        _check(change)
+        if self._find(_checked(run.run_id)) is not None:
+            raise FencedError(f"run {run.run_id} was there before it was begun; drop the work")
+        if abs(self._clock() - now) > CLOCK_TOLERANCE_S:
+            return None
+        _, claim = await self.start(run, worker=worker, lease_s=lease_s)
+        assert claim is not None
+        return await self.commit(claim, change)
+
     async def send(self, run_id: str, delivery_id: str, event: bytes) -> bool:
         run = self._find(run_id)
         if run is None or run.over:
@@ -309,11 +320,7 @@ class MemoryRunStore:
         return True
 
     async def commit(self, claim: Claim, change: Commit) -> Claim:
-        opened = [ask.ask_id for ask in change.asks]
-        if len(set(opened)) < len(opened):
-            raise ValueError(f"a commit opens an ask twice: {opened}")
-        if opened and change.status in OVER:
-            raise ValueError(f"a run that is {change.status} opens no asks, but this commit opens {opened}")
+        opened = _check(change)
         run = self._held(claim)
         if run.record.version != claim.version:
             raise _fenced(claim)
@@ -763,6 +770,16 @@ def _decision(ask: AskRecord, answer: Answer | Refusal) -> dict[str, str]:
     """Return what the journal says of an answer: to what exactly it was given, and which way it came."""
     details = {"ask": ask.ask_id, "response": answer.response, "revision": str(ask.revision), "digest": ask.digest}
     return {**details, "via": answer.via} if answer.via else details
+
+
+def _check(change: Commit) -> list[str]:
+    """Return the asks that *change* opens, if it may."""
+    opened = [ask.ask_id for ask in change.asks]
+    if len(set(opened)) < len(opened):
+        raise ValueError(f"a commit opens an ask twice: {opened}")
+    if opened and change.status in OVER:
+        raise ValueError(f"a run that is {change.status} opens no asks, but this commit opens {opened}")
+    return opened
 
 
 def _checked(run_id: str) -> str:

@@ -252,6 +252,9 @@ class _Part:
     async def checkpoint(self) -> None:
         await self._parent.saved()
 
+    async def keep(self) -> None:
+        await self._parent.keep()
+
     async def remember(self, call: Call, key: str, value: Any) -> Any:
         codec = self._parent.definition.codec.beside(self._child.definition.types)
         where = f"once {key!r} of step {call.step}"

@@ -34,6 +34,8 @@ REFUSALS_KEPT = 100
 """Refused tries of all people together."""
 LEAVE_PAUSE_S = 1.0
 """How long others have to take it, before anybody looks again."""
+CLOCK_TOLERANCE_S = 1.0
+"""How far what a caller takes for the store's clock may be off, where a run is begun by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +304,17 @@ class RunStore(Protocol):
         """Create a run and make it ready, unless it exists.
 
         Returns whether it was created, and, if *worker* is given, the claim on it.
+        """
+
+    async def begin(self, run: NewRun, change: Commit, now: float, *, worker: str, lease_s: float) -> Claim | None:
+        """`start` a run for *worker* and `commit` what its first steps came to, whole or not at all.
+
+        *change* has consumed the start event: nobody reads `NewRun.event`. None if the store's clock is not *now*,
+        give or take `CLOCK_TOLERANCE_S`: times in *change* may then be wrong, and nothing was written.
+
+        Raises:
+            FencedError: the run exists; nothing was written.
+            ValueError: as `commit`.
         """
 
     async def send(self, run_id: str, delivery_id: str, event: bytes) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +24,7 @@ from engine.events import (
     StopEvent,
     WorkflowCancelledEvent,
 )
+from engine.first_turn import ClockMoved, FirstTurn
 from engine.held_run import RESULT, HeldRun
 from engine.model import Definition
 from engine.run_store import (
@@ -106,7 +108,9 @@ class Runner:
         """*wake* is told of each run that has something to do; without it somebody must `sweep`.
 
         An *eager* runner works on what it has started, or what an answer to it has decided, before it returns: for
-        programs of one process, two calls of the store from a start to its question and two from an answer to its end.
+        programs of one process. Where a run's first steps only compute and ask, it is stored with its question, in
+        one call, unless it has a key; it is stored before they wait for anything, and before ``once`` or ``effect``
+        does anything. From an answer to the run's end there are two calls that write.
 
         A step that makes the compressed state of its run larger than *limit_bytes* fails. From
         *warn_bytes* on the log tells.
@@ -127,6 +131,8 @@ class Runner:
         self.eager = eager
         self.limit_bytes = limit_bytes
         self.warn_bytes = warn_bytes
+        self._offset: float | None = None
+        """How far the store's clock is ahead of ours, as far as we have heard."""
         self._workflows: dict[str, Workflow] = {}
         for workflow in workflows:
             self.register(workflow)
@@ -181,11 +187,11 @@ class Runner:
             requester=requester,
             address=address,
         )
-        if self.eager:
+        if not self.eager:
+            await self.store.start(run)
+        elif key is not None or not await self._begin(run):
             _, claim = await self.store.start(run, worker=self.worker, lease_s=self.lease_s)
             await self._work_at_once(claim)
-        else:
-            await self.store.start(run)
         await self._wake(run.run_id)
         return run.run_id
 
@@ -379,30 +385,55 @@ class Runner:
         claim = await self.store.claim(run_id, self.worker, self.lease_s, self._known)
         return claim is not None and await self._work_from(claim)
 
+    async def _begin(self, run: NewRun) -> bool:
+        """Work on a new run that is stored with what it comes to; False if the store's clock is not known for that.
+
+        Raises:
+            StoreUnavailable: it is not stored, as far as we know.
+        """
+        if self._offset is None:
+            return False
+        begun = True
+        first = FirstTurn(self.store, run, self.worker, self.lease_s, self._offset)
+        try:
+            await self._work_from(first.claim, first)
+        except* ClockMoved:
+            begun, self._offset = False, None
+        except* StoreUnavailable as error:
+            if not first.stored:
+                raise _first(error) from None
+            _leave_for_later(run.run_id, error)
+        return begun
+
     async def _work_at_once(self, claim: Claim | None) -> None:
         """Work on a run just started or answered. What stands in its way is met again by whoever sweeps."""
         if claim is not None:
             try:
                 await self._work_from(claim)
             except* StoreUnavailable as error:
-                logger.warning("run left for later", extra={"run_id": claim.run_id, "reason": str(error.exceptions[0])})
+                _leave_for_later(claim.run_id, error)
 
-    async def _work_from(self, first: Claim) -> bool:
-        """Work on a claimed run, and go on while it has something to do; tell whether anything stands."""
+    async def _work_from(self, first: Claim, store: RunStore | FirstTurn | None = None) -> bool:
+        """Work on a claimed run, and go on while it has something to do; tell whether anything stands.
+
+        *store* is what the first claim is worked with, if that is not the runner's.
+        """
         claim: Claim | None = first
         worked = False
         while claim is not None:
             run_id = claim.run_id
             released: Claim | None = None
             try:
-                released = await self._work_on(claim)
+                released = await self._work_on(claim, store or self.store)
             except* FencedError:
                 logger.warning("another worker has taken the run over", extra={"run_id": run_id})
             if released is None:
                 return worked
             worked = True
+            self._offset = released.now - time.time()
             if not released.inbox:
                 break
+            store = None
             claim = await self.store.claim(run_id, self.worker, self.lease_s, self._known)
         return worked
 
@@ -425,22 +456,22 @@ class Runner:
                 break
         return RunView("", "ready") if run_id is None else await self.view(run_id)
 
-    async def _work_on(self, claim: Claim) -> Claim | None:
+    async def _work_on(self, claim: Claim, store: RunStore | FirstTurn) -> Claim | None:
         held: HeldRun | None = None
         scale = Scale(self.limit_bytes, self.warn_bytes)
         try:
             workflow = self._workflow(claim)
             if claim.attempts > self.max_attempts:
-                await self._park(claim, f"{self.max_attempts} workers in a row ended while they worked on it")
+                await self._park(store, claim, f"{self.max_attempts} workers in a row ended while they worked on it")
                 return None
             lease_s = await self._lease(claim)
-            held = HeldRun(self.store, workflow, claim, lease_s, scale, await self._questions(claim))
+            held = HeldRun(store, workflow, claim, lease_s, scale, await self._questions(claim))
             return await held.work(workflow.slot)
         except ContextSerdeError as error:
-            await self._give_up(claim if held is None else held.claim, str(error))
+            await self._give_up(store, claim if held is None else held.claim, str(error))
             return None
         except asyncio.CancelledError:
-            await self._release(claim if held is None else held.claim)
+            await self._release(store, claim if held is None else held.claim)
             raise
 
     def _workflow(self, claim: Claim) -> Workflow:
@@ -466,7 +497,7 @@ class Runner:
         asks = [await self.store.ask(claim.run_id, ask_id) for ask_id in claim.asks]
         return {ask.ask_id: ask.event for ask in asks if ask is not None}
 
-    async def _give_up(self, claim: Claim, reason: str) -> None:
+    async def _give_up(self, store: RunStore | FirstTurn, claim: Claim, reason: str) -> None:
         """Leave a run that this code cannot read to workers of other code; park it once they have had their time.
 
         One that is cancelled ends at once: no step has to be run for that.
@@ -476,30 +507,42 @@ class Runner:
             logger.warning("run cancelled, though its stored state cannot be read", extra=told)
             codec = Codec({WorkflowCancelledEvent.__name__: WorkflowCancelledEvent})
             result = NewEffect(RESULT, codec.dumps(WorkflowCancelledEvent(), RESULT))
-            await self.store.commit(claim, Commit("cancelled", len(claim.inbox), effects=[result], note=reason))
-        elif await self.store.leave(claim, reason):
+            await store.commit(claim, Commit("cancelled", len(claim.inbox), effects=[result], note=reason))
+        elif await store.leave(claim, reason):
             logger.warning("run left to other workers", extra=told)
         else:
-            await self._park(claim, f"no worker can read its stored state: {reason}; deploy code that can")
+            await self._park(store, claim, f"no worker can read its stored state: {reason}; deploy code that can")
 
-    async def _release(self, claim: Claim) -> None:
+    async def _release(self, store: RunStore | FirstTurn, claim: Claim) -> None:
         """Let another worker go on at once; if that fails, it does once the lease is over."""
         try:
             async with asyncio.timeout(RELEASE_LIMIT_S):
-                await self.store.release(claim)
+                await store.release(claim)
                 await self._wake(claim.run_id)
         except (FencedError, StoreUnavailable, TimeoutError) as error:
             logger.warning("run not given back", extra={"run_id": claim.run_id, "reason": str(error)})
 
-    async def _park(self, claim: Claim, reason: str) -> None:
+    async def _park(self, store: RunStore | FirstTurn, claim: Claim, reason: str) -> None:
         """Set a run aside that this code cannot go on with, and say so."""
         logger.error("run parked", extra={"run_id": claim.run_id, "reason": reason})
         effect = NewEffect(f"{PARKED}:{claim.version}", reason.encode())
-        await self.store.commit(claim, Commit("parked", effects=[effect], note=reason))
+        await store.commit(claim, Commit("parked", effects=[effect], note=reason))
 
     async def _wake(self, run_id: str) -> None:
         if self.wake is not None:
             await self.wake(run_id)
+
+
+def _leave_for_later(run_id: str, error: BaseExceptionGroup[StoreUnavailable]) -> None:
+    logger.warning("run left for later", extra={"run_id": run_id, "reason": str(_first(error))})
+
+
+def _first(error: BaseExceptionGroup[StoreUnavailable]) -> BaseException:
+    """Return the first of the errors in a group."""
+    found: BaseException = error
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 def _barred(asked: Asked, names: Collection[str]) -> str | None:

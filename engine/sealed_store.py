@@ -61,6 +61,11 @@ class SealedRunStore:
         created, claim = await self._store.start(sealed, worker=worker, lease_s=lease_s)
         return created, self._claim(claim)
 
+    async def begin(self, run: NewRun, change: Commit, now: float, *, worker: str, lease_s: float) -> Claim | None:
+        sealed = self._change(run.run_id, change)
+        after = await self._store.begin(replace(run, event=b""), sealed, now, worker=worker, lease_s=lease_s)
+        return None if after is None else self._after({}, change, after)
+
     async def send(self, run_id: str, delivery_id: str, event: bytes) -> bool:
         return await self._store.send(run_id, delivery_id, self._keyring.seal(run_id, _EVENT, "", event))
 
@@ -87,15 +92,7 @@ class SealedRunStore:
         after = await self._store.commit(claim, self._change(claim.run_id, change))
         if claim.unreadable:
             return replace(after, state={}, inbox=_without(after.inbox), memo={}, unreadable=claim.unreadable)
-        if self._keyring.passes(*_values(after)):
-            return after
-        gone = set(change.removed)
-        return replace(
-            after,
-            state={name: value for name, value in {**claim.state, **change.written}.items() if name not in gone},
-            inbox=self._readable(after),
-            memo=self._named(claim.run_id, _MEMO, after.memo),
-        )
+        return self._after(claim.state, change, after)
 
     async def claim_effect(self, run_id: str, effect_id: str, lease_s: float) -> EffectClaim | None:
         claim = await self._store.claim_effect(run_id, effect_id, lease_s)
@@ -162,6 +159,18 @@ class SealedRunStore:
     async def journal(self, run_id: str) -> Sequence[JournalEntry]:
         """Return a run's audit trail, oldest first; what cannot be opened tells why in its place."""
         return [self._line(run_id, line) for line in await self._store.journal(run_id)]
+
+    def _after(self, state: Mapping[str, bytes], change: Commit, after: Claim) -> Claim:
+        """Return the claim *after* a change to *state* as whoever made that change may read it."""
+        if self._keyring.passes(*_values(after)):
+            return after
+        gone = set(change.removed)
+        return replace(
+            after,
+            state={name: value for name, value in {**state, **change.written}.items() if name not in gone},
+            inbox=self._readable(after),
+            memo=self._named(after.run_id, _MEMO, after.memo),
+        )
 
     # --- values ----------------------------------------------------------------------------------
 

@@ -146,6 +146,7 @@ class StepContext(Context[S]):
         """
         if key in self._call.memo:
             return self._call.memo[key]
+        await self._live.keep()  # else nobody would repeat what a crash cuts off
         return await self._live.remember(self._call, key, await _called(fn, *args))
 
     async def effect(

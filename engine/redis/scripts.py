@@ -17,7 +17,7 @@ from engine.redis import keys
 from engine.redis.connections import Connections
 from engine.redis.pipe import Call, Pipe, Refused
 from engine.redis.rows import Argument
-from engine.run_store import LEAVE_PAUSE_S, REFUSALS_KEPT, TRIES_KEPT
+from engine.run_store import CLOCK_TOLERANCE_S, LEAVE_PAUSE_S, REFUSALS_KEPT, TRIES_KEPT
 
 _Sent: TypeAlias = tuple[str, Call]
 """A call, after the key that says where it goes."""
@@ -38,9 +38,11 @@ _UNABLE = (
 )
 """What a server says first when it cannot serve for now. A script's own error may stand before it (Redis 6.2)."""
 _KEPT_FOR_SOMEBODY = frozenset(
-    {"start", "send", "deliver", "refuse", "cancel", "reopen", "fork", "purge", "remember", "commit"}
+    {"start", "begin", "send", "deliver", "refuse", "cancel", "reopen", "fork", "purge", "remember", "commit"}
 )
 """Scripts after which somebody is told that it is done."""
+_PARTS = {"due": ["clock", "due"], "begin": ["clock", "common", "begin", "commit"]}
+"""Scripts that are put together in another way than most: `script` says how those are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Script:
 def script(name: str) -> Script:
     """Return the script in ``scripts/<name>.lua`` with what comes before it."""
     folder = files(__package__) / "scripts"
-    parts = ["clock", name] if name == "due" else ["clock", "common", name]
+    parts = _PARTS.get(name, ["clock", "common", name])
     text = "".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
     text = string.Template(text).substitute(
         DONE_KEPT=keys.DONE_KEPT,
@@ -65,6 +67,7 @@ def script(name: str) -> Script:
         TRIES_KEPT=TRIES_KEPT,
         BY_KEPT_S=int(keys.LINK_KEPT_S),
         LEAVE_PAUSE_S=LEAVE_PAUSE_S,
+        CLOCK_TOLERANCE_S=CLOCK_TOLERANCE_S,
     )
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 

@@ -10,7 +10,7 @@ from engine.redis.connections import connections_to
 from engine.redis.copies import Copies
 from engine.redis.keys import ASKS_KEPT, Keys, check_run_id, new_run_id
 from engine.redis.outbox import Outbox
-from engine.redis.rows import ask_arguments, ask_ids, counted, entry_of, named, verdict_of, words
+from engine.redis.rows import Argument, ask_arguments, ask_ids, counted, entry_of, named, verdict_of, words
 from engine.redis.scripts import Server
 from engine.run_store import OVER, PATIENCE_S, Answer, Claim, Commit, Entry, NewRun, Refusal, RunStatus
 from engine.verdicts import Verdict
@@ -89,7 +89,32 @@ class RedisRunStore(Copies, Outbox):
         created = told[0] == 1
         if len(told) == 1:
             return created, None
-        return created, _first_claim(run, told[1]) if created else _claim(run.run_id, told[1])
+        return created, _claim_on(run, float(told[1][2]), float(told[1][3])) if created else _claim(run.run_id, told[1])
+
+    async def begin(self, run: NewRun, change: Commit, now: float, *, worker: str, lease_s: float) -> Claim | None:
+        check_run_id(run.run_id)
+        opened = [ask.ask_id for ask in change.asks]
+        _check(change, opened)
+        claim = _claim_on(run, now, now + lease_s)
+        told = await self._server.run(
+            "begin",
+            [
+                *self._keys.of(run.run_id, [*opened, *change.withdrawn]),
+                self._keys.by(run.run_id, run.tenant, run.requester),
+            ],
+            *self._transition(claim, change, (), ()),
+            now,
+            run.workflow,
+            run.revision,
+            run.tenant,
+            run.requester,
+            run.address,
+            worker,
+            lease_s,
+        )
+        if told == b"fenced":
+            raise _fenced(claim)
+        return None if told is None else _next_claim(claim, change, told)
 
     async def send(self, run_id: str, delivery_id: str, event: bytes) -> bool:
         told: int = await self._server.run("send", self._keys.of(run_id), run_id, delivery_id, event)
@@ -180,6 +205,21 @@ class RedisRunStore(Copies, Outbox):
         told = await self._server.run(
             "commit",
             self._keys.of(claim.run_id, [*opened, *change.withdrawn, *held, *forgotten]),
+            *self._transition(claim, change, held, forgotten),
+        )
+        if told == b"fenced":
+            raise _fenced(claim)
+        if told[0] == b"closed":
+            raise ValueError(
+                f"ask {told[1].decode()!r} of run {claim.run_id} is closed; give the new question a new id"
+            )
+        return _next_claim(claim, change, told)
+
+    def _transition(
+        self, claim: Claim, change: Commit, held: Sequence[str], forgotten: Sequence[str]
+    ) -> Sequence[Argument]:
+        """Return a transition as `commit.lua` reads it."""
+        return [
             claim.run_id,
             claim.fence,
             claim.version,
@@ -197,14 +237,7 @@ class RedisRunStore(Copies, Outbox):
             *counted(3, (item for made in change.effects for item in (made.effect_id, made.body, made.ask_id))),
             *counted(1, held),
             *counted(1, forgotten),
-        )
-        if told == b"fenced":
-            raise _fenced(claim)
-        if told[0] == b"closed":
-            raise ValueError(
-                f"ask {told[1].decode()!r} of run {claim.run_id} is closed; give the new question a new id"
-            )
-        return _next_claim(claim, change, told)
+        ]
 
     async def cancel(self, run_id: str, by: str) -> bool:
         told = -1
@@ -272,9 +305,8 @@ def _claim(run_id: str, told: Sequence[Any]) -> Claim:
     )
 
 
-def _first_claim(run: NewRun, told: Sequence[Any]) -> Claim:
+def _claim_on(run: NewRun, now: float, until: float) -> Claim:
     """Return the claim on a run just created: what is in it we know."""
-    now = float(told[2])
     return Claim(
         run_id=run.run_id,
         workflow=run.workflow,
@@ -282,7 +314,7 @@ def _first_claim(run: NewRun, told: Sequence[Any]) -> Claim:
         fence=1,
         version=0,
         now=now,
-        until=float(told[3]),
+        until=until,
         attempts=1,
         state={},
         inbox=(Entry("sent", now, run.event),),

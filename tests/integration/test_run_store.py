@@ -151,6 +151,83 @@ async def test_what_was_started_can_be_read(world: World) -> None:
     assert await world.whats(claim.run_id) == ["started"]
 
 
+# --- beginning: started and committed at once ------------------------------------------------------
+
+
+async def test_a_run_is_begun_with_its_first_transition(world: World) -> None:
+    now = (await world.start("other")).now
+    run = NewRun(world.store.new_run_id(), "Deploy", "r1", b"start", tenant="T1", requester="U0", address="C1")
+    change = Commit("waiting", consumed=1, written={"core": b"1"}, asks=[question("a1")], note="asked")
+
+    claim = await world.store.begin(run, change, now, worker="w1", lease_s=LEASE_S)
+
+    assert claim is not None
+    assert (claim.fence, claim.version, claim.inbox, claim.state, claim.asks) == (1, 1, (), {"core": b"1"}, ("a1",))
+    stored = await world.store.run(run.run_id)
+    assert stored is not None
+    assert (stored.status, stored.version, stored.requester, stored.address) == ("waiting", 1, "U0", "C1")
+    assert await world.store.state(run.run_id) == {"core": b"1"}
+    assert stored.run_id in [one.run_id for one in await world.store.runs(tenant="T1", requester="U0")]
+    assert await world.whats(run.run_id) == ["started", "committed"]
+    assert await world.store.effects_of(run.run_id) == ["prompt:a1"]
+    assert await world.store.claim(run.run_id, "w2", LEASE_S) is None, "it waits"
+    assert isinstance(await world.store.deliver(answer(run.run_id)), Accepted)
+    assert [entry.kind for entry in (await world.claim(run.run_id)).inbox] == ["answered"]
+
+
+async def test_a_run_that_was_begun_and_not_released_is_held(world: World) -> None:
+    now = (await world.start("other")).now
+    run = NewRun(world.store.new_run_id(), "Deploy", "r1", b"start")
+    change = Commit("waiting", consumed=1, written={"core": b"1"}, release=False)
+
+    begun = await world.store.begin(run, change, now, worker="w1", lease_s=LEASE_S)
+
+    assert begun is not None
+    assert begun.until == pytest.approx(begun.now + LEASE_S)
+    assert await world.store.claim(run.run_id, "w2", LEASE_S) is None
+    await world.store.commit(begun, Commit("waiting", release=False))
+    await world.pass_time(LEASE_S + 1)
+    assert run.run_id in await world.store.due()
+    assert (await world.claim(run.run_id)).fence == 2
+
+
+async def test_a_run_may_end_as_it_begins(world: World) -> None:
+    now = (await world.start("other")).now
+    run = NewRun(world.store.new_run_id(), "Deploy", "r1", b"start", tenant="T1", requester="U7")
+    change = Commit("done", consumed=1, effects=[NewEffect("result")])
+
+    await world.store.begin(run, change, now, worker="w1", lease_s=LEASE_S)
+
+    stored = await world.store.run(run.run_id)
+    assert stored is not None
+    assert stored.status == "done"
+    assert await world.store.effects_of(run.run_id) == ["result"]
+    assert await world.store.runs(tenant="T1", requester="U7") == [stored]
+
+
+async def test_a_run_that_exists_is_not_begun(world: World) -> None:
+    claim = await world.start()
+    run = NewRun(claim.run_id, "Other", "r2", b"start")
+
+    with pytest.raises(FencedError):
+        await world.store.begin(run, Commit("done", consumed=1), claim.now, worker="w2", lease_s=LEASE_S)
+
+    assert await world.whats(claim.run_id) == ["started"]
+    await world.store.commit(claim, Commit("waiting", consumed=1))
+
+
+@pytest.mark.parametrize("off_s", [-60.0, 60.0])
+async def test_a_run_is_not_begun_by_a_clock_that_is_wrong(world: World, off_s: float) -> None:
+    now = (await world.start("other")).now
+    run = NewRun(world.store.new_run_id(), "Deploy", "r1", b"start")
+    change = Commit("waiting", consumed=1, asks=[question("a1")])
+
+    assert await world.store.begin(run, change, now + off_s, worker="w1", lease_s=LEASE_S) is None
+
+    assert await world.store.run(run.run_id) is None
+    assert await world.store.ask(run.run_id, "a1") is None
+
+
 # --- claiming and committing -----------------------------------------------------------------------
 
 

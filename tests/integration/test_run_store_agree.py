@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
@@ -41,6 +41,8 @@ class Player:
 
     store: RunStore
     now: Callable[[], float]
+    clock: Callable[[], Awaitable[float]]
+    """The store's own, to the moment."""
     claims: dict[str, list[Claim]] = field(default_factory=lambda: {run: [] for run in RUNS})
     sent: list[EffectClaim] = field(default_factory=list)
 
@@ -59,6 +61,12 @@ class Player:
         new = NewRun(run, "Deploy", "r1", b"start", requester="U0")
         created, claim = await self.store.start(new, worker=worker, lease_s=lease_s)
         return created, self.keep(claim)
+
+    async def begin(self, run: str, change: Commit, off_s: float) -> Any:
+        asks = [replace(ask, timers=(), deadline=None) for ask in change.asks]
+        change = replace(change, consumed=1, asks=asks, wake_at=None)
+        new, now = NewRun(run, "Deploy", "r1", b"start", requester="U0"), await self.clock()
+        return self.keep(await self.store.begin(new, change, now + off_s, worker="w", lease_s=LEASES[0]))
 
     async def claim(self, run: str, worker: str, lease_s: float, workflow: str) -> Any:
         return self.keep(await self.store.claim(run, worker, lease_s, [workflow]))
@@ -210,6 +218,7 @@ answers = st.builds(
 back = st.sampled_from((0, 0, 0, 1))
 moves = st.one_of(
     st.tuples(st.just("start"), runs, st.just("") | workers, st.sampled_from(LEASES)),
+    st.tuples(st.just("begin"), runs, changes, st.sampled_from((0.0, 0.0, 0.0, 60.0))),
     st.tuples(st.just("claim"), runs, workers, st.sampled_from(LEASES), st.sampled_from(("Deploy", "Deploy", "Other"))),
     st.tuples(st.just("leave"), runs, back),
     st.tuples(st.just("release"), runs, back),
@@ -242,10 +251,23 @@ async def _compare(url: str, sequence: list[tuple[Any, ...]]) -> None:
     redis = RedisRunStore.from_url(url, prefix=f"t{secrets.token_hex(5)}", lanes=LANES)
     pass_time = skewing(redis, LANES)
     began = float((await redis.server.read("TIME"))[0])
-    real = Player(redis, lambda: began + passed[0])
-    model = Player(MemoryRunStore(lambda: T0 + passed[0]), lambda: T0 + passed[0])
+
+    async def clock() -> float:
+        seconds, micros = await redis.server.read("TIME")
+        return float(seconds) + float(micros) / 1e6 + passed[0]
+
+    async def model_clock() -> float:
+        return T0 + passed[0]
+
+    real = Player(redis, lambda: began + passed[0], clock)
+    model = Player(MemoryRunStore(lambda: T0 + passed[0]), lambda: T0 + passed[0], model_clock)
     try:
-        for move in (("start", RUNS[0], "w", LEASES[0]), *sequence, *(("look", run) for run in RUNS)):
+        for move in (
+            *sequence[:1],
+            ("start", RUNS[0], "w", LEASES[0]),
+            *sequence[1:],
+            *(("look", run) for run in RUNS),
+        ):
             if move[0] == "pass":
                 passed[0] += move[1] * STEP_S
                 await pass_time(move[1] * STEP_S)
