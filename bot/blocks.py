@@ -87,6 +87,8 @@ def prompt_message(
     digest: str = "",
     requester: str = "",
     deadline: float | None = None,
+    asked_at: float | None = None,
+    reminded_at: float | None = None,
     votes: Sequence[tuple[str, str]] = (),
     thread_replies: bool = False,
     words: Catalogue = ENGLISH,
@@ -94,7 +96,8 @@ def prompt_message(
     """Return the question with its buttons.
 
     *revision* and *digest* are the stored question's, which the buttons are bound to. With *thread_replies* people are
-    told that a reply is an answer too, where the question takes words.
+    told that a reply is an answer too, where the question takes words. Of a question that somebody was reminded of, it
+    says when and since when it waits.
     """
     facts = [words.asked_by.format(by=mention(requester))] if requester else []
     if question.version is not None:
@@ -103,6 +106,8 @@ def prompt_message(
         facts.append(words.may_answer.format(allowed=_people(question.approvers, words.list_or)))
     if question.quorum > 1:
         facts.append(_progress(question, votes, words))
+    if asked_at is not None and reminded_at is not None:
+        facts.append(words.reminded.format(asked=when(asked_at, words), at=when(reminded_at, words)))
     if deadline is not None:
         facts.append(words.deadline.format(at=when(deadline, words)))
     if thread_replies and question.takes_text is not None:

@@ -37,6 +37,8 @@ class Showing:
             digest=ask.digest,
             requester=run.requester,
             deadline=ask.deadline,
+            asked_at=ask.opened_at,
+            reminded_at=ask.reminded_at,
             votes=ask.votes,
             thread_replies=self._thread_replies,
             words=self._words,

@@ -100,8 +100,8 @@ class SlackSurface(Telling):
         match kind:
             case "prompt" if claim.ask is not None:
                 await self._post_prompt(claim, claim.ask)
-            case "lock" if claim.ask is not None:
-                await self._lock(claim, claim.ask)
+            case "update" | "lock" if claim.ask is not None:
+                await self._bring_up_to_date(claim, claim.ask)
             case "remind" | "escalate" if claim.ask is not None:
                 await self._remind(claim, claim.ask)
             case _ if kind == RESULT:
@@ -115,10 +115,16 @@ class SlackSurface(Telling):
         ref = await self._post(claim, self._showing.question(claim.run, ask))
         logger.info("question posted", extra=_about(claim, ref=ref))
 
-    async def _lock(self, claim: EffectClaim, ask: AskRecord) -> None:
-        """Bring every copy of a closed question to its last form, without buttons."""
+    async def _bring_up_to_date(self, claim: EffectClaim, ask: AskRecord) -> None:
+        """Let every message of a question show it as it is. One that cannot be reached now keeps none of the others."""
+        failed: Exception | None = None
         for ref in ask.messages:
-            await self._slack.update(claim.run.tenant, ref, self._showing.question(claim.run, ask))
+            try:
+                await self._slack.update(claim.run.tenant, ref, self._showing.question(claim.run, ask))
+            except (SlackApiError, *UNCLEAR) as error:
+                failed = error
+        if failed is not None:
+            raise failed
         await self._store.finish_effect(claim, ask.messages[0] if ask.messages else "")
 
     async def _remind(self, claim: EffectClaim, ask: AskRecord) -> None:

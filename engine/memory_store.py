@@ -55,6 +55,7 @@ class _Ask:
     rungs: list[Timer] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     """By whom, once for each try written down."""
+    updates: int = 0
 
     @property
     def due_at(self) -> float | None:
@@ -67,6 +68,13 @@ class _Ask:
     def prompt(self) -> str:
         """The effect that shows it as it is now."""
         return _prompt(self.record.ask_id, self.record.revision)
+
+    @property
+    def shown_by(self) -> str:
+        """The last effect that brings what is shown of it to how it is now."""
+        if not self.updates:
+            return self.prompt
+        return f"update:{self.record.ask_id}:{self.record.revision}.{self.updates}"
 
 
 @dataclass(slots=True)
@@ -255,6 +263,7 @@ class MemoryRunStore:
                 if counts_anew:
                     details = {"count": str(count), "quorum": str(record.quorum)}
                     self._note(run, "voted", answer.actor, **_decision(record, answer), **details)
+                    self._owe_update(run, ask)
                 return Recorded(count, record.quorum)
         self._push(run, Entry("answered", now, answer.body, answer.ask_id, answer.actor))
         self._close(run, ask, "answered", now, by=answer.actor, response=answer.response, body=answer.body)
@@ -485,6 +494,9 @@ class MemoryRunStore:
         for timer in due:
             self._owe(run, f"{timer.kind}:{ask_id}:{timer.n}", ask_id, ask.prompt)
             self._note(run, "reminded" if timer.kind == "remind" else "escalated", ask=ask_id, n=str(timer.n))
+        if due:
+            ask.record = replace(ask.record, reminded_at=now)
+            self._owe_update(run, ask)
         del ask.rungs[: len(due)]
         return False
 
@@ -522,6 +534,9 @@ class MemoryRunStore:
         if first is not None and not first.done:
             effect.not_before = max(effect.not_before, first.not_before)
             return None
+        if effect_id.startswith("update:") and self._waiting(run, effect_id, ("lock:", "update:")):
+            self._end(run, effect_id, effect, "")  # what waits shows all that this update would
+            return None
         effect.attempts += 1
         effect.not_before = now + lease_s
         ask = run.asks.get(effect.ask_id)
@@ -549,11 +564,15 @@ class MemoryRunStore:
             return effect.ref
         if effect.attempts > 1:
             self._verify[*name, ref] = look_at
-        if claim.effect_id.startswith("prompt:"):
+        kind = claim.effect_id.partition(":")[0]
+        if kind == "prompt":
             run.record = replace(run.record, thread=run.record.thread or ref)
-            ask = run.asks.get(effect.ask_id)
-            if ask is not None and ref not in ask.record.messages:
+        ask = run.asks.get(effect.ask_id)
+        if kind in ("prompt", "copy") and ask is not None:
+            if ref not in ask.record.messages:
                 ask.record = replace(ask.record, messages=(*ask.record.messages, ref))
+            if kind == "copy" and (ask.updates or ask.record.status != "open"):
+                self._owe_update(run, ask)
         self._note(run, "shown", effect=claim.effect_id, ref=ref)
         self._end(run, claim.effect_id, effect, ref)
         return ref
@@ -579,16 +598,18 @@ class MemoryRunStore:
     def _end(self, run: _Run, effect_id: str, effect: _Effect, ref: str) -> None:
         now = self._clock()
         effect.done, effect.ref, effect.body = True, ref, b""
-        ask = run.asks.get(effect.ask_id)
-        if effect_id.startswith("prompt:") and ask is not None:
-            for name in (f"lock:{effect.ask_id}", ask.prompt):
-                waiting = run.effects.get(name)
-                if waiting is not None and not waiting.done:
-                    waiting.not_before = min(waiting.not_before, now)
+        if effect_id.startswith(("prompt:", "update:")):
+            for waiting in self._waiting(run, effect_id):
+                waiting.not_before = min(waiting.not_before, now)
         done = [name for name, other in run.effects.items() if other.done]
         if len(done) > _DONE_KEPT:
             for name in done[: len(done) - _DONE_KEPT // 2]:
                 del run.effects[name]
+
+    def _waiting(self, run: _Run, effect_id: str, kinds: str | tuple[str, ...] = "") -> list[_Effect]:
+        """Return what is owed once an effect is done."""
+        effects = run.effects.items()
+        return [one for name, one in effects if one.after == effect_id and not one.done and name.startswith(kinds)]
 
     async def doubtful(self, limit: int = 100) -> Sequence[tuple[str, str, str]]:
         due = sorted((at, name) for name, at in self._verify.items() if at <= self._clock())
@@ -734,7 +755,7 @@ class MemoryRunStore:
             messages=() if before is None else before.record.messages,
         )
         run.asks[new.ask_id] = ask = _Ask(record, sorted(new.timers, key=lambda timer: timer.at))
-        self._owe(run, ask.prompt, new.ask_id, before.prompt if before is not None else "")
+        self._owe(run, ask.prompt, new.ask_id, before.shown_by if before is not None else "")
 
     def _close(
         self, run: _Run, ask: _Ask, status: AskStatus, at: float, by: str = "", response: str = "", body: bytes = b""
@@ -742,7 +763,13 @@ class MemoryRunStore:
         ask.record = replace(ask.record, status=status, at=at, by=by, response=response, answer=body)
         ask.rungs.clear()
         run.closed.append(ask.record.ask_id)
-        self._owe(run, f"lock:{ask.record.ask_id}", ask.record.ask_id, ask.prompt)
+        self._owe(run, f"lock:{ask.record.ask_id}", ask.record.ask_id, ask.shown_by)
+
+    def _owe_update(self, run: _Run, ask: _Ask) -> None:
+        """Owe that every message of an ask shows it as it is now, after what is still on its way."""
+        after = ask.shown_by
+        ask.updates += 1
+        self._owe(run, ask.shown_by, ask.record.ask_id, after)
 
     def _owe(self, run: _Run, effect_id: str, ask_id: str = "", after: str = "", body: bytes = b"") -> None:
         if effect_id not in run.effects:
@@ -751,7 +778,7 @@ class MemoryRunStore:
     def _forget_asks(self, run: _Run, older: Sequence[str]) -> None:
         """Forget those of *older* that are closed, except what something owed shows."""
         for ask_id in [ask_id for ask_id in older if ask_id in run.closed]:
-            shown_by = [run.effects.get(name) for name in (f"lock:{ask_id}", run.asks[ask_id].prompt)]
+            shown_by = [run.effects.get(name) for name in (f"lock:{ask_id}", run.asks[ask_id].shown_by)]
             if all(effect is None or effect.done for effect in shown_by):
                 del run.asks[ask_id]
                 run.closed.remove(ask_id)

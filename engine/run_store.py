@@ -206,6 +206,8 @@ class AskRecord:
     """(actor, response), in order."""
     messages: tuple[str, ...]
     """Where it is shown; references of the surface."""
+    reminded_at: float | None = None
+    """When the last rung of its ladder fired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +382,10 @@ class RunStore(Protocol):
         Each opened ask owes effect ``prompt:<ask>``; each ask that closes owes ``lock:<ask>``. An ask that
         is open already is asked anew: its revision grows and ``prompt:<ask>:<revision>`` is owed.
 
+        Whatever else changes what is to be seen of an ask - a vote, a rung of its ladder - owes
+        ``update:<ask>:<revision>.<n>``, after what was owed before it: messages never go back to something older. An
+        update that something waits for, which shows as much, is left out.
+
         Raises:
             FencedError: fence or version moved on; nothing was written.
             ValueError: an ask's id was used by one that is closed, or the run is over and opens asks.
@@ -428,7 +434,9 @@ class RunStore(Protocol):
         """Record that the effect was done as *ref* and return the reference that counts.
 
         It differs from *ref* when another sender was first: then ours is to be taken back.
-        A ``prompt:`` effect's reference joins its ask's messages and, if the first, is the run's thread.
+        A ``prompt:`` effect's reference joins its ask's messages and, if the first, is the run's thread; that of a
+        ``copy:<ask>:<place>``, which shows the ask in one more place, joins the messages, and owes an update if the
+        others were updated while it was on its way.
         """
 
     async def delay_effect(self, claim: EffectClaim, until: float) -> None:

@@ -65,6 +65,7 @@ class Catalogue:
     votes_needed: str
     votes_so_far: str
     deadline: str
+    reminded: str
     reply_hint: str
     no_text: str
     goes_on_in_file: str

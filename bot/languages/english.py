@@ -59,6 +59,7 @@ ENGLISH = Catalogue(
     may_answer="For {allowed}",
     votes_needed="{quorum} people must agree",
     votes_so_far="{count} of {quorum} so far: {votes}",
+    reminded="Still waiting: asked {asked}, reminded {at}",
     deadline="Answer before {at}",
     reply_hint="Or reply in the thread in your own words",
     no_text="(no text)",

@@ -64,6 +64,7 @@ GERMAN = Catalogue(
     may_answer="Für {allowed}",
     votes_needed="{quorum} Personen müssen zustimmen",
     votes_so_far="Bisher {count} von {quorum}: {votes}",
+    reminded="Noch offen: gefragt {asked}, erinnert {at}",
     deadline="Antwort erbeten vor {at}",
     reply_hint="Oder antworte im Thread in eigenen Worten",
     no_text="(kein Text)",

@@ -11,7 +11,7 @@ from engine.run_store import EffectClaim
 def _ask_in(effect_id: str) -> str:
     """Return the ask an effect's id names, as in ``lock:<ask>`` or ``remind:<ask>:<n>``; a guess."""
     kind, _, rest = effect_id.partition(":")
-    if kind in ("remind", "escalate"):
+    if kind in ("remind", "escalate", "update", "copy"):
         return rest.rpartition(":")[0]
     if kind == "prompt" and (found := rest.rpartition(":"))[2].isdecimal() and found[0]:
         return found[0]  # prompt:<ask>:<revision>

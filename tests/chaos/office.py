@@ -174,7 +174,7 @@ class Clerk:
         claim = await store.claim_effect(run_id, effect_id, LEASE_S)
         if claim is None:
             return
-        if effect_id.startswith("lock:"):
+        if effect_id.startswith(("lock:", "update:")):
             await store.finish_effect(claim, "")
             return
         found = await self._copies(run_id, effect_id) if claim.again else []

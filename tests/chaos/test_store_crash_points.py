@@ -177,7 +177,7 @@ async def check(store: RedisRunStore, world: World, run_id: str) -> None:
         assert [f"answered:{ask_id}:{winner.by}" for winner in winners] == [a for a in applied if f":{ask_id}:" in a]
     messages = Counter(world.visible.values())
     assert set(messages.values()) == {1}
-    shown = {effect for _, effect in messages if not effect.startswith("remind")}
+    shown = {effect for _, effect in messages if not effect.startswith(("remind", "update"))}
     assert shown == {"prompt:a1", "lock:a1", "prompt:a2", "lock:a2", "result"}
     versions = [line.details["version"] for line in await store.journal(run_id) if line.what == "committed"]
     assert versions == [str(n + 1) for n in range(len(versions))]

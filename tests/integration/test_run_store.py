@@ -752,8 +752,9 @@ async def test_each_rung_of_the_ladder_fires_once(world: World) -> None:
         assert await world.store.fire_timers() == []
         seen.append(await world.store.effects_of(claim.run_id))
 
-    whole = ["prompt:a1", "remind:a1:0", "remind:a1:1", "escalate:a1:0"]
-    assert seen == [whole[:2], whole[:3], whole, whole]
+    rungs = [["remind:a1:0", "update:a1:1.1"], ["remind:a1:1", "update:a1:1.2"], ["escalate:a1:0", "update:a1:1.3"]]
+    whole = ["prompt:a1", *rungs[0], *rungs[1], *rungs[2]]
+    assert seen == [whole[:3], whole[:5], whole, whole]
 
 
 async def test_a_question_that_has_expired_is_not_reminded_of(world: World) -> None:

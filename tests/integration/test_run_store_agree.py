@@ -31,7 +31,10 @@ actors = st.sampled_from(("U1", "U2", "U3"))
 workers = st.sampled_from(("w", "w2"))
 later = st.sampled_from((50.0, 150.0, 350.0))
 effects = st.sampled_from(
-    ("prompt:a", "prompt:b", "prompt:a:2", "lock:a", "lock:b", "remind:a:0", "note", "escalate:b:0")
+    (
+        *("prompt:a", "prompt:b", "prompt:a:2", "lock:a", "lock:b", "remind:a:0", "note", "escalate:b:0"),
+        *("update:a:1.1", "update:a:1.2", "update:b:1.1", "update:a:2.1", "copy:a:U1"),
+    )
 )
 
 
@@ -178,6 +181,9 @@ new_asks = st.builds(
     st.sampled_from((1, 2)),
     deadline=st.none() | later,
 )
+made = st.builds(NewEffect, st.just("note"), st.binary(max_size=2), asks | st.just("")) | st.just(
+    NewEffect("copy:a:U1", b"U1", "a")
+)
 changes = st.builds(
     Commit,
     st.sampled_from(("waiting", "waiting", "waiting", "ready", "parked", "done", "failed", "cancelled")),
@@ -186,7 +192,7 @@ changes = st.builds(
     removed=st.lists(st.sampled_from("xy"), max_size=1),
     asks=st.lists(new_asks, max_size=2),
     withdrawn=st.lists(asks, max_size=1),
-    effects=st.lists(st.builds(NewEffect, st.just("note"), st.binary(max_size=2), asks | st.just("")), max_size=1),
+    effects=st.lists(made, max_size=1),
     forgotten=st.lists(st.just("k"), max_size=1),
     wake_at=st.none() | later,
     release=st.booleans(),

@@ -127,16 +127,17 @@ async def test_a_prompt_goes_before_everything_that_changes_it(world: World) -> 
     await world.pass_time(11)
     await world.store.fire_timers()
     await world.store.deliver(answer(claim.run_id))
-    waiting = ["lock:a1", "remind:a1:0", "note"]
+    waiting = ["update:a1:1.1", "lock:a1", "remind:a1:0", "note"]
     owed = await world.store.effects_of(claim.run_id)
     assert sorted(owed) == sorted(["prompt:a1", *waiting])
     assert owed.index("prompt:a1") == 0
 
     held_back = [await world.store.claim_effect(claim.run_id, effect, LEASE_S) for effect in waiting]
 
-    assert held_back == [None, None, None]
+    assert held_back == [None] * 4
     await world.store.finish_effect(await take(world, claim.run_id, "prompt:a1"), "C1:1")
-    for effect in waiting:
+    assert await world.store.claim_effect(claim.run_id, "update:a1:1.1", LEASE_S) is None  # the lock shows as much
+    for effect in waiting[1:]:
         await take(world, claim.run_id, effect)
 
 

@@ -61,10 +61,10 @@ local names = { 'e', 'h', 'w', 'q', 'p', 'd', 'l' }
 local opened = {}
 for i = a1, an, 9 do
   local key, ask = KEYS[FIRST_ASK + (i - a1) / 9], ARGV[i]
-  local before = redis.call('HMGET', key, 'o', 'v', 'w', 'm')
+  local before = redis.call('HMGET', key, 'v', 'u', 'w', 'm', 'o')
   local revision
-  if before[1] then -- asked again while open: the question changes, and answers to the old one are stale
-    revision = (before[2] or 1) + 1
+  if before[5] then -- asked again while open: the question changes, and answers to the old one are stale
+    revision = (before[1] or 1) + 1
     redis.call('DEL', key)
     for _, member in ipairs(index_of(ask, meta[5], before[3])) do redis.call('ZREM', OPEN, member) end
     redis.call('HSET', key, 'v', revision)
@@ -81,12 +81,12 @@ for i = a1, an, 9 do
   redis.call('HSET', key, unpack(fields))
   if ARGV[i + 8] ~= '' then
     redis.call('ZADD', TIMERS, ARGV[i + 8], RUN .. '|' .. ask)
-  elseif before[1] then
+  elseif before[5] then
     redis.call('ZREM', TIMERS, RUN .. '|' .. ask)
   end
   local allowed = ARGV[i + 3] ~= '' and ARGV[i + 3]
   for _, member in ipairs(index_of(ask, meta[5], allowed)) do redis.call('ZADD', OPEN, 0, member) end
-  local after = revision and prompt_of(ask, revision - 1) or ''
+  local after = revision and shown_by(ask, before) or ''
   owe(prompt_of(ask, revision), ask, after, '')
   opened[#opened + 1] = ask
 end
@@ -106,7 +106,7 @@ if fn >= f1 then
   local forgotten = {}
   for i = f1, fn do
     local ask, key = ARGV[i], KEYS[ask_key]
-    local owed = redis.call('HMGET', OUTBOX, 'lock:' .. ask, prompt_of(ask, redis.call('HGET', key, 'v')))
+    local owed = redis.call('HMGET', OUTBOX, 'lock:' .. ask, shown_by(ask, redis.call('HMGET', key, 'v', 'u')))
     local pending = string.sub(owed[1] or '', 1, 1) == 'p' or string.sub(owed[2] or '', 1, 1) == 'p'
     if not pending and not is_open(key) then
       redis.call('DEL', key)

@@ -91,10 +91,24 @@ local function file_under(key, requester)
   redis.call('EXPIRE', key, $BY_KEPT_S)
 end
 
+-- The last effect that brings what is shown of an ask to how it is now; `is` is v, u.
+local function shown_by(ask, is)
+  if is[2] then return 'update:' .. ask .. ':' .. (is[1] or 1) .. '.' .. is[2] end
+  return prompt_of(ask, is[1])
+end
+
+-- Owe that every message of an ask shows it as it is now, after what is still on its way.
+local function owe_update(key, ask)
+  local is = redis.call('HMGET', key, 'v', 'u')
+  local after = shown_by(ask, is)
+  is[2] = redis.call('HINCRBY', key, 'u', 1)
+  owe(shown_by(ask, is), ask, after, '')
+end
+
 local function in_doubt(effect, ref) return RUN .. '|' .. #effect .. '|' .. effect .. '|' .. ref end
 
 local function close_ask(key, ask, status, by, at, response, answer)
-  local fields = redis.call('HMGET', key, 'v', 'w')
+  local fields = redis.call('HMGET', key, 'v', 'u', 'w')
   redis.call('HSET', key, 's', status, 't', at)
   if by ~= '' then redis.call('HSET', key, 'b', by) end
   if response ~= '' then redis.call('HSET', key, 'r', response) end
@@ -103,9 +117,9 @@ local function close_ask(key, ask, status, by, at, response, answer)
   local meta = redis.call('HMGET', META, 't', 'x')
   redis.call('HSET', META, 'x', (meta[2] or '') .. pack(ask))
   redis.call('ZREM', TIMERS, RUN .. '|' .. ask)
-  local members = index_of(ask, meta[1], fields[2])
+  local members = index_of(ask, meta[1], fields[3])
   for i = 1, #members do redis.call('ZREM', OPEN, members[i]) end
-  owe('lock:' .. ask, ask, prompt_of(ask, fields[1]), '')
+  owe('lock:' .. ask, ask, shown_by(ask, fields), '')
 end
 
 local function is_open(key)

@@ -57,6 +57,7 @@ if count < quorum and ARGV[8] ~= '1' then
   if changed then
     redis.call('HSET', key, 'y', pack(unpack(votes)))
     write_down('voted', 'count', count, 'quorum', quorum)
+    owe_update(key, ask)
   end
   return tell('recorded', count, quorum)
 end

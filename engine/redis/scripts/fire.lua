@@ -35,6 +35,10 @@ for _, rung in ipairs(fired) do
   owe(rung[1] .. ':' .. ask .. ':' .. rung[2], ask, prompt_of(ask, is[5]), '')
   journal(rung[1] == 'remind' and 'reminded' or 'escalated', '', 'ask', ask, 'n', rung[2])
 end
+if #fired > 0 then
+  redis.call('HSET', key, 'g', STAMP)
+  owe_update(key, ask)
+end
 local later = {}
 for j = i, #rungs do later[#later + 1] = rungs[j] end
 if #later > 0 then redis.call('HSET', key, 'l', pack(unpack(later))) else redis.call('HDEL', key, 'l') end

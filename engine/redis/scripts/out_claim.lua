@@ -19,6 +19,21 @@ if after ~= '' and string.sub(redis.call('HGET', OUTBOX, after) or '', 1, 1) == 
   return false
 end
 
+-- What is still to come shows all that this update would.
+if string.sub(effect, 1, 7) == 'update:' then
+  local revision, number = string.match(effect, '^update:.*:(%d+)%.(%d+)')
+  local next_update = string.format('update:%s:%s.%d', ask, revision, number + 1)
+  for _, next in ipairs({ 'lock:' .. ask, next_update }) do
+    local waits = redis.call('HGET', OUTBOX, next) or ''
+    if string.sub(waits, 1, 1) == 'p' and unpack_items(string.sub(waits, 2))[4] == effect then
+      redis.call('HSET', OUTBOX, effect, 'd' .. pack(STAMP, ''))
+      redis.call('ZREM', OUTQ, member)
+      redis.call('ZADD', OUTQ, 'LT', STAMP, RUN .. '|' .. next)
+      return false
+    end
+  end
+end
+
 local till = string.format('%.6f', NOW + tonumber(ARGV[3]))
 redis.call('HSET', OUTBOX, effect, 'p' .. pack(number, attempts, ask, after, body))
 redis.call('ZADD', OUTQ, till, member)

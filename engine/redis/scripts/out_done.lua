@@ -30,16 +30,20 @@ end
 local ref = how == 'done' and what or ''
 redis.call('HSET', OUTBOX, effect, 'd' .. pack(STAMP, ref))
 redis.call('ZREM', OUTQ, member)
-local is_prompt = string.sub(effect, 1, 7) == 'prompt:'
+local kind = string.match(effect, '^(%a+):')
+local is_prompt = kind == 'prompt'
 if how == 'done' then
   if tonumber(item[2]) > 1 then redis.call('ZADD', VERIFY, look_at, in_doubt(effect, ref)) end
-  if is_prompt then
-    redis.call('HSETNX', META, 'h', ref)
+  if is_prompt then redis.call('HSETNX', META, 'h', ref) end
+  if is_prompt or kind == 'copy' then
     if key and redis.call('HEXISTS', key, 'o') == 1 then
       local messages = redis.call('HGET', key, 'm') or ''
       local known = false
       for _, message in ipairs(unpack_items(messages)) do known = known or message == ref end
       if not known then redis.call('HSET', key, 'm', messages .. pack(ref)) end
+      -- A copy may show what the others no longer do: they were updated while it was on its way.
+      local changed = redis.call('HMGET', key, 's', 'u')
+      if kind == 'copy' and (changed[1] or changed[2]) then owe_update(key, item[3]) end
     end
   end
   journal('shown', '', 'effect', effect, 'ref', ref)
@@ -47,13 +51,14 @@ else
   journal('dropped', '', 'effect', effect, 'reason', what)
 end
 
--- What waited for this prompt may go.
-if is_prompt and key then
-  local ask = item[3]
-  local next_prompt = prompt_of(ask, redis.call('HGET', key, 'v'))
-  for _, waiting in ipairs({ 'lock:' .. ask, next_prompt }) do
-    if string.sub(redis.call('HGET', OUTBOX, waiting) or '', 1, 1) == 'p' then
-      redis.call('ZADD', OUTQ, 'LT', STAMP, RUN .. '|' .. waiting)
+-- What waited for this may go.
+if is_prompt or kind == 'update' then
+  for _, other in ipairs(redis.call('HKEYS', OUTBOX)) do
+    if string.find(other, ':' .. item[3], 1, true) then
+      local waits = redis.call('HGET', OUTBOX, other)
+      if string.sub(waits, 1, 1) == 'p' and unpack_items(string.sub(waits, 2))[4] == effect then
+        redis.call('ZADD', OUTQ, 'LT', STAMP, RUN .. '|' .. other)
+      end
     end
   end
 end
