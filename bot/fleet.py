@@ -1,15 +1,16 @@
 """Workers: pydocket brings each wake to one of them, and a sweep finds what no wake was brought for.
 
 Nothing depends on a wake: lost, doubled or late, the truth is in the run store and the sweep
-looks there. A wake carries one string, the run's id.
+looks there. A wake carries one string, the ids of runs.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -22,8 +23,8 @@ logger = logging.getLogger(__name__)
 
 REDELIVERY = timedelta(seconds=10)
 """How long a wake or sweep may stay with a process that died, or lost Redis meanwhile, before another takes it."""
-ADDS_AT_ONCE = 20
-"""pydocket's connection pool raises when hundreds of adds are awaited at once."""
+TOGETHER = 16
+"""How many runs one task brings at most. To add a task costs more than to answer a click."""
 OUT_OF_REACH = (RedisError, RedisClusterException, OSError)
 WAKE_LIMIT_S = 1.0
 RECONNECT_S = 1.0
@@ -53,21 +54,33 @@ class Fleet:
         self._sweep_every = timedelta(seconds=sweep_s)
         self._concurrency = concurrency
         self._in_hand: set[asyncio.Task[Any]] = set()
-        self._adds = asyncio.Semaphore(ADDS_AT_ONCE)
+        self._waiting: dict[str, None] = {}
+        self._adding = asyncio.Lock()
         self._wake_task = self._make_wake()
         self._sweep_task = self._make_sweep()
         self._first_task = self._make_first()
 
-    async def wake(self, run_id: str, key: str | None = None) -> None:
-        """Bring a run to a worker. If that fails the sweep will: what was saved stays saved."""
-        if self._docket is None:
-            logger.warning("wake not sent", extra={"run_id": run_id, "reason": "Redis has not been reached yet"})
-            return
+    async def wake(self, run_id: str) -> None:
+        """Bring a run to a worker. If that fails the sweep will: what was saved stays saved.
+
+        Runs that are to be brought while one is on its way travel together.
+        """
+        self._waiting[run_id] = None
+        async with self._adding:
+            together = list(itertools.islice(self._waiting, TOGETHER)) if run_id in self._waiting else []
+            for brought in together:
+                del self._waiting[brought]
+            if together:
+                await self._bring(together)
+
+    async def _bring(self, run_ids: Sequence[str], key: str | None = None) -> None:
         try:
-            async with self._adds, asyncio.timeout(WAKE_LIMIT_S):
-                await self._docket.add(self._wake_task, key=key)(run_id)
+            if self._docket is None:
+                raise ConnectionError("Redis has not been reached yet")
+            async with asyncio.timeout(WAKE_LIMIT_S):
+                await self._docket.add(self._wake_task, key=key)(" ".join(run_ids))
         except (*OUT_OF_REACH, TimeoutError) as error:
-            logger.warning("wake not sent", extra={"run_id": run_id, "reason": str(error)})
+            logger.warning("wake not sent", extra={"run_ids": run_ids, "reason": str(error)})
 
     def drop(self) -> None:
         """Cancel the work that is in hand."""
@@ -109,23 +122,28 @@ class Fleet:
             await worker.run_forever()
 
     def _make_wake(self) -> Callable[[str], Awaitable[None]]:
-        async def wake(run_id: str) -> None:
+        async def wake(run_ids: str) -> None:
             task = asyncio.current_task()
             assert task is not None
             self._in_hand.add(task)
             try:
-                with run_logged(run_id):
-                    await self._attend(run_id)
+                async with asyncio.TaskGroup() as runs:
+                    for run_id in run_ids.split():
+                        runs.create_task(self._attend_to(run_id))
             finally:
                 self._in_hand.discard(task)
 
         return wake
 
+    async def _attend_to(self, run_id: str) -> None:
+        with run_logged(run_id):
+            await self._attend(run_id)
+
     def _make_sweep(self) -> Callable[[Perpetual], Awaitable[None]]:
         async def sweep(perpetual: Perpetual = Perpetual(every=self._sweep_every, automatic=True)) -> None:  # noqa: B008
             bucket = int(time.time() // SWEEP_BUCKET_S)
             for run_id in await self._due():
-                await self.wake(run_id, key=f"{run_id}@{bucket}")
+                await self._bring([run_id], key=f"{run_id}@{bucket}")
 
         return sweep
 

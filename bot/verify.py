@@ -13,6 +13,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qs
 
 from aiohttp import web
@@ -27,6 +28,8 @@ FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 TIMESTAMP = "x-slack-request-timestamp"
 SIGNATURE = "x-slack-signature"
+SAID = web.RequestKey("said", dict[str, Any])
+"""What a request that got past `guard` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,8 @@ class Verifier:
             or _signature_syntax(given)
         )
 
-    def verify(self, headers: Iterable[tuple[str, str]], body: bytes, now: float) -> Rejection | None:
-        """Return why the request is refused, or None. *now* is POSIX seconds."""
+    def verify(self, headers: Iterable[tuple[str, str]], body: bytes, now: float) -> Rejection | dict[str, Any]:
+        """Return why the request is refused, or what it says. *now* is POSIX seconds."""
         pairs = list(headers)
         if len(body) > self.limit_bytes:
             return Rejection(413, f"body of {len(body)} bytes")
@@ -78,7 +81,7 @@ class Verifier:
         expected = "v0=" + hmac.new(self._key, signed, hashlib.sha256).hexdigest()
         if not hmac.compare_digest(expected.encode(), given.one(SIGNATURE).encode()):
             return Rejection(401, "wrong signature")
-        return _unreadable(given.one("content-type"), body)
+        return _read(given.one("content-type"), body)
 
     def _length(self, given: _Headers) -> Rejection | None:
         for length in given.all("content-length"):
@@ -139,27 +142,33 @@ def _signature_syntax(given: _Headers) -> Rejection | None:
     return None
 
 
-def _unreadable(content_type: str, body: bytes) -> Rejection | None:
+def _read(content_type: str, body: bytes) -> Rejection | dict[str, Any]:
+    """Return the JSON object, that in the form's payload, or else the form's fields."""
     try:
         text = body.decode()
     except UnicodeDecodeError:
         return Rejection(400, "body is not UTF-8")
     if content_type.partition(";")[0].strip().lower() == JSON:
-        return None if _is_object(text) else Rejection(400, "body is not a JSON object")
+        return _object(text) or Rejection(400, "body is not a JSON object")
     try:
         form = parse_qs(text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=100)
     except ValueError:  # UnicodeDecodeError is one too
         return Rejection(400, "body is not a form")
-    if any(not _is_object(payload) for payload in form.get("payload", [])):
-        return Rejection(400, "payload is not a JSON object")
-    return None
+    payloads = form.get("payload")
+    if payloads is None:
+        return {name: values[0] for name, values in form.items()}
+    if len(payloads) > 1:
+        return Rejection(400, "more than one payload")
+    return _object(payloads[0]) or Rejection(400, "payload is not a JSON object")
 
 
-def _is_object(text: str) -> bool:
+def _object(text: str) -> dict[str, Any] | None:
+    """Return a JSON object that holds something, or None."""
     try:
-        return isinstance(json.loads(text), dict)
+        value = json.loads(text)
     except (ValueError, RecursionError):
-        return False
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def guard(verifier: Verifier, path: str, now: Callable[[], float]) -> Middleware:
@@ -172,11 +181,13 @@ def guard(verifier: Verifier, path: str, now: Callable[[], float]) -> Middleware
         rejection = verifier.check_headers(request.headers.items(), now())
         if rejection is None:
             try:
-                rejection = verifier.verify(request.headers.items(), await request.read(), now())
+                said = verifier.verify(request.headers.items(), await request.read(), now())
             except web.HTTPRequestEntityTooLarge:
-                rejection = Rejection(413, "body too large")
-        if rejection is None:
-            return await handler(request)
+                said = Rejection(413, "body too large")
+            if not isinstance(said, Rejection):
+                request[SAID] = said
+                return await handler(request)
+            rejection = said
         logger.warning("request refused", extra={"status": rejection.status, "reason": rejection.reason})
         return web.json_response({"ok": False, "error": "request refused"}, status=rejection.status)
 
