@@ -41,7 +41,7 @@ def _slotted(cls: C, hashed: object) -> C:
 def _first_init(plain: type) -> object:
     def __init__(self: Any, /, *args: object, **kwargs: object) -> None:  # noqa: N807 - it is one
         cls = type(self)
-        cls.__init__ = vars(dataclass(plain))["__init__"]
+        cls.__init__ = vars(dataclass(eq=False, repr=False)(plain))["__init__"]
         cls.__init__(self, *args, **kwargs)
 
     return __init__
