@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from inspect import get_annotations
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform
 
 C = TypeVar("C", bound=type)
 
@@ -31,20 +31,18 @@ def _slotted(cls: C, hashed: object) -> C:
     To write and compile the methods of each class took a sixth of the import, and most processes need few classes.
     """
     names = tuple(get_annotations(cls))
-    body = {name: value for name, value in vars(cls).items() if name not in (*names, "__dict__", "__weakref__")}
-    shared = {"__eq__": _equals, "__hash__": hashed, "__repr__": _told, "__init__": _first_init(cls)}
-    slots = {"__slots__": names, "__match_args__": names, "__qualname__": cls.__qualname__}
-    made: C = type(cls)(cls.__name__, cls.__bases__, body | shared | slots)
-    return made
+    body = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
+    shared = {"__eq__": _equals, "__hash__": hashed, "__repr__": _told, "__slots__": names, "__match_args__": names}
+    plain = {name: value for name, value in body.items() if name not in names}
+    made: Any = type(cls)(cls.__name__, cls.__bases__, {**plain, **shared, "__qualname__": cls.__qualname__})
 
+    def first(self: object, /, *args: object, **kwargs: object) -> None:
+        copy = type(cls)(cls.__name__, cls.__bases__, {**body})  # `dataclass` takes what it reads out of a class
+        made.__init__ = vars(dataclass(eq=False, repr=False)(copy))["__init__"]
+        made.__init__(self, *args, **kwargs)
 
-def _first_init(plain: type) -> object:
-    def __init__(self: Any, /, *args: object, **kwargs: object) -> None:  # noqa: N807 - it is one
-        cls = type(self)
-        cls.__init__ = vars(dataclass(eq=False, repr=False)(plain))["__init__"]
-        cls.__init__(self, *args, **kwargs)
-
-    return __init__
+    made.__init__ = first
+    return cast(C, made)
 
 
 def _values(one: object) -> tuple[object, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import warnings
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -87,7 +88,7 @@ __all__ = [
 ]
 
 
-@fact
+@dataclass(slots=True)  # no fact: an event may hold one, and what is stored are dataclasses
 class RetryInfo:
     """How a call came to be tried again. Seconds; *last_failed_at* is aware, in UTC."""
 

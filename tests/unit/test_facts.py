@@ -1,10 +1,12 @@
-"""Facts compare and print as dataclasses do."""
+"""Facts and records are made, compare and print as dataclasses do."""
 
 from __future__ import annotations
 
 from dataclasses import field
 
-from engine.facts import fact
+import pytest
+
+from engine.facts import fact, record
 
 
 @fact
@@ -16,6 +18,17 @@ class Moved:
 @fact
 class Grown:
     by: int
+
+
+@record
+class Counted:
+    times: int = 0
+    names: list[str] = field(default_factory=list)
+
+
+class Named(Counted):
+    def __init__(self, name: str) -> None:
+        super().__init__(1, [name])
 
 
 def test_facts_are_equal_where_their_kind_and_values_are() -> None:
@@ -42,3 +55,31 @@ def test_a_fact_takes_apart_in_a_match() -> None:
     match Grown(3):
         case Grown(by):
             assert by == 3
+
+
+def test_a_kind_is_made_in_its_own_way_whichever_is_made_first() -> None:
+    """What makes the first one is written then; a subclass has its own beginning all the same."""
+    assert Named("x").names == ["x"]
+    assert Counted() == Counted(0, [])
+    assert Named("y") == Named("y")
+    assert Counted().names is not Counted().names
+
+
+def test_records_change_and_have_no_place_in_a_set() -> None:
+    counted = Counted()
+
+    counted.times += 1
+
+    assert counted == Counted(1)
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(counted)
+
+
+def test_what_a_kind_does_not_have_is_refused_from_the_first_one_on() -> None:
+    @fact
+    class Fresh:
+        by: int
+
+    for _ in range(2):
+        with pytest.raises(TypeError, match="missing 1 required positional argument: 'by'"):
+            Fresh()  # type: ignore[call-arg]

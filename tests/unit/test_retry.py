@@ -4,18 +4,20 @@ import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from engine import Context, Event, StartEvent, StopEvent, Workflow, retry_policy, step
+from engine.codec import Codec
 from engine.events import WorkflowFailedEvent
 from engine.retry import (
     ConstantDelayRetryPolicy,
     ExponentialBackoffRetryPolicy,
     RetryCondition,
+    RetryInfo,
     RetryPolicy,
     WaitStrategy,
     next_delay,
@@ -564,3 +566,10 @@ async def test_once_is_done_once_however_often_a_step_is_tried() -> None:
 
     assert await handler == ["X", None, f"{handler.run_id}:1"]
     assert made == ["x", "plain"]
+
+
+def test_what_a_step_is_told_of_its_retries_can_be_stored() -> None:
+    info = RetryInfo(2, 1.5, None, datetime(2030, 1, 1, tzinfo=UTC))
+    codec = Codec({"RetryInfo": RetryInfo})
+
+    assert codec.loads(codec.dumps(info, "info"), "info") == info
