@@ -208,6 +208,7 @@ class Control:
             "users": [_user(one) for one in workspace.users.values()],
             "channels": [self._channel(channel) for channel in channels],
             "messages": {channel.id: self._messages(channel, user) for channel in channels},
+            "direct": self._direct(),
             "view": self._view(workspace.modal_of(user.id)),
             "home": {"id": home.id, "blocks": home.blocks, "warning": home.warning} if home else None,
             "commands": [dataclasses.asdict(info) for info in slack.app.commands],
@@ -234,6 +235,15 @@ class Control:
             "archived": channel.archived,
             "bot_member": self._slack.hears(channel),
         }
+
+    def _direct(self) -> Json:
+        """Each person's conversation with the bot, and when the bot last wrote there."""
+        bot, found = self._slack.app.bot_user_id, {}
+        for channel in self._slack.workspace.channels.values():
+            told = [message.ts for message in self._slack.workspace.in_channel(channel.id) if message.user == bot]
+            if channel.kind == "dm" and not channel.is_group and told:
+                found[next(user for user in channel.members if user != bot)] = {"channel": channel.id, "ts": told[-1]}
+        return found
 
     def _messages(self, channel: Channel, user: User) -> list[Json]:
         shown = self._slack.workspace.in_channel(channel.id)

@@ -121,6 +121,7 @@ async def test_the_state_shows_what_one_person_can_see(slack: FakeSlack, page: P
     assert [(m["text"], m["ephemeral"]) for m in ana["messages"]["C2"]] == [("for all", False), ("for Ana", True)]
     assert [m["text"] for m in dan["messages"]["C2"]] == ["for all"]
     assert ana["me"] == "U1"
+    assert ana["direct"] == {}
     assert ana["users"][1]["role"] == "approver"
     assert ana["channels"][2]["bot_member"] is False
     assert ana["commands"] == [{"command": "/ask", "description": "Ask something", "usage_hint": "what"}]
@@ -128,6 +129,13 @@ async def test_the_state_shows_what_one_person_can_see(slack: FakeSlack, page: P
     assert ana["bot"] == {"connected": False, "mode": "socket"}
     assert (ana["view"], ana["home"], ana["clock_offset_s"]) == (None, None, 0)
     assert (await page.state("U9"))["error"] == "user_not_found"
+
+
+async def test_the_state_says_to_whom_the_bot_wrote_last_and_when(page: Page, client: AsyncWebClient) -> None:
+    await client.chat_postMessage(channel="D3", text="one")
+    last = await client.chat_postMessage(channel="D3", text="two")
+
+    assert (await page.state("U1"))["direct"] == {"U3": {"channel": "D3", "ts": last["ts"]}}
 
 
 async def test_a_guest_sees_only_where_they_were_let_in(slack: FakeSlack, page: Page, client: AsyncWebClient) -> None:

@@ -168,7 +168,7 @@ function draw() {
   const fresh = unread.of(state);
   if (channel && document.visibilityState === "visible") unread.look(state, channel.id);
   document.title = `${channel ? titleOf(channel) : `${botName()} Home`} – ${state.team.name}`;
-  drawSidebar($("sidebar"), { state, route, unread: fresh, online, scenesOpen }, go);
+  drawSidebar($("sidebar"), { state, route, unread: fresh, told: unread.people(state), online, scenesOpen }, go);
   drawHeader(channel);
   if (channel) drawChannel(channel);
   else drawHome();

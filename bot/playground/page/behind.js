@@ -5,16 +5,18 @@ import { botName, now } from "./directory.js";
 import { busy, h, icon, patch, toast } from "./dom.js";
 
 const KEEP = 300;
-const DAY_S = 86400;
+const HOUR_S = 3600;
+const DAY_S = 24 * HOUR_S;
 
 const SWITCHES = [
-  ["deliver_twice", "Deliver everything twice", "Slack may repeat a delivery. It must count once."],
-  ["slow", "Slow network", "Slack's answers take seconds."],
-  ["expire_triggers", "Expire triggers", "Each click is already too old to open a form."],
+  ["deliver_twice", "Deliver twice", "The second must not count."],
+  ["slow", "Slow network", "Slack takes seconds to answer."],
+  ["pace", "Slack's own pace", "One message a second per channel."],
+  ["expire_triggers", "Expire triggers", "A click comes too late for a form."],
 ];
 const COUNTS = [
-  ["rate_limit", "Too many requests (429)", "Refuse this many of the bot's next calls."],
-  ["server_error", "Server error (500)", "Break this many of the bot's next calls."],
+  ["rate_limit", "Too many requests", "Answer 429 to so many calls."],
+  ["server_error", "Server error", "Answer 500 to so many calls."],
 ];
 
 export class Behind {
@@ -89,7 +91,8 @@ export class Behind {
     this.time = h("span", { class: "hint" });
     this.faults.append(h("h3", null, "What if…"),
       h("div", { class: "fault-buttons" },
-        this.button("Move the clock one day", "clock", { advance_s: DAY_S }, "It is one day later."),
+        this.button("One hour later", "clock", { advance_s: HOUR_S }, "It is one hour later."),
+        this.button("One day later", "clock", { advance_s: DAY_S }, "It is one day later."),
         this.button("Restart the bot", "restart", {}, `${botName()} is restarting. What was open stays open.`), this.time),
       ...toggles, ...counts);
   }
@@ -133,7 +136,9 @@ function entryNode(entry) {
       h("time", null, entry.at ? CLOCK.format(Number(entry.at) * 1000) : "")),
     body);
   node.addEventListener("toggle", () => {
-    if (node.open && !body.firstChild) body.append(pane("Request", entry.request), pane("Response", entry.response));
+    if (!node.open) return;
+    if (!body.firstChild) body.append(pane("Request", entry.request), pane("Response", entry.response));
+    node.scrollIntoView({ block: "nearest" });
   });
   return h("li", null, node);
 }

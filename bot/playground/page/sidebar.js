@@ -6,8 +6,11 @@ import { avatar } from "./avatar.js";
 
 const SIGNS = { public: "hash", private: "lock", dm: "dm" };
 
-/** Draw the sidebar. *go* is `{channel(id), home(), person(id), scenes()}`; *unread* a set of channel ids. */
-export function drawSidebar(node, { state, route, unread, online, scenesOpen }, go) {
+/**
+ * Draw the sidebar. *go* is `{channel(id), home(), person(id), scenes()}`; *unread* maps ids of channels to how many
+ * messages there are for this person alone; *told* are the people who have something new from the bot.
+ */
+export function drawSidebar(node, { state, route, unread, told, online, scenesOpen }, go) {
   const rooms = state.channels.filter(({ kind }) => kind !== "dm");
   const dms = state.channels.filter(({ kind, members }) => kind === "dm" && members.includes(state.me));
   const bot = { ...state.bot, online };
@@ -22,7 +25,7 @@ export function drawSidebar(node, { state, route, unread, online, scenesOpen }, 
   ]);
   paintStatus(node.querySelector(".status"), bot);
   paintScenes(node.querySelector(".scenes"), scenesOpen, state.faults);
-  drawPeople(node.querySelector(".people"), state, go);
+  drawPeople(node.querySelector(".people"), state, told, go);
 }
 
 function paintStatus(node, { connected, mode, online }) {
@@ -50,37 +53,44 @@ function channelItem(channel, route, unread, go) {
   const here = route.place === channel.id;
   const fresh = unread.has(channel.id) && !here;
   const name = channelName(channel.id);
-  return navItem(channel.id, SIGNS[channel.kind], name, { here, fresh, testid: `channel-${channel.id}`, archived: channel.archived }, () => go.channel(channel.id));
+  const count = fresh ? unread.get(channel.id) : 0;
+  return navItem(channel.id, SIGNS[channel.kind], name, { here, fresh, count, testid: `channel-${channel.id}`, archived: channel.archived }, () => go.channel(channel.id));
 }
 
 const homeItem = (route, go) => navItem("home", "home", `${botName()} Home`, { here: route.place === "home", testid: "home-link" }, () => go.home());
 
-function navItem(key, sign, name, { here, fresh, testid, archived }, press) {
-  return { key, sig: JSON.stringify([name, here, fresh, archived]), make: () => h("li", null, h("button", {
+function navItem(key, sign, name, { here, fresh, count, testid, archived }, press) {
+  return { key, sig: JSON.stringify([name, here, fresh, count, archived]), make: () => h("li", null, h("button", {
     type: "button", class: `nav-item${fresh ? " fresh" : ""}`, "aria-current": here ? "page" : null, "data-testid": testid, "data-k": `nav ${key}`, onclick: press,
   }, icon(sign), h("span", { class: "nav-name" }, name), archived && h("span", { class: "tag" }, "archived"),
-  fresh && h("span", { class: "pip" }, h("span", { class: "visually-hidden" }, "new messages")))) };
+  fresh && newsMark(count, count === 1 ? "new message" : "new messages"))) };
 }
+
+const newsMark = (count, words) => h("span", { class: count ? "count" : "pip" }, count ? `${count} ` : "", h("span", { class: "visually-hidden" }, words));
 
 function peopleNode() {
   return h("div", { class: "people" },
     h("p", { class: "you-are", id: "you-are" }), h("div", { class: "faces", role: "radiogroup", "aria-labelledby": "you-are" }));
 }
 
-function drawPeople(node, state, go) {
+function drawPeople(node, state, told, go) {
   const [words, faces] = node.children;
   const say = `You are ${userName(state.me)} – switch:`;
   if (words.textContent !== say) words.replaceChildren("You are ", h("strong", null, userName(state.me)), " – switch:");
   const everybody = state.users.filter((one) => !one.is_bot);
-  patch(faces, everybody.map((one) => ({ key: one.id, sig: JSON.stringify([one, state.me === one.id]), make: () => face(one, state.me, everybody, go) })));
+  patch(faces, everybody.map((one) => {
+    const on = state.me === one.id;
+    const fresh = told.has(one.id) && !on;
+    return { key: one.id, sig: JSON.stringify([one, on, fresh]), make: () => face(one, { on, fresh }, everybody, go) };
+  }));
 }
 
-function face(one, current, everybody, go) {
-  const on = one.id === current;
+function face(one, { on, fresh }, everybody, go) {
   const node = h("button", {
     type: "button", class: "person", role: "radio", "aria-checked": String(on), tabindex: on ? "0" : "-1",
     "data-testid": `person-${one.id}`, "data-k": `person ${one.id}`, onclick: () => go.person(one.id),
-  }, avatar(one.id, { small: true }), h("span", { class: "person-name" }, displayName(one)), h("span", { class: "role" }, one.role));
+  }, avatar(one.id, { small: true }), h("span", { class: "person-name" }, displayName(one)), h("span", { class: "role" }, one.role),
+  fresh && newsMark(0, "has new messages"));
   node.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
     if (!step) return;
