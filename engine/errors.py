@@ -89,5 +89,9 @@ class StoreUnavailable(Exception):
 # --- The runner: it drops its work and goes on ----------------------------------------
 
 
+class NotJudged(Exception):
+    """Of an answer to a question nobody had looked at: it was not taken; look at the question, and judge it."""
+
+
 class FencedError(Exception):
     """Another worker owns the run now; this one's work on it must be dropped."""

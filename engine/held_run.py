@@ -339,6 +339,7 @@ class HeldRun:
             allowed=tuple(getattr(event, "allowed", None) or ()),
             quorum=int(getattr(event, "quorum", None) or 1),
             self_approval=bool(getattr(event, "self_approval", True)),
+            options=tuple(getattr(event, "options", None) or ()),
             deadline=ask.deadline,
             timers=tuple(rungs),
         )

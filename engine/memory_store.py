@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from engine.errors import FencedError
+from engine.errors import FencedError, NotJudged
 from engine.run_store import (
     CLOCK_TOLERANCE_S,
     LEAVE_PAUSE_S,
@@ -247,6 +247,8 @@ class MemoryRunStore:
                 return Cancelled(record.by, record.at)
             case "open":
                 pass
+        if answer.unseen and not record.takes(run.record.requester, answer.actor, answer.response):
+            raise NotJudged(f"ask {answer.ask_id} of run {answer.run_id} does not clearly take this answer")
         if record.deadline is not None and record.deadline <= now:
             return Expired(record.deadline)
         if answer.revision not in (None, record.revision):
@@ -753,6 +755,7 @@ class MemoryRunStore:
             answer=b"",
             votes=(),
             messages=() if before is None else before.record.messages,
+            options=new.options,
         )
         run.asks[new.ask_id] = ask = _Ask(record, sorted(new.timers, key=lambda timer: timer.at))
         self._owe(run, ask.prompt, new.ask_id, before.shown_by if before is not None else "")

@@ -73,6 +73,8 @@ class NewAsk:
     """Who may answer; empty: anybody."""
     quorum: int = 1
     self_approval: bool = True
+    options: tuple[str, ...] = ()
+    """The responses that are taken; empty: any."""
     deadline: float | None = None
     timers: tuple[Timer, ...] = ()
 
@@ -164,6 +166,8 @@ class Answer:
     """The ask's revision that was checked against; None: whichever is current."""
     final: bool = False
     """Decides at once whatever the quorum, as a rejection does."""
+    unseen: bool = False
+    """Nobody has looked at the question: an open one takes this only if `AskRecord.takes` it."""
     via: str = ""
     """Which way it came, as the surface calls it; for the journal."""
 
@@ -208,6 +212,13 @@ class AskRecord:
     """Where it is shown; references of the surface."""
     reminded_at: float | None = None
     """When the last rung of its ladder fired."""
+    options: tuple[str, ...] | None = None
+    """The responses that are taken, empty: any; None: only the event tells, as of one asked by an older version."""
+
+    def takes(self, requester: str, actor: str, response: str) -> bool:
+        """Tell whether *actor* may clearly answer what *requester* has started, and with *response*."""
+        barred = (not self.self_approval and actor == requester) or (self.allowed and actor not in self.allowed)
+        return not barred and self.options is not None and (not self.options or response in self.options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +334,11 @@ class RunStore(Protocol):
         """Put an event into a run's inbox, once per *delivery_id*; False if the run is over or unknown."""
 
     async def deliver(self, answer: Answer) -> Verdict:
-        """Judge and record an answer: the first that decides wins, a redelivery is told the same."""
+        """Judge and record an answer: the first that decides wins, a redelivery is told the same.
+
+        Raises:
+            NotJudged: the answer is to a question unseen that does not clearly take it; nothing was recorded.
+        """
 
     async def deliver_and_claim(
         self, answer: Answer, worker: str, lease_s: float, workflows: Sequence[str] = ()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.codec import Codec
-from engine.errors import CodecError, ContextSerdeError, FencedError, RunNotFound, StoreUnavailable
+from engine.errors import CodecError, ContextSerdeError, FencedError, NotJudged, RunNotFound, StoreUnavailable
 from engine.events import (
     Event,
     HumanResponseEvent,
@@ -57,6 +57,9 @@ MAX_ATTEMPTS = 5
 PARKED = "parked"
 """Id, before a colon and the version, of the effect that tells that a run cannot go on with this code; its body
 says why."""
+
+_PLAIN = Codec({HumanResponseEvent.__name__: HumanResponseEvent})
+"""Writes answers as the codec of any workflow does, unless something in them is of an author's class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +216,14 @@ class Runner:
         Raises:
             StoreUnavailable: the answer may not have been recorded; deliver it again.
         """
-        asked = await self.asked(run_id, ask_id)
+        delivery_id = delivery_id or secrets.token_hex(8)
+        event = HumanResponseEvent(response=response, ask_id=ask_id, user_id=user_id, **fields)
+        try:
+            body = _PLAIN.dumps(event, "answer")
+            answer = Answer(run_id, ask_id, delivery_id, user_id, response, body, final=final, unseen=True)
+            return await self._deliver(answer)
+        except (CodecError, NotJudged):
+            asked = await self.asked(run_id, ask_id)
         if asked is None:
             return Unknown()
         return await self.decide(asked, response, user_id=user_id, delivery_id=delivery_id, final=final, **fields)
@@ -258,13 +268,16 @@ class Runner:
             final=final,
             via=via,
         )
+        return await self._deliver(answer)
+
+    async def _deliver(self, answer: Answer) -> Verdict:
         if self.eager:
             verdict, claim = await self.store.deliver_and_claim(answer, self.worker, self.lease_s, self._known)
             await self._work_at_once(claim)
         else:
             verdict = await self.store.deliver(answer)
         if isinstance(verdict, Accepted):  # anything else leaves the run as it was
-            await self._wake(run.run_id)
+            await self._wake(answer.run_id)
         return verdict
 
     async def refuse(

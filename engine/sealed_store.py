@@ -3,7 +3,8 @@
 Sealed are what people and authors wrote: state, start events and events sent, questions, answers, what calls
 remember, the bodies of effects, and the journal's notes. The hash of a question is sealed, too: a short question can
 be guessed from it. Everything the store decides by stays readable: ids, times, statuses, names of workflows, steps
-and keys, places and messages, who may answer and who did, and an answer's *response*, its decision in a word.
+and keys, places and messages, who may answer and with which responses, who did, and an answer's *response*, its
+decision in a word.
 """
 
 from __future__ import annotations

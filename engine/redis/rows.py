@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, cast
 
+from engine.errors import NotJudged
 from engine.run_store import (
     AskRecord,
     AskStatus,
@@ -18,6 +19,8 @@ from engine.run_store import (
 )
 from engine.verdicts import Accepted, Already, Cancelled, Expired, NotAllowed, Recorded, Stale, Unknown, Verdict
 
+ANY = b"*"
+"""In place of the responses that an ask takes."""
 Argument: TypeAlias = bytes | str | int | float
 Row: TypeAlias = Mapping[bytes, bytes]
 
@@ -83,7 +86,11 @@ def entry_of(text: bytes) -> Entry:
 
 
 def verdict_of(text: bytes) -> Verdict:
-    """Return what a script told of an answer."""
+    """Return what a script told of an answer.
+
+    Raises:
+        NotJudged: it could not tell.
+    """
     match words(text):
         case ("accepted", by, at, response):
             return Accepted(by, float(at), response)
@@ -101,6 +108,8 @@ def verdict_of(text: bytes) -> Verdict:
             return NotAllowed(tuple(allowed))
         case ("unknown",):
             return Unknown()
+        case ("not_judged",):
+            raise NotJudged("whoever gave the answer may not, or the question does not take it, or does not say so")
         case told:
             raise ValueError(f"the store told {told!r}, which is no verdict")
 
@@ -116,6 +125,7 @@ def ask_arguments(ask: NewAsk) -> list[Argument]:
         pack(ask.allowed),
         "" if ask.quorum == 1 else ask.quorum,
         "" if ask.self_approval else "1",
+        pack(ask.options) or ANY,
         "" if ask.deadline is None else ask.deadline,
         pack(text for timer in timers for text in (timer.kind, str(timer.n), repr(timer.at))),
         min(times) if times else "",
@@ -146,6 +156,7 @@ def ask_record(run_id: str, ask_id: str, row: Row) -> AskRecord | None:
         votes=tuple(zip(votes[::2], votes[1::2], strict=True)),
         messages=words(row.get(b"m", b"")),
         reminded_at=float(row[b"g"]) if b"g" in row else None,
+        options=None if b"c" not in row else () if row[b"c"] == ANY else words(row[b"c"]),
     )
 
 

@@ -85,7 +85,9 @@ async def test_a_run_is_stored_with_its_question_in_one_call(world: StoreWithClo
 
     assert store.told == ["begin"]
     (ask,) = (await runner.view(run_id)).asks
+    store.told.clear()
     assert isinstance(await runner.answer(run_id, ask.id, "yes", user_id="U1"), Accepted)
+    assert store.told == ["deliver_and_claim", "commit"]
     assert (await runner.view(run_id)).result == "yes"
 
 

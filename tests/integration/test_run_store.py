@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from engine.errors import FencedError
+from engine.errors import FencedError, NotJudged
 from engine.keyring import Keyring, new_key
 from engine.memory_store import MemoryRunStore
 from engine.redis import RedisRunStore
@@ -611,6 +611,42 @@ async def test_an_answer_does_not_take_along_what_it_may_not_have(world: World) 
     assert isinstance(other, Accepted)
     assert isinstance(again, Accepted | Already)
     assert (unknown, redelivered, voted, held) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("actor", "response", "taken"),
+    [("U1", "ship", True), ("U2", "wait", True), ("U9", "ship", False), ("U0", "ship", False), ("U1", "burn", False)],
+)
+async def test_an_unseen_question_takes_only_what_it_clearly_takes(
+    world: World, actor: str, response: str, taken: bool
+) -> None:
+    allowed, options = ("U0", "U1", "U2"), ("ship", "wait")
+    claim = await world.ask(question("a1", allowed=allowed, self_approval=False, options=options))
+    given = answer(claim.run_id, actor=actor, response=response, unseen=True)
+
+    if taken:
+        assert isinstance(await world.store.deliver(given), Accepted)
+    else:
+        with pytest.raises(NotJudged):
+            await world.store.deliver(given)
+        with pytest.raises(NotJudged):
+            await world.store.deliver_and_claim(given, "w2", LEASE_S)
+        assert await world.whats(claim.run_id) == ["started", "committed"]
+        assert isinstance(await world.store.deliver(replace(given, unseen=False)), Accepted), "nothing was recorded"
+
+
+async def test_an_unseen_question_for_all_takes_anything_and_tells_the_same_again(world: World) -> None:
+    claim = await world.ask()
+
+    first = await world.store.deliver(answer(claim.run_id, unseen=True))
+    again = await world.store.deliver(answer(claim.run_id, unseen=True))
+    late = await world.store.deliver(answer(claim.run_id, "d2", actor="U9", unseen=True))
+    none = await world.store.deliver(answer(claim.run_id, "d3", ask_id="a9", unseen=True))
+
+    assert isinstance(first, Accepted)
+    assert again == first
+    assert late == Already("U1", first.at, "ship")
+    assert none == Unknown()
 
 
 async def test_nobody_can_answer_what_was_not_asked(world: World) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.errors import FencedError
+from engine.errors import FencedError, NotJudged
 from engine.memory_store import MemoryRunStore
 from engine.redis import RedisRunStore
 from engine.run_store import Answer, Claim, Commit, EffectClaim, NewAsk, NewEffect, NewRun, Refusal, RunStore, Timer
@@ -52,7 +52,7 @@ class Player:
     async def play(self, move: tuple[Any, ...]) -> Any:
         try:
             return await getattr(self, move[0])(*move[1:])
-        except (FencedError, ValueError) as error:
+        except (FencedError, NotJudged, ValueError) as error:
             return type(error)
 
     def keep(self, claim: Claim | None) -> Claim | None:
@@ -61,15 +61,18 @@ class Player:
         return claim
 
     async def start(self, run: str, worker: str, lease_s: float) -> Any:
-        new = NewRun(run, "Deploy", "r1", b"start", requester="U0")
+        new = NewRun(run, "Deploy", "r1", b"start", requester="U3")
         created, claim = await self.store.start(new, worker=worker, lease_s=lease_s)
         return created, self.keep(claim)
 
     async def begin(self, run: str, change: Commit, off_s: float) -> Any:
         asks = [replace(ask, timers=(), deadline=None) for ask in change.asks]
         change = replace(change, consumed=1, asks=asks, wake_at=None)
-        new, now = NewRun(run, "Deploy", "r1", b"start", requester="U0"), await self.clock()
+        new, now = NewRun(run, "Deploy", "r1", b"start", requester="U3"), await self.clock()
         return self.keep(await self.store.begin(new, change, now + off_s, worker="w", lease_s=LEASES[0]))
+
+    async def deliver(self, answer: Answer) -> Any:
+        return await self.store.deliver(answer)
 
     async def claim(self, run: str, worker: str, lease_s: float, workflow: str) -> Any:
         return self.keep(await self.store.claim(run, worker, lease_s, [workflow]))
@@ -179,6 +182,8 @@ new_asks = st.builds(
     st.just("digest"),
     st.sampled_from(((), ("U1",))),
     st.sampled_from((1, 2)),
+    self_approval=st.booleans(),
+    options=st.sampled_from(((), ("yes",))),
     deadline=st.none() | later,
 )
 made = st.builds(NewEffect, st.just("note"), st.binary(max_size=2), asks | st.just("")) | st.just(
@@ -220,6 +225,7 @@ answers = st.builds(
     st.just(b"body"),
     st.sampled_from((None, None, 1, 2)),
     st.sampled_from((False, False, True)),
+    unseen=st.booleans(),
 )
 back = st.sampled_from((0, 0, 0, 1))
 moves = st.one_of(
@@ -241,7 +247,7 @@ moves = st.one_of(
     ),
     st.tuples(st.just("settle")),
     st.tuples(st.just("look"), runs),
-    st.tuples(st.just("store"), st.just("deliver"), answers),
+    st.tuples(st.just("deliver"), answers),
     st.tuples(st.just("store"), st.just("refuse"), refusals),
     st.tuples(st.just("deliver_and_claim"), answers, workers, st.sampled_from(("Deploy", "Deploy", "Other"))),
     st.tuples(st.just("store"), st.just("send"), runs, st.sampled_from("12"), st.just(b"event")),

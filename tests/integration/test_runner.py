@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -24,12 +24,13 @@ from engine import (
 )
 from engine.drawing import mermaid_durable
 from engine.errors import CodecError, RunNotFound, UnreconstructedException
+from engine.redis import RedisRunStore
 from engine.retry import stop_after_attempt, wait_fixed
 from engine.run_store import RunStore
 from engine.runner import Runner
 from engine.serializers import PickleSerializer
 from engine.verdicts import Accepted, Already, Expired, Invalid, NotAllowed, Recorded, Unknown
-from tests.integration.stores import StoreWithClock
+from tests.integration.stores import StoreWithClock, in_redis
 from tests.unit.turns import until
 
 
@@ -236,6 +237,46 @@ async def test_an_answer_comes_as_the_kind_of_event_its_asker_waits_for(world: S
         await runner.answer(run_id, ask.id, response, user_id="U2")
 
     assert (await runner.drain(run_id)).result == ["SignedaU2", "SignedbU2"]
+
+
+async def test_what_an_author_registered_goes_along_with_an_answer(world: StoreWithClock) -> None:
+    class Weighing(Workflow):
+        types = (Draft,)
+
+        @step
+        async def ask(self, ev: StartEvent) -> InputRequiredEvent:
+            return InputRequiredEvent(prefix="How?")
+
+        @step
+        async def decide(self, ev: HumanResponseEvent) -> StopEvent:
+            return StopEvent(result=ev.draft.text)
+
+    runner = Runner(world.store, [Weighing()])
+    run_id = await runner.start(Weighing())
+    (ask,) = (await runner.drain(run_id)).asks
+
+    verdict = await runner.answer(run_id, ask.id, "so", user_id="U1", draft=Draft(text="short", version=2))
+
+    assert isinstance(verdict, Accepted)
+    assert (await runner.drain(run_id)).result == "short"
+
+
+async def test_a_question_asked_by_an_older_version_is_looked_at_before_it_is_answered(
+    redis_url: str, prefix: str
+) -> None:
+    async with in_redis(redis_url, prefix) as world:
+        runner = fresh(world.store)
+        run_id = await runner.start(Guarded(), options=["ship", "wait"])
+        (ask,) = (await runner.drain(run_id)).asks
+        lane = run_id[1 : run_id.index("-")]
+        store = cast(RedisRunStore, world.store)
+        await store.server.read("HDEL", f"{prefix}:{{{lane}}}:r:{run_id}:ask:{ask.id}", "c")
+
+        wrong = await runner.answer(run_id, ask.id, "burn", user_id="U1")
+        right = await runner.answer(run_id, ask.id, "ship", user_id="U1")
+
+    assert isinstance(wrong, Invalid)
+    assert isinstance(right, Accepted)
 
 
 async def test_only_those_named_may_answer(world: StoreWithClock) -> None:

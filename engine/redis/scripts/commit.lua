@@ -5,7 +5,8 @@
 --   ARGV[3]   version     ARGV[6]  wake at, or ""     ARGV[9]  TTL of a run that is over, in seconds
 --   ARGV[4]   status      ARGV[7]  "1" to release
 --   then lists, each after its length: state written (name, value), state removed, memo forgotten,
---   asks opened (id, event, digest, allowed, quorum, "1" if not the requester, deadline, rungs, first timer),
+--   asks opened (id, event, digest, allowed, quorum, "1" if not the requester, responses taken, deadline, rungs,
+--   first timer),
 --   asks withdrawn, effects (id, body, ask), asks held, asks to forget. What is "" is left out of the hash.
 --   returns   {now, version, until, inbox, memo, closed asks, open asks}; "fenced"; "closed" and an ask
 local status, consumed, wake, release = ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7] == '1'
@@ -22,7 +23,7 @@ end
 local w1, wn = list(2)
 local r1, rn = list(1)
 local m1, mn = list(1)
-local a1, an = list(9)
+local a1, an = list(10)
 local d1, dn = list(1)
 local e1, en = list(3)
 local h1, hn = list(1)
@@ -30,8 +31,8 @@ local f1, fn = list(1)
 
 local meta = redis.call('HMGET', META, 's', 'f', 'l', 'v', 't', 'c')
 if not holds(meta, ARGV[2]) or meta[4] ~= ARGV[3] then return 'fenced' end
-for i = a1, an, 9 do
-  if redis.call('HEXISTS', KEYS[FIRST_ASK + (i - a1) / 9], 's') == 1 then return { 'closed', ARGV[i] } end
+for i = a1, an, 10 do
+  if redis.call('HEXISTS', KEYS[FIRST_ASK + (i - a1) / 10], 's') == 1 then return { 'closed', ARGV[i] } end
 end
 
 -- Lua passes some 8,000 values to a call at most.
@@ -48,7 +49,7 @@ in_parts('HDEL', STATE, r1, rn)
 in_parts('HDEL', MEMO, m1, mn)
 if consumed > 0 then redis.call('LTRIM', INBOX, consumed, -1) end
 
-local ask_key = FIRST_ASK + (an - a1 + 1) / 9
+local ask_key = FIRST_ASK + (an - a1 + 1) / 10
 for i = d1, dn do
   if is_open(KEYS[ask_key]) then
     close_ask(KEYS[ask_key], ARGV[i], 'cancelled', '', STAMP, '', '')
@@ -57,10 +58,10 @@ for i = d1, dn do
   ask_key = ask_key + 1
 end
 
-local names = { 'e', 'h', 'w', 'q', 'p', 'd', 'l' }
+local names = { 'e', 'h', 'w', 'q', 'p', 'c', 'd', 'l' }
 local opened = {}
-for i = a1, an, 9 do
-  local key, ask = KEYS[FIRST_ASK + (i - a1) / 9], ARGV[i]
+for i = a1, an, 10 do
+  local key, ask = KEYS[FIRST_ASK + (i - a1) / 10], ARGV[i]
   local before = redis.call('HMGET', key, 'v', 'u', 'w', 'm', 'o')
   local revision
   if before[5] then -- asked again while open: the question changes, and answers to the old one are stale
@@ -79,8 +80,8 @@ for i = a1, an, 9 do
     end
   end
   redis.call('HSET', key, unpack(fields))
-  if ARGV[i + 8] ~= '' then
-    redis.call('ZADD', TIMERS, ARGV[i + 8], RUN .. '|' .. ask)
+  if ARGV[i + 9] ~= '' then
+    redis.call('ZADD', TIMERS, ARGV[i + 9], RUN .. '|' .. ask)
   elseif before[5] then
     redis.call('ZREM', TIMERS, RUN .. '|' .. ask)
   end

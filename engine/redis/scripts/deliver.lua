@@ -2,23 +2,36 @@
 --   KEYS     see common.lua; KEYS[17] the ask
 --   ARGV[2]  ask id        ARGV[4]  actor      ARGV[6]  answer                ARGV[8]  "1" if it decides
 --   ARGV[3]  delivery id   ARGV[5]  response   ARGV[7]  revision, "" for any           at once
---   ARGV[9]  which way it came, or ""
---   ARGV[10] worker to give the run to if the answer decides and nobody holds it, or ""
---   ARGV[11] lease in seconds   ARGV[12...]  workflows the worker knows; none: any
+--   ARGV[9]  which way it came, or ""   ARGV[10]  "1" if nobody has looked at the question
+--   ARGV[11] worker to give the run to if the answer decides and nobody holds it, or ""
+--   ARGV[12] lease in seconds   ARGV[13...]  workflows the worker knows; none: any
 --   returns  the verdict: its name and fields; with a claim, both
 local ask, delivery, actor, response = ARGV[2], 'd' .. ARGV[3], ARGV[4], ARGV[5]
 local key = KEYS[FIRST_ASK]
 
 local told = told_before(delivery)
 if told then return told end
-local is = redis.call('HMGET', key, 'o', 's', 'v', 'q', 'd', 'b', 't', 'r', 'y', 'h')
-local meta = redis.call('HMGET', META, 's', 'l', 'w', 'i')
+local is = redis.call('HMGET', key, 'o', 's', 'v', 'q', 'd', 'b', 't', 'r', 'y', 'h', 'w', 'p', 'c')
+local meta = redis.call('HMGET', META, 's', 'l', 'w', 'i', 'u')
 if not is[1] or not meta[1] then return pack('unknown') end
 -- A run that is over has no open ask: the script that ended it closed them. What closed asks tell never
 -- changes, so it need not be kept for redeliveries.
 if is[2] == 'answered' then return pack('already', is[6] or '', is[7], is[8] or '') end
 if is[2] == 'expired' then return pack('expired', is[7]) end
 if is[2] then return pack('cancelled', is[6] or '', is[7]) end
+
+local function has(list, item)
+  for _, one in ipairs(unpack_items(list)) do
+    if one == item then return true end
+  end
+  return false
+end
+
+local function takes()
+  if (is[12] and actor == meta[5]) or (is[11] and not has(is[11], actor)) then return false end
+  return is[13] and (is[13] == '*' or has(is[13], response))
+end
+if ARGV[10] == '1' and not takes() then return pack('not_judged') end
 
 local function tell(...)
   see(delivery, pack(...))
@@ -67,8 +80,8 @@ push(meta[1], meta[2], 'answered', ask, actor, ARGV[6])
 close_ask(key, ask, 'answered', actor, STAMP, response, ARGV[6])
 write_down('answered')
 local verdict = tell('accepted', actor, STAMP, response)
-if ARGV[10] ~= '' and meta[1] ~= 'parked' and not (meta[2] and tonumber(meta[2]) > NOW) and knows(12, meta[3])
-  and not is_left(meta[4], ARGV[10]) then
-  return { verdict, take(ARGV[10], tonumber(ARGV[11])) }
+if ARGV[11] ~= '' and meta[1] ~= 'parked' and not (meta[2] and tonumber(meta[2]) > NOW) and knows(13, meta[3])
+  and not is_left(meta[4], ARGV[11]) then
+  return { verdict, take(ARGV[11], tonumber(ARGV[12])) }
 end
 return verdict
