@@ -126,6 +126,28 @@ def prompt_message(
 
 def locked_message(question: Question, outcome: Outcome, *, requester: str = "", words: Catalogue = ENGLISH) -> Message:
     """Return the question as it stands once it is closed: what became of it, and no button."""
+    notice, foot = _closing(question, outcome, words)
+    if requester:
+        foot += context(words.asked_by.format(by=mention(requester)))
+    return _message(f"{notice}: {one_line(question.text, 300, words)}", question.text, foot, words)
+
+
+def elsewhere_message(question: Question, outcome: Outcome | None = None, *, words: Catalogue = ENGLISH) -> Message:
+    """Return, for those who are not to read the question, who was asked in private, and what came of it once closed.
+
+    The words of whoever answered stay with the question.
+    """
+    text = words.asked_privately.format(who=_people(question.copies, words.list_and))
+    if outcome is None:
+        return Message(text, [section(text)])
+    if isinstance(outcome, Decided):
+        outcome = replace(outcome, comment="")
+    notice, foot = _closing(question, outcome, words)
+    return Message(f"{notice}: {text}", [section(text), *foot])
+
+
+def _closing(question: Question, outcome: Outcome, words: Catalogue) -> tuple[str, list[Block]]:
+    """Return what became of a question, in short and as blocks."""
     match outcome:
         case Decided(by=by, at=at, response=response, comment=comment, votes=votes):
             done = capitalised(deed(response, question.labels, words))
@@ -134,21 +156,15 @@ def locked_message(question: Question, outcome: Outcome, *, requester: str = "",
             foot = [section(headline), *_quote(comment)]
             if len(votes) > 1:
                 foot += context(words.locked_votes.format(votes=_votes(question, votes, words)))
-            notice = done
+            return done, foot
         case Expired(at=at):
-            foot, notice = (
-                [section(words.locked_expired.format(at=when(at, words)))],
-                words.locked_expired.format(at=when(at, words)),
-            )
+            notice = words.locked_expired.format(at=when(at, words))
         case Cancelled(by=by, at=at):
             template = words.locked_cancelled_by if by else words.locked_cancelled
             notice = template.format(by=mention(by), at=when(at, words))
-            foot = [section(notice)]
         case _:
             assert_never(outcome)
-    if requester:
-        foot += context(words.asked_by.format(by=mention(requester)))
-    return _message(f"{notice}: {one_line(question.text, 300, words)}", question.text, foot, words)
+    return notice, [section(notice)]
 
 
 def result_message(result: object, *, words: Catalogue = ENGLISH) -> Message:

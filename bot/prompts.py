@@ -22,6 +22,8 @@ from engine.run_store import AskRecord
 
 Style: TypeAlias = Literal["primary", "danger"]
 Meaning: TypeAlias = Literal["yes", "no"]
+Home: TypeAlias = Literal["", "channel", "thread", "private"]
+"""How a question is shown where its command was typed; "private" is only that others are asked."""
 
 CHOICES = 10
 VALUE_CHARS = 75
@@ -30,6 +32,7 @@ TOKEN_CHARS = 2000  # of a button's value: docs.slack.dev/reference/block-kit/bl
 _SEPARATOR = "\x1f"
 _MENTIONED = re.compile(r"<(?:@|!subteam\^)([UWS][A-Z0-9]+)(?:\|[^>]*)?>")
 _PERSON = re.compile(r"[UWS][A-Z0-9]+")
+_PLACES = ("channel", "thread", "approvers")
 
 YES = {"yes please", "go ahead", "ship it", "i approve", "looks good", "looks good to me"}.union(
     "y yes yep yeah sure ok okay go approve approved accept accepted agree agreed lgtm".split(),
@@ -103,6 +106,12 @@ class Escalation(BaseModel):
 
     after: float = Field(gt=0, allow_inf_nan=False)
     to: list[str] = Field(min_length=1)
+    """Slack ids of people or user groups."""
+
+    @field_validator("to", mode="before")
+    @classmethod
+    def _from_mentions(cls, given: Any) -> Any:
+        return _people_of(given, "escalate to")
 
 
 class Prompt(InputRequiredEvent):
@@ -131,8 +140,11 @@ class Prompt(InputRequiredEvent):
     remind: list[float] = Field(default_factory=list)
     """Seconds after which people are reminded."""
     escalate: list[Escalation] = Field(default_factory=list)
-    where: str | None = None
-    """``"channel"``, ``"thread"``, or a person's id; None: where the command was typed."""
+    where: str | list[str] | None = None
+    """Where it is shown: ``"channel"`` or ``"thread"`` says where below the command, and ids of people, or
+    ``"approvers"``, show it to each of them in their conversation with the bot. If it names people alone, everybody
+    else learns no more than that they were asked. None: where the command was typed, and from the second question on
+    in that one's thread."""
 
     @field_validator("choices", mode="before")
     @classmethod
@@ -144,13 +156,19 @@ class Prompt(InputRequiredEvent):
     @field_validator("approvers", mode="before")
     @classmethod
     def _from_mentions(cls, given: Any) -> Any:
-        if not isinstance(given, Sequence) or isinstance(given, str | bytes):
-            return given
-        people = [_MENTIONED.sub(r"\1", str(item)).lstrip("@") for item in given]
-        for person in people:
-            if _PERSON.fullmatch(person) is None:
-                raise ValueError(f"approver {person!r}: give a Slack id of a person or user group, as U012AB3CD")
-        return list(dict.fromkeys(people))
+        return _people_of(given, "approver")
+
+    @field_validator("where", mode="after")
+    @classmethod
+    def _are_places(cls, given: str | list[str] | None) -> str | list[str] | None:
+        places = [given] if isinstance(given, str) else given or []
+        found = [place if place in _PLACES else _person_of(place, "where") for place in places]
+        for place in found:
+            if place[0] == "S":
+                raise ValueError(f"where {place!r}: a user group has no conversation of its own; name people")
+        if {"channel", "thread"} <= set(found):
+            raise ValueError("where: a question is either in the channel or in the thread; name one of them")
+        return found[0] if isinstance(given, str) else found or None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Prompt:
@@ -159,7 +177,27 @@ class Prompt(InputRequiredEvent):
             raise ValueError(f"choices: {', '.join(sorted(twice))} is there twice; give each a value of its own")
         if 0 < len(self.approvers) < self.quorum and all(person[0] != "S" for person in self.approvers):
             raise ValueError(f"quorum is {self.quorum} but only {len(self.approvers)} may answer")
+        if self.home == "private" and not self.copies:
+            raise ValueError("where is 'approvers', but approvers names no people: nobody would be asked")
         return self
+
+    @property
+    def places(self) -> list[str]:
+        """`where`, as a list."""
+        return [self.where] if isinstance(self.where, str) else self.where or []
+
+    @property
+    def home(self) -> Home:
+        """How it is shown where the command was typed."""
+        if not self.places:
+            return ""
+        return "channel" if "channel" in self.places else "thread" if "thread" in self.places else "private"
+
+    @property
+    def copies(self) -> list[str]:
+        """The people to whom it is shown in private."""
+        people = [person for person in self.approvers if person[0] != "S"] if "approvers" in self.places else []
+        return list(dict.fromkeys([*people, *(place for place in self.places if place not in _PLACES)]))
 
     @property
     def options(self) -> list[str]:
@@ -169,8 +207,8 @@ class Prompt(InputRequiredEvent):
 
     @property
     def allowed(self) -> list[str]:
-        """`approvers`, by the engine's name."""
-        return self.approvers
+        """`approvers`, by the engine's name; without any, those who alone can see the question, if it is so."""
+        return self.approvers or (self.copies if self.home == "private" else [])
 
     @property
     def self_approval(self) -> bool:
@@ -198,6 +236,9 @@ class Question:
     editable: str | None = None
     form: type[BaseModel] | None = None
     version: int | None = None
+    home: Home = ""
+    copies: tuple[str, ...] = ()
+    """Whom it is shown to in private."""
 
     def choice(self, value: str) -> Choice | None:
         """Return the choice of this value, or None: what comes back from Slack is not trusted."""
@@ -245,6 +286,8 @@ def question_of(event: InputRequiredEvent) -> Question:
         details=_string(getattr(event, "details", None)),
         editable=_string(getattr(event, "editable", None)) or None,
         version=_count(getattr(event, "version", None)),
+        home=event.home if isinstance(event, Prompt) else "",
+        copies=_words(getattr(event, "copies", None)),
         form=form if isinstance(form := getattr(event, "form", None), type) and issubclass(form, BaseModel) else None,
     )
 
@@ -320,6 +363,20 @@ def _choices_of(event: InputRequiredEvent) -> tuple[Choice, ...]:
         return tuple(event.choices)
     plain = [_as_value(word) for word in _words(getattr(event, "options", None))[:CHOICES]]
     return tuple(Choice(word) for word in dict.fromkeys(plain) if word)
+
+
+def _people_of(given: Any, what: str) -> Any:
+    """Return people and user groups by their ids alone, each once; what is no list is left to pydantic."""
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes):
+        return given
+    return list(dict.fromkeys(_person_of(str(item), what) for item in given))
+
+
+def _person_of(given: str, what: str) -> str:
+    person = _MENTIONED.sub(r"\1", given).lstrip("@")
+    if _PERSON.fullmatch(person) is None:
+        raise ValueError(f"{what} {person!r}: give a Slack id of a person or user group, as U012AB3CD")
+    return person
 
 
 def _as_value(word: str) -> str:

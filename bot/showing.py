@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot import blocks, wording
 from bot.languages import ENGLISH, Catalogue
 from bot.prompts import Question, question_of
@@ -24,11 +26,17 @@ class Showing:
         self._thread_replies = thread_replies
         self._words = words
 
-    def question(self, run: RunRecord, ask: AskRecord) -> blocks.Message:
-        """Return a question as it stands: with buttons, or with what became of it."""
-        asked = self._asked(run, ask)
-        if ask.status != "open":
-            return blocks.locked_message(asked, self._outcome(run, ask), requester=run.requester, words=self._words)
+    def question(self, run: RunRecord, ask: AskRecord, channel: str) -> blocks.Message:
+        """Return a question as it stands: with buttons, or with what became of it.
+
+        Where its audience would be wider than the people it names, *channel* learns only that they are asked.
+        """
+        asked = self.asked(run, ask)
+        outcome = None if ask.status == "open" else self._outcome(run, ask)
+        if self.hidden(run, ask, channel):
+            return blocks.elsewhere_message(asked, outcome, words=self._words)
+        if outcome is not None:
+            return blocks.locked_message(asked, outcome, requester=run.requester, words=self._words)
         return blocks.prompt_message(
             asked,
             run_id=run.run_id,
@@ -46,8 +54,9 @@ class Showing:
 
     def reminder(self, ask: AskRecord) -> blocks.Message:
         """Return that a question still waits, to whoever may answer it."""
-        who = ", ".join(wording.mention(one) for one in ask.allowed)
-        return blocks.private_message(self._words.reminder.format(who=who))
+        voted = {actor for actor, _ in ask.votes}
+        who = ", ".join(wording.mention(one) for one in ask.allowed if one not in voted)
+        return blocks.private_message(self._words.reminder.format(who=who).strip())
 
     def result(self, claim: EffectClaim) -> blocks.Message:
         """Return what a run came to."""
@@ -65,6 +74,22 @@ class Showing:
             case _:
                 return blocks.result_message(final.model_dump(mode="json"), words=self._words)
 
+    def home_of(self, run: RunRecord) -> str:
+        """Return the conversation that a run is shown in."""
+        return run.thread.partition(":")[0] or run.address
+
+    def hidden(self, run: RunRecord, ask: AskRecord, channel: str) -> bool:
+        """Tell whether a question is asked in private only, and *channel* is where others read.
+
+        A conversation of the bot with the requester alone is no such place.
+        """
+        is_shared = channel == self.home_of(run) and not channel.startswith("D")
+        return is_shared and self.asked(run, ask).home == "private"
+
+    def asked(self, run: RunRecord, ask: AskRecord) -> Question:
+        """Return what is asked, and of whom by now."""
+        return replace(question_of(self._runner.question(run, ask)), approvers=ask.allowed)
+
     def _outcome(self, run: RunRecord, ask: AskRecord) -> blocks.Outcome:
         match ask.status:
             case "expired":
@@ -75,6 +100,3 @@ class Showing:
                 answer = self._runner.codec(run.workflow).loads(ask.answer, "answer")
                 comment = str(getattr(answer, "comment", "") or "")
                 return blocks.Decided(ask.by, ask.at, ask.response, comment, ask.votes)
-
-    def _asked(self, run: RunRecord, ask: AskRecord) -> Question:
-        return question_of(self._runner.question(run, ask))

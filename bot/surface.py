@@ -13,7 +13,8 @@ from slack_sdk.errors import SlackApiError
 
 from bot import blocks, wording
 from bot.languages import ENGLISH, Catalogue
-from bot.payloads import thread_link
+from bot.pace import HeldBack, Pace
+from bot.posting import Place, Posting
 from bot.showing import Showing
 from bot.slack_calls import CLOSED_TO_US, UNCLEAR, SlackCalls, code, is_passing, retry_after
 from bot.telling import Telling
@@ -35,11 +36,18 @@ class SlackSurface(Telling):
     """Slack as a place to show questions and results: each run's in its own workspace."""
 
     def __init__(
-        self, workspaces: Workspaces, runner: Runner, *, thread_replies: bool = True, words: Catalogue = ENGLISH
+        self,
+        workspaces: Workspaces,
+        runner: Runner,
+        *,
+        thread_replies: bool = True,
+        words: Catalogue = ENGLISH,
+        pace: Pace | None = None,
     ) -> None:
         """*thread_replies*: a reply below a question is an answer, and people may be told so; *words*: of messages."""
         super().__init__(workspaces)
-        self._slack = SlackCalls(workspaces)
+        self._slack = SlackCalls(workspaces, pace or Pace())
+        self._posting = Posting(self._slack, runner.store)
         self._showing = Showing(runner, thread_replies=thread_replies, words=words)
         self._runner = runner
         self._store = runner.store
@@ -63,8 +71,9 @@ class SlackSurface(Telling):
                 return
             for ask in await self._store.open_asks(run_id):
                 for ref in ask.messages:
-                    await self._slack.update(run.tenant, ref, self._showing.question(run, ask))
-        except (SlackApiError, ContextSerdeError, RunNotFound, StoreUnavailable, *UNCLEAR) as error:
+                    message = self._showing.question(run, ask, ref.partition(":")[0])
+                    await self._slack.update(run.tenant, ref, message)
+        except (HeldBack, SlackApiError, ContextSerdeError, RunNotFound, StoreUnavailable, *UNCLEAR) as error:
             logger.warning("question not shown again", extra={"run_id": run_id, "reason": str(error)})
 
     async def catch_up(self, limit: int = 100) -> None:
@@ -72,7 +81,7 @@ class SlackSurface(Telling):
         for run_id, effect_id in await self._store.due_effects(limit):
             await self.perform(run_id, effect_id)
         for run_id, effect_id, ref in await self._store.doubtful(limit):
-            await self._repair(run_id, effect_id, ref)
+            await self._posting.repair(run_id, effect_id, ref)
 
     async def perform(self, run_id: str, effect_id: str) -> None:
         """Do one effect, unless somebody else does."""
@@ -89,6 +98,8 @@ class SlackSurface(Telling):
         except (ContextSerdeError, RunNotFound) as error:
             logger.warning(_LEFT, extra=_about(claim, reason=str(error)))
             await self._later(claim)
+        except HeldBack as held:
+            await self._store.delay_effect(claim, claim.now + held.after_s, untried=True)
         except SlackApiError as error:
             await self._refused(claim, error)
         except UNCLEAR as error:
@@ -99,86 +110,75 @@ class SlackSurface(Telling):
         kind, _, _ = claim.effect_id.partition(":")
         match kind:
             case "prompt" if claim.ask is not None:
-                await self._post_prompt(claim, claim.ask)
+                await self._ask(claim, claim.ask)
+            case "copy" if claim.ask is not None:
+                await self._ask_too(claim, claim.ask)
             case "update" | "lock" if claim.ask is not None:
                 await self._bring_up_to_date(claim, claim.ask)
             case "remind" | "escalate" if claim.ask is not None:
                 await self._remind(claim, claim.ask)
             case _ if kind == RESULT:
-                await self._post(claim, self._showing.result(claim))
+                await self._posting.post(claim, self._home(claim.run), self._showing.result(claim))
             case _ if kind == PARKED:
-                await self._post(claim, blocks.failure_message(self._words.parked, words=self._words))
+                message = blocks.failure_message(self._words.parked, words=self._words)
+                await self._posting.post(claim, self._home(claim.run), message)
             case _:
                 await self._store.drop_effect(claim, "no such effect")
 
-    async def _post_prompt(self, claim: EffectClaim, ask: AskRecord) -> None:
-        ref = await self._post(claim, self._showing.question(claim.run, ask))
+    async def _ask(self, claim: EffectClaim, ask: AskRecord) -> None:
+        """Post a question where its command was typed."""
+        message = self._showing.question(claim.run, ask, self._showing.home_of(claim.run))
+        in_thread = self._showing.asked(claim.run, ask).home != "channel"
+        ref = await self._posting.post(claim, self._home(claim.run, in_thread=in_thread), message)
         logger.info("question posted", extra=_about(claim, ref=ref))
+
+    async def _ask_too(self, claim: EffectClaim, ask: AskRecord) -> None:
+        """Post a question to one more person, in their conversation with the bot."""
+        place = Place(await self._slack.open(claim.run.tenant, claim.body.decode()))
+        if place.channel == self._showing.home_of(claim.run):
+            await self._store.drop_effect(claim, "the question is shown there already")
+        elif ask.status != "open" and (not claim.again or await self._posting.find(claim, place) is None):
+            await self._store.drop_effect(claim, "the question is closed")
+        else:
+            await self._posting.post(claim, place, self._showing.question(claim.run, ask, place.channel))
 
     async def _bring_up_to_date(self, claim: EffectClaim, ask: AskRecord) -> None:
         """Let every message of a question show it as it is. One that cannot be reached now keeps none of the others."""
-        failed: Exception | None = None
+        run, failed, closed = claim.run, None, False
         for ref in ask.messages:
+            channel = ref.partition(":")[0]
+            message = self._showing.question(run, ask, channel)
             try:
-                await self._slack.update(claim.run.tenant, ref, self._showing.question(claim.run, ask))
-            except (SlackApiError, *UNCLEAR) as error:
+                standing = await self._slack.update(run.tenant, ref, message)
+                closed = closed or standing == "closed"
+                if standing == "gone":
+                    in_thread = ref != run.thread and channel == self._showing.home_of(run)
+                    place = self._home(run) if in_thread else Place(channel)
+                    await self._posting.put_again(run, ask, ref, place, message)
+            except (HeldBack, SlackApiError, *UNCLEAR) as error:
                 failed = error
         if failed is not None:
             raise failed
+        if closed and ask.status == "open":
+            await self._tell_requester(run, self._words.not_posted)
         await self._store.finish_effect(claim, ask.messages[0] if ask.messages else "")
 
     async def _remind(self, claim: EffectClaim, ask: AskRecord) -> None:
-        """Say once more, below the question, that it waits."""
+        """Say once more, below each message of the question, that it waits."""
         if ask.status != "open":
             await self._store.drop_effect(claim, "the question is closed")
             return
-        await self._post(claim, self._showing.reminder(ask))
+        run, home = claim.run, self._showing.home_of(claim.run)
+        places = {channel: Place(channel, ts) for channel, _, ts in (ref.partition(":") for ref in ask.messages)}
+        places[home] = self._home(run)
+        if self._showing.hidden(run, ask, home):
+            del places[home]
+        refs = [await self._posting.put(claim, place, self._showing.reminder(ask)) for place in places.values()]
+        await self._store.finish_effect(claim, refs[0] if refs else "")
 
-    async def _post(self, claim: EffectClaim, message: blocks.Message) -> str:
-        """Post into the run's thread, or adopt what an earlier attempt has posted; record which counts."""
-        run = claim.run
-        thread_channel, _, thread_ts = run.thread.partition(":")
-        channel = thread_channel or run.address
-        ask_id = claim.ask.ask_id if claim.ask is not None else ""
-        ref = await self._find(claim, channel, thread_ts) if claim.again else None
-        if ref is None:
-            metadata = blocks.metadata(run.run_id, ask_id, claim.effect_id)
-            ref = await self._slack.post(run.tenant, channel, thread_ts, message, metadata)
-        if not run.thread:
-            await self._store.link(thread_link(run.tenant, *ref.split(":")), run.run_id)
-        counts = await self._store.finish_effect(claim, ref)
-        if counts != ref:
-            await self._slack.delete(run.tenant, ref)
-        return counts
-
-    async def _find(self, claim: EffectClaim, channel: str, thread_ts: str) -> str | None:
-        """Return the reference of what an earlier attempt posted, or None."""
-        try:
-            return next(iter(await self._slack.copies(claim.run, claim.effect_id, channel, thread_ts)), None)
-        except SlackApiError as error:
-            if is_passing(error):
-                raise
-            # Without a history scope we cannot look; then a second copy of the same question is the lesser evil.
-            logger.info("cannot look for an earlier copy", extra=_about(claim, reason=code(error)))
-            return None
-
-    async def _repair(self, run_id: str, effect_id: str, counts: str) -> None:
-        """Delete every copy of an effect but the one that counts."""
-        run = await self._store.run(run_id)
-        if run is None:
-            await self._store.settle(run_id, effect_id, counts)
-            return
-        channel = counts.partition(":")[0]
-        thread_ts = "" if run.thread == counts else run.thread.partition(":")[2]
-        try:
-            for ref in await self._slack.copies(run, effect_id, channel, thread_ts):
-                if ref != counts:
-                    await self._slack.delete(run.tenant, ref)
-        except SlackApiError as error:
-            logger.info("cannot look for second copies", extra={"run_id": run_id, "reason": code(error)})
-        except UNCLEAR:
-            return
-        await self._store.settle(run_id, effect_id, counts)
+    def _home(self, run: RunRecord, *, in_thread: bool = True) -> Place:
+        """Return where a run's messages go: into its thread, once there is one."""
+        return Place(self._showing.home_of(run), run.thread.partition(":")[2] if in_thread else "")
 
     # --- when Slack says no ------------------------------------------------------------------
 
@@ -193,13 +193,18 @@ class SlackSurface(Telling):
         else:
             logger.error("Slack refuses the message", extra=_about(claim, reason=reason))
             await self._store.drop_effect(claim, reason)
-            await self._tell_requester(claim.run, self._words.not_posted)
+            if claim.effect_id.startswith("copy:"):
+                await self._tell_not_asked(claim)
+            else:
+                await self._tell_requester(claim.run, self._words.not_posted)
 
     async def _shut_out(self, claim: EffectClaim, reason: str) -> None:
         """The channel is closed to us: a run that nobody has seen yet ends, any other is told of in private."""
         run = claim.run
         await self._store.drop_effect(claim, reason)
-        if claim.ask is not None and not run.thread:
+        if claim.effect_id.startswith("copy:"):
+            await self._tell_not_asked(claim)
+        elif claim.ask is not None and not run.thread:
             await self._runner.cancel(run.run_id, by="")
             await self._tell_requester(run, wording.not_in_channel(run.address, words=self._words))
         elif claim.effect_id.partition(":")[0] == RESULT:
@@ -207,6 +212,10 @@ class SlackSurface(Telling):
                 await self._tell_requester(run, self._showing.result(claim).text)
         else:
             await self._tell_requester(run, self._words.not_posted)
+
+    async def _tell_not_asked(self, claim: EffectClaim) -> None:
+        who = wording.mention(claim.body.decode())
+        await self._tell_requester(claim.run, self._words.not_asked.format(who=who))
 
     async def _tell_requester(self, run: RunRecord, text: str) -> None:
         if run.requester:

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import Any
@@ -36,7 +36,7 @@ from engine.model import (
 )
 from engine.questions import as_awaited
 from engine.reducer import begin, reduce
-from engine.run_store import Claim, Commit, Entry, NewAsk, NewEffect, RunStatus, RunStore, Timer, TimerKind
+from engine.run_store import Claim, Commit, Entry, NewAsk, NewEffect, RunStatus, RunStore, Timer, TimerKind, copy_of
 from engine.snapshot import START, dump_fields, load_fields
 from engine.timing import timers
 from engine.weight import Scale
@@ -277,7 +277,7 @@ class HeldRun:
             removed=[name for name in self.saved if name not in fields],
             asks=asks,
             withdrawn=[ask_id for ask_id in self.open if ask_id not in state.asks],
-            effects=[NewEffect(_result_id(state), self.codec.dumps(state.final, RESULT))] if ended else [],
+            effects=[NewEffect(_result_id(state), self.codec.dumps(state.final, RESULT))] if ended else _copies(fresh),
             forgotten=[name for name in self.memo if not self._matters(name)],
             wake_at=None if state.finished else self._next_time(),
             release=release,
@@ -413,6 +413,11 @@ def _parts(name: str) -> tuple[int, int, str]:
     place, _, key = name.partition(":")
     call_id, _, number = place.partition("#")
     return int(call_id), int(number or 0), key
+
+
+def _copies(asks: Iterable[Ask]) -> list[NewEffect]:
+    """Return what is owed besides the first message of each question: one more in each place its author has named."""
+    return [copy_of(ask.id, place) for ask in asks for place in getattr(ask.event, "copies", None) or ()]
 
 
 def _result_id(state: RunState) -> str:

@@ -493,12 +493,12 @@ class MemoryRunStore:
             self._close(run, ask, "expired", min(ends))
             self._note(run, "expired", ask=ask_id)
             return run.record.status != "parked"
-        for timer in due:
-            self._owe(run, f"{timer.kind}:{ask_id}:{timer.n}", ask_id, ask.prompt)
-            self._note(run, "reminded" if timer.kind == "remind" else "escalated", ask=ask_id, n=str(timer.n))
         if due:
             ask.record = replace(ask.record, reminded_at=now)
             self._owe_update(run, ask)
+        for timer in due:
+            self._owe(run, f"{timer.kind}:{ask_id}:{timer.n}", ask_id, ask.shown_by)
+            self._note(run, "reminded" if timer.kind == "remind" else "escalated", ask=ask_id, n=str(timer.n))
         del ask.rungs[: len(due)]
         return False
 
@@ -579,10 +579,22 @@ class MemoryRunStore:
         self._end(run, claim.effect_id, effect, ref)
         return ref
 
-    async def delay_effect(self, claim: EffectClaim, until: float) -> None:
+    async def replace_message(self, run_id: str, ask_id: str, gone: str, ref: str) -> None:
+        run = self._find(run_id)
+        ask = run.asks.get(ask_id) if run is not None else None
+        if run is None or ask is None or gone not in ask.record.messages:
+            return
+        messages = tuple(ref if message == gone else message for message in ask.record.messages)
+        ask.record = replace(ask.record, messages=messages)
+        if run.record.thread == gone:
+            run.record = replace(run.record, thread=ref)
+        self._note(run, "shown again", gone=gone, ref=ref)
+
+    async def delay_effect(self, claim: EffectClaim, until: float, *, untried: bool = False) -> None:
         _, effect = self._attempted(claim)
         if effect is not None:
             effect.not_before = until
+            effect.attempts -= untried
 
     async def drop_effect(self, claim: EffectClaim, reason: str) -> None:
         run, effect = self._attempted(claim)

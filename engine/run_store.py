@@ -88,6 +88,11 @@ class NewEffect:
     ask_id: str = ""
 
 
+def copy_of(ask_id: str, place: str) -> NewEffect:
+    """Return what shows an ask in one more place, once however often it is owed."""
+    return NewEffect(f"copy:{ask_id}:{place}", place.encode(), ask_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing that happened to a run and that it has not consumed yet.
@@ -454,8 +459,11 @@ class RunStore(Protocol):
         others were updated while it was on its way.
         """
 
-    async def delay_effect(self, claim: EffectClaim, until: float) -> None:
-        """Give the effect back, to be tried at *until* (POSIX seconds)."""
+    async def replace_message(self, run_id: str, ask_id: str, gone: str, ref: str) -> None:
+        """Record that what an ask's message *gone* showed is now shown by *ref*, also as the run's thread."""
+
+    async def delay_effect(self, claim: EffectClaim, until: float, *, untried: bool = False) -> None:
+        """Give the effect back, to be tried at *until* (POSIX seconds). *untried*: this attempt has done nothing."""
 
     async def drop_effect(self, claim: EffectClaim, reason: str) -> None:
         """Give the effect up for good; the journal says why."""

@@ -284,8 +284,11 @@ class SealedRunStore:
     async def finish_effect(self, claim: EffectClaim, ref: str) -> str:
         return await self._store.finish_effect(claim, ref)
 
-    async def delay_effect(self, claim: EffectClaim, until: float) -> None:
-        await self._store.delay_effect(claim, until)
+    async def replace_message(self, run_id: str, ask_id: str, gone: str, ref: str) -> None:
+        await self._store.replace_message(run_id, ask_id, gone, ref)
+
+    async def delay_effect(self, claim: EffectClaim, until: float, *, untried: bool = False) -> None:
+        await self._store.delay_effect(claim, until, untried=untried)
 
     async def drop_effect(self, claim: EffectClaim, reason: str) -> None:
         await self._store.drop_effect(claim, reason)

@@ -81,6 +81,8 @@ class Catalogue:
     parked: str
     timed_out: str
     reminder: str
+    asked_privately: str
+    not_asked: str
     not_posted: str
     modal_not_opened: str
     nothing_open: str

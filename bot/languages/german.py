@@ -81,6 +81,9 @@ GERMAN = Catalogue(
     "nach dem nächsten Update weiter.",
     timed_out="Niemand hat rechtzeitig geantwortet.",
     reminder="Wartet noch auf eine Antwort {who}",
+    asked_privately="Gefragt in einer Direktnachricht: {who}",
+    not_asked="Ich konnte {who} nicht in einer Direktnachricht fragen. Deine Anfrage bleibt erhalten; wer sonst "
+    "antworten darf, kann das weiterhin.",
     not_posted="Eine Nachricht, auf die du wartest, konnte ich nicht schreiben. Deine Anfrage bleibt erhalten; bitte "
     "sag denen Bescheid, die mich betreiben.",
     nothing_open="Hier ist gerade keine Frage offen, deshalb wurde das nicht als Antwort genommen. Die nächste kommt "

@@ -53,8 +53,11 @@ class Outbox:
         counts: bytes = await self._over(claim, "done", ref, 2 * (claim.until - claim.now))
         return counts.decode()
 
-    async def delay_effect(self, claim: EffectClaim, until: float) -> None:
-        await self._over(claim, "delay", until)
+    async def replace_message(self, run_id: str, ask_id: str, gone: str, ref: str) -> None:
+        await self._server.run("replace_message", self._keys.of(run_id, [ask_id]), run_id, gone, ref)
+
+    async def delay_effect(self, claim: EffectClaim, until: float, *, untried: bool = False) -> None:
+        await self._over(claim, "put back" if untried else "delay", until)
 
     async def drop_effect(self, claim: EffectClaim, reason: str) -> None:
         await self._over(claim, "drop", reason)

@@ -11,6 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import CommandReceived
 from bot.answering import Answering, Told
+from bot.pace import Pace
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.workspace import Message
 from bot.prompts import AskToken
@@ -19,6 +20,7 @@ from bot.workspaces import OneWorkspace
 from engine import Workflow
 from engine.run_store import AskRecord
 from engine.runner import Runner
+from engine.testing import ManualClock
 from tests.integration.stores import StoreWithClock, in_memory
 
 ANA, BEN, CHLOE, DAN = "U1", "U2", "U3", "U4"
@@ -31,14 +33,15 @@ class Desk:
 
     slack: FakeSlack
     world: StoreWithClock
+    clock: ManualClock
     runner: Runner
     surface: SlackSurface
     answering: Answering
     run_id: str = ""
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
-    async def start(self, workflow: Workflow, channel: str = HOME) -> None:
-        """Start a run as Ana, in *channel*, and show what it asks."""
+    async def start(self, workflow: Workflow, channel: str = HOME, *, shown: bool = True) -> None:
+        """Start a run as Ana, in *channel*, and show what it asks, unless *shown* says otherwise."""
         self.run_id = await self.runner.start(
             workflow,
             CommandReceived(text="", user_id=ANA, channel_id=channel, team_id="T1"),
@@ -46,7 +49,9 @@ class Desk:
             requester=ANA,
             address=channel,
         )
-        await self.settle()
+        await self.runner.drain(self.run_id)
+        if shown:
+            await self.settle()
 
     async def settle(self) -> None:
         """Do all there is to do now."""
@@ -59,6 +64,7 @@ class Desk:
     async def pass_time(self, seconds: float) -> None:
         """Let some time pass and what it brings happen."""
         await self.world.pass_time(seconds)
+        self.clock.advance(seconds)
         await self.world.store.fire_timers()
         await self.settle()
 
@@ -95,5 +101,6 @@ async def desk(*workflows: Workflow) -> AsyncIterator[Desk]:
         client = AsyncWebClient(token=slack.app.bot_token, base_url=slack.api_base_url, retry_handlers=[])
         world = in_memory()
         runner = Runner(world.store, workflows)
-        surface = SlackSurface(OneWorkspace(client), runner)
-        yield Desk(slack, world, runner, surface, Answering(runner, surface.permalink))
+        clock = ManualClock()
+        surface = SlackSurface(OneWorkspace(client), runner, pace=Pace(clock))
+        yield Desk(slack, world, clock, runner, surface, Answering(runner, surface.permalink))

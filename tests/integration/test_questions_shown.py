@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from bot import Choice, CommandReceived, Prompt, slash_command
+from bot.languages import ENGLISH
+from bot.pace import BURST
+from bot.playground.faults import Kind
 from engine import HumanResponseEvent, StopEvent, Workflow, step
-from engine.verdicts import Accepted, Recorded
+from engine.verdicts import Accepted, NotAllowed, Recorded
 from tests.e2e.stage import buttons, shown
-from tests.integration.desk import ANA, BEN, CHLOE, DAN, desk
+from tests.integration.desk import ANA, BEN, CHLOE, DAN, HOME, desk
 
 
 @slash_command("/board", summary="Ask the board")
@@ -84,3 +91,235 @@ async def test_a_reminder_says_on_the_question_that_it_still_waits() -> None:
         assert reminder.thread_ts == prompt.ts
         assert f"<@{BEN}>" in reminder.text
         assert ANA not in reminder.text
+
+
+# --- copies --------------------------------------------------------------------------------------
+
+
+async def test_named_people_are_asked_in_private_too_and_any_copy_takes_the_answer() -> None:
+    board = Board(approvers=[BEN, CHLOE], where=["channel", "approvers"])
+    async with desk(board) as found:
+        await found.start(board)
+        ((bens,), (chloes,), (prompt,)) = found.private(BEN), found.private(CHLOE), found.home()
+
+        told = await found.answer(CHLOE, "approve")
+
+        assert isinstance(told.verdict, Accepted)
+        for copy in (prompt, bens, chloes):
+            assert buttons(copy) == []
+            assert f"*Approved* by <@{CHLOE}>" in shown(copy)
+        assert found.home()[-1].text == "decided: approve"
+
+
+async def test_a_vote_shows_on_every_copy() -> None:
+    board = Board(approvers=[BEN, CHLOE], quorum=2, where=["channel", "approvers"])
+    async with desk(board) as found:
+        await found.start(board)
+
+        await found.answer(BEN, "approve")
+
+        for (copy,) in (found.home(), found.private(BEN), found.private(CHLOE)):
+            assert f"1 of 2 so far: <@{BEN}>: approved" in shown(copy)
+
+
+async def test_a_question_asked_in_private_stays_there() -> None:
+    """Security 8."""
+    board = Board(where=BEN)
+    async with desk(board) as found:
+        await found.start(board)
+        (note,) = found.home()
+        (question,) = found.private(BEN)
+        assert "boat" in shown(question)
+
+        refused = await found.answer(CHLOE, "approve")
+        told = await found.answer(BEN, "approve")
+
+        assert isinstance(refused.verdict, NotAllowed)
+        assert isinstance(told.verdict, Accepted)
+        assert "boat" not in shown(note) + note.text
+        assert f"*Approved* by <@{BEN}>" in shown(note)
+        assert found.private(CHLOE) == []
+
+
+async def test_somebody_who_cannot_be_asked_is_told_of_to_the_requester() -> None:
+    board = Board(approvers=[BEN, CHLOE], where=["channel", "approvers"])
+    async with desk(board) as found:
+        found.slack.workspace.users[BEN] = replace(found.slack.workspace.users[BEN], deleted=True)
+
+        await found.start(board)
+
+        (note,) = found.private(ANA)
+        assert f"<@{BEN}>" in note.text
+        assert len(found.private(CHLOE)) == 1
+        assert buttons(found.home()[0]) == ["Approve", "Reject"]
+
+
+async def test_a_copy_whose_outcome_was_unclear_is_there_once() -> None:
+    board = Board(approvers=[BEN], where=["channel", "approvers"])
+    async with desk(board) as found:
+        await found.start(board, shown=False)
+        await found.surface.perform(found.run_id, "prompt:a1")
+        found.slack.faults.fail("chat.postMessage", "reset", applied=True)
+
+        await found.settle()
+        await found.pass_time(2)
+
+        assert len(found.private(BEN)) == 1
+        await found.answer(BEN, "approve")
+        assert buttons(found.private(BEN)[0]) == []
+
+
+async def test_a_reminder_comes_below_every_copy_and_names_who_has_not_voted() -> None:
+    board = Board(approvers=[BEN, CHLOE], quorum=2, remind=[60.0], where=["channel", "approvers"])
+    async with desk(board) as found:
+        await found.start(board)
+        await found.answer(BEN, "approve")
+
+        await found.pass_time(61)
+
+        for messages in (found.home(), found.private(BEN), found.private(CHLOE)):
+            copy, reminder = messages
+            assert reminder.thread_ts == copy.ts
+            assert f"<@{CHLOE}>" in reminder.text
+            assert BEN not in reminder.text
+            assert "Still waiting: asked" in shown(copy)
+
+
+async def test_what_is_decided_is_not_reminded_of() -> None:
+    board = Board(remind=[60.0])
+    async with desk(board) as found:
+        await found.start(board)
+        await found.answer(BEN, "approve")
+
+        await found.pass_time(61)
+
+        assert [message.text for message in found.home()[1:]] == ["decided: approve"]
+
+
+# --- messages that people delete ------------------------------------------------------------------
+
+
+async def test_a_deleted_question_is_posted_again_by_the_next_update_once() -> None:
+    """Acceptance 26."""
+    board = Board(quorum=2, remind=[60.0])
+    async with desk(board) as found:
+        await found.start(board)
+        (first,) = found.home()
+        await found.slack.delete(ANA, HOME, first.ts, anybodys=True)
+
+        await found.answer(BEN, "approve")
+        await found.pass_time(61)
+
+        again, reminder = found.home()
+        assert "1 of 2 so far" in shown(again)
+        assert buttons(again) == ["Approve", "Reject"]
+        assert reminder.thread_ts == again.ts
+        assert (await found.whats()).count("shown again") == 1
+        assert isinstance((await found.answer(CHLOE, "approve")).verdict, Accepted)
+        assert found.home()[-1].text == "decided: approve"
+
+
+async def test_a_deleted_question_is_posted_again_by_a_reminder() -> None:
+    """Acceptance 26."""
+    board = Board(remind=[60.0])
+    async with desk(board) as found:
+        await found.start(board)
+        (first,) = found.home()
+        await found.slack.delete(ANA, HOME, first.ts, anybodys=True)
+
+        await found.pass_time(61)
+        await found.pass_time(60)
+
+        assert [buttons(message) for message in found.home() if message.blocks and buttons(message)] == [
+            ["Approve", "Reject"]
+        ]
+
+
+async def test_a_deleted_copy_is_posted_again_where_it_was() -> None:
+    board = Board(approvers=[BEN], quorum=1, remind=[60.0], where=["channel", "approvers"])
+    async with desk(board) as found:
+        await found.start(board)
+        (copy,) = found.private(BEN)
+        await found.slack.delete(BEN, copy.channel, copy.ts, anybodys=True)
+
+        await found.pass_time(61)
+
+        assert len(found.home()) == 2
+        assert [buttons(message) for message in found.private(BEN) if not message.thread_ts] == [["Approve", "Reject"]]
+
+
+async def test_the_requester_is_told_when_a_question_can_no_longer_be_changed() -> None:
+    board = Board(quorum=2)
+    async with desk(board) as found:
+        await found.start(board)
+        found.slack.archive(HOME)
+
+        await found.answer(BEN, "approve")
+
+        assert [message.text for message in found.private(ANA)] == [ENGLISH.not_posted]
+
+
+# --- how fast --------------------------------------------------------------------------------------
+
+
+async def test_a_channel_that_asks_for_patience_holds_back_no_other() -> None:
+    """Adversarial: 429 with Retry-After 3600."""
+    board = Board()
+    async with desk(board) as found:
+        found.slack.faults.fail("chat.postMessage", "ratelimited", retry_after="3600")
+        await found.start(board)
+        calls = found.slack.log.calls("chat.postMessage")
+
+        await found.start(board)
+        await found.start(board, channel="C1")
+        await found.pass_time(3000)
+
+        assert found.home() == []
+        assert len(found.slack.messages("C1")) == 1
+        assert len(found.slack.log.calls("chat.postMessage")) == len(calls) + 1
+        await found.pass_time(700)
+        assert len(found.home()) == 2
+
+
+@pytest.mark.parametrize("told", ["0", None, "soon", "nan"])
+async def test_a_channel_that_says_no_time_to_wait_is_tried_again_soon(told: str | None) -> None:
+    """Adversarial: 429 with Retry-After 0, missing, not a number."""
+    board = Board()
+    async with desk(board) as found:
+        found.slack.faults.fail("chat.postMessage", "ratelimited", retry_after=told)
+        await found.start(board)
+
+        await found.pass_time(1.1)
+
+        assert len(found.home()) == 1
+
+
+async def test_many_messages_to_a_channel_go_out_one_a_second_after_the_first() -> None:
+    board = Board()
+    async with desk(board) as found:
+        for _ in range(BURST + 3):
+            await found.start(board)
+        posted = [len(found.home())]
+
+        for _ in range(4):
+            await found.pass_time(1.01)
+            posted.append(len(found.home()))
+
+        assert posted == [BURST, BURST + 1, BURST + 2, BURST + 3, BURST + 3]
+
+
+@pytest.mark.parametrize(
+    ("fault", "applied"), [("server_error", True), ("html", True), ("reset", True), ("server_error", False)]
+)
+async def test_a_question_whose_outcome_is_unclear_is_there_once(fault: Kind, applied: bool) -> None:
+    """Adversarial: 500, 502, HTML, timeout, reset - unknown outcome never double-posts."""
+    board = Board()
+    async with desk(board) as found:
+        found.slack.faults.fail("chat.postMessage", fault, applied=applied)
+        await found.start(board)
+
+        await found.pass_time(2)
+        await found.pass_time(100)
+
+        assert len(found.home()) == 1
+        assert isinstance((await found.answer(BEN, "approve")).verdict, Accepted)

@@ -788,7 +788,7 @@ async def test_each_rung_of_the_ladder_fires_once(world: World) -> None:
         assert await world.store.fire_timers() == []
         seen.append(await world.store.effects_of(claim.run_id))
 
-    rungs = [["remind:a1:0", "update:a1:1.1"], ["remind:a1:1", "update:a1:1.2"], ["escalate:a1:0", "update:a1:1.3"]]
+    rungs = [["update:a1:1.1", "remind:a1:0"], ["update:a1:1.2", "remind:a1:1"], ["update:a1:1.3", "escalate:a1:0"]]
     whole = ["prompt:a1", *rungs[0], *rungs[1], *rungs[2]]
     assert seen == [whole[:3], whole[:5], whole, whole]
 

@@ -136,8 +136,8 @@ class Player:
         claim = self.sent[which % len(self.sent)]
         if how == "finish":
             return await self.store.finish_effect(claim, ref)
-        if how == "delay":
-            return await self.store.delay_effect(claim, self.now() + 150.0)
+        if how in ("delay", "put back"):
+            return await self.store.delay_effect(claim, self.now() + 150.0, untried=how == "put back")
         return await self.store.drop_effect(claim, "gone")
 
     async def settle(self) -> Any:
@@ -242,7 +242,7 @@ moves = st.one_of(
     st.tuples(
         st.just("end_effect"),
         st.integers(0, 3),
-        st.sampled_from(("finish", "finish", "delay", "drop")),
+        st.sampled_from(("finish", "finish", "delay", "put back", "drop")),
         st.sampled_from("PQ"),
     ),
     st.tuples(st.just("settle")),
@@ -253,6 +253,7 @@ moves = st.one_of(
     st.tuples(st.just("store"), st.just("send"), runs, st.sampled_from("12"), st.just(b"event")),
     st.tuples(st.just("store"), st.just("cancel"), runs, actors),
     st.tuples(st.just("store"), st.just("reopen"), runs, actors),
+    st.tuples(st.just("store"), st.just("replace_message"), runs, asks, st.sampled_from("PQ"), st.sampled_from("PQ")),
     st.tuples(st.just("store"), st.just("fire_timers")),
     st.tuples(st.just("pass"), st.integers(1, 3)),
 )

@@ -181,6 +181,16 @@ async def test_a_delayed_effect_is_owed_when_it_was_said(world: World) -> None:
     assert (await take(world, claim.run_id, "prompt:a1")).attempt == 2
 
 
+async def test_an_attempt_that_did_nothing_is_none(world: World) -> None:
+    claim = await world.ask()
+    effect = await take(world, claim.run_id, "prompt:a1")
+
+    await world.store.delay_effect(effect, effect.now + 100, untried=True)
+
+    await world.pass_time(101)
+    assert (await take(world, claim.run_id, "prompt:a1")).again is False
+
+
 async def test_a_sender_that_was_overtaken_neither_delays_nor_drops(world: World) -> None:
     claim = await world.ask()
     stalled = await take(world, claim.run_id, "prompt:a1")

@@ -190,3 +190,15 @@ async def test_a_copy_that_was_on_its_way_during_the_decision_is_updated(world: 
     update = await take(world, run_id, "update:a1:1.1")
     assert update.ask is not None
     assert (update.ask.status, update.ask.messages) == ("answered", ("C1:1", "D2:1"))
+
+
+async def test_a_message_that_is_gone_is_replaced_also_as_the_thread(world: World) -> None:
+    run_id = await asked_of_three(world)
+
+    await world.store.replace_message(run_id, "a1", "C1:1", "C1:2")
+    await world.store.replace_message(run_id, "a1", "C1:1", "C1:3")
+
+    run = await world.store.run(run_id)
+    assert run is not None
+    assert (run.thread, (await stored(world, run_id)).messages) == ("C1:2", ("C1:2",))
+    assert (await world.whats(run_id)).count("shown again") == 1

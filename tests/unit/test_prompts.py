@@ -425,3 +425,39 @@ def test_a_token_posted_before_there_were_digests_is_read() -> None:
     old = base64.urlsafe_b64encode(b"\x1f".join([b"k1-a", b"a1", b"2", b"ship"])).decode().rstrip("=")
 
     assert AskToken.decode(old) == AskToken("k1-a", "a1", 2, "ship", digest="")
+
+
+# --- where a question is shown ------------------------------------------------------------------------
+
+
+def test_a_question_may_be_shown_to_people_in_private_too() -> None:
+    prompt = Prompt(prefix="?", approvers=["U2", "S3", "U4"], where=["channel", "approvers", "<@U5>", "U4"])
+
+    assert (prompt.home, prompt.copies) == ("channel", ["U2", "U4", "U5"])
+
+
+def test_a_question_only_for_some_is_theirs_to_answer() -> None:
+    prompt = Prompt(prefix="?", where="<@U5|eve>")
+
+    assert (prompt.home, prompt.copies, prompt.allowed) == ("private", ["U5"], ["U5"])
+
+
+def test_a_question_is_shown_where_it_was_asked_unless_it_says_where() -> None:
+    prompt = Prompt(prefix="?")
+
+    assert (prompt.home, prompt.copies, prompt.allowed) == ("", [], [])
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("C123", "give a Slack id of a person"),
+        ("S123", "name people"),
+        (["channel", "thread"], "name one of them"),
+        ("approvers", "nobody would be asked"),
+        ("", "give a Slack id"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused(where: str | list[str], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        Prompt(prefix="?", where=where)

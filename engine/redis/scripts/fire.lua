@@ -4,7 +4,7 @@
 --   returns  1 if the run has become ready by it, else 0
 local ask, key = ARGV[2], KEYS[FIRST_ASK]
 local member = RUN .. '|' .. ask
-local is = redis.call('HMGET', key, 'o', 's', 'l', 'd', 'v')
+local is = redis.call('HMGET', key, 'o', 's', 'l', 'd')
 local meta = redis.call('HMGET', META, 's', 'l')
 if not is[1] or is[2] or not meta[1] then
   redis.call('ZREM', TIMERS, member)
@@ -31,13 +31,14 @@ if ends and tonumber(ends) <= NOW then
   return meta[1] == 'parked' and 0 or 1
 end
 
-for _, rung in ipairs(fired) do
-  owe(rung[1] .. ':' .. ask .. ':' .. rung[2], ask, prompt_of(ask, is[5]), '')
-  journal(rung[1] == 'remind' and 'reminded' or 'escalated', '', 'ask', ask, 'n', rung[2])
-end
 if #fired > 0 then
   redis.call('HSET', key, 'g', STAMP)
   owe_update(key, ask)
+end
+local shown = shown_by(ask, redis.call('HMGET', key, 'v', 'u'))
+for _, rung in ipairs(fired) do
+  owe(rung[1] .. ':' .. ask .. ':' .. rung[2], ask, shown, '')
+  journal(rung[1] == 'remind' and 'reminded' or 'escalated', '', 'ask', ask, 'n', rung[2])
 end
 local later = {}
 for j = i, #rungs do later[#later + 1] = rungs[j] end

@@ -1,6 +1,6 @@
 -- An attempt at an effect is over: it was done, is to be tried later, or is given up.
 --   KEYS     see common.lua; KEYS[17], if given, its ask
---   ARGV[2]  effect   ARGV[4]  "done", "delay" or "drop"                   ARGV[6]  seconds until a done effect
+--   ARGV[2]  effect   ARGV[4]  "done", "delay", "put back" or "drop"       ARGV[6]  seconds until a done effect
 --   ARGV[3]  attempt  ARGV[5]  the reference, when to try again, or why             in doubt is looked at
 --   returns  the reference that counts; "" if none does
 local effect, attempt, how, what = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -22,7 +22,9 @@ if string.sub(entry, 1, 1) == 'd' then
   return item[2]
 end
 if how ~= 'done' and item[2] ~= attempt then return '' end -- somebody else is at it now
-if how == 'delay' then
+if how == 'put back' then item[2] = attempt - 1 end
+if how == 'delay' or how == 'put back' then
+  redis.call('HSET', OUTBOX, effect, 'p' .. pack(unpack(item)))
   redis.call('ZADD', OUTQ, what, member)
   return ''
 end
