@@ -23,6 +23,7 @@ from bot.fleet import Fleet
 from bot.languages import CATALOGUES
 from bot.listeners import Listeners
 from bot.my_runs import MyRuns
+from bot.pacing import Pacing
 from bot.plugins import discover
 from bot.settings import Settings
 from bot.slack_calls import CALL_TIMEOUT_S
@@ -187,6 +188,7 @@ class App:
             process_before_response=True,  # else 200 is answered before the listener ran: a crash loses the event
             request_verification_enabled=False,  # bot.verify has done it, over the raw bytes
         )
+        Pacing(self.settings.per_minute, self.directory, self.surface, self._aside.spawn).listen(bolt)
         Listeners(
             self.plugins,
             self.runner,

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeAlias
 
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.response import BoltResponse
 
 from bot.directory import Directory
 from bot.languages import ENGLISH, Catalogue
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 Body: TypeAlias = Mapping[str, Any]
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 
+EMPTY = BoltResponse(status=200, body="")
 SAVE_LIMIT_S = 2.5
 """Slack waits 3 seconds for an acknowledgement. A Redis that hangs is told of like one that is away."""
 

@@ -20,7 +20,7 @@ from slack_bolt.response import BoltResponse
 from bot import blocks, modals, wording
 from bot.answering import Answering, Thread, Told
 from bot.directory import Directory
-from bot.hearing import Body, Listening, Readers, Spawn, in_time, tenant_of, unreadable
+from bot.hearing import EMPTY, Body, Listening, Readers, Spawn, in_time, tenant_of, unreadable
 from bot.languages import Catalogue
 from bot.payloads import (
     ButtonClick,
@@ -49,7 +49,6 @@ Text: TypeAlias = Callable[[Catalogue], str]
 """What somebody is told, once their language is known."""
 
 ANYTHING = re.compile(r".*", re.DOTALL)
-EMPTY = BoltResponse(status=200, body="")
 NOT_SAVED = BoltResponse(status=503, body="not saved")
 """Makes Slack send the event again."""
 FRESH_S = 60.0

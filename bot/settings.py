@@ -129,6 +129,8 @@ class Settings(StoreSettings, WriterSettings):
     """How long what is in hand may take when the process is told to stop. Kubernetes waits 30 s before it kills."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", alias="SIGNOFF_LOG_LEVEL")
     log_format: Literal["text", "json"] = Field(default="text", alias="SIGNOFF_LOG_FORMAT")
+    per_minute: float = Field(default=60, ge=0, allow_inf_nan=False, alias="SIGNOFF_PER_MINUTE")
+    """Commands, clicks and modals that one person may send a minute, after the first 60; 0: without limit."""
     language: str = Field(default="en", alias="SIGNOFF_LANGUAGE")
     """Of messages that many read; what one person is told is in that person's."""
     thread_replies: bool = Field(default=True, alias="SIGNOFF_THREAD_REPLIES")

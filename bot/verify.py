@@ -20,6 +20,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from pydantic import SecretStr
 
+from bot.limits import Allowance, Seen
+
 logger = logging.getLogger(__name__)
 
 LIMIT_BYTES = 1024 * 1024
@@ -28,6 +30,10 @@ FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 TIMESTAMP = "x-slack-request-timestamp"
 SIGNATURE = "x-slack-signature"
+REPLAY_S = 600.0
+"""Longer than a signature is good for."""
+STRANGER_PER_MINUTE, STRANGER_AT_ONCE = 60, 100
+"""Refused requests of one address that are answered with the reason and logged."""
 SAID = web.RequestKey("said", dict[str, Any])
 """What a request that got past `guard` says."""
 
@@ -149,7 +155,7 @@ def _read(content_type: str, body: bytes) -> Rejection | dict[str, Any]:
     except UnicodeDecodeError:
         return Rejection(400, "body is not UTF-8")
     if content_type.partition(";")[0].strip().lower() == JSON:
-        return _object(text) or Rejection(400, "body is not a JSON object")
+        return _object(text, "body")
     try:
         form = parse_qs(text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=100)
     except ValueError:  # UnicodeDecodeError is one too
@@ -159,36 +165,57 @@ def _read(content_type: str, body: bytes) -> Rejection | dict[str, Any]:
         return {name: values[0] for name, values in form.items()}
     if len(payloads) > 1:
         return Rejection(400, "more than one payload")
-    return _object(payloads[0]) or Rejection(400, "payload is not a JSON object")
+    return _object(payloads[0], "payload")
 
 
-def _object(text: str) -> dict[str, Any] | None:
-    """Return a JSON object that holds something, or None."""
+def _object(text: str, where: str) -> Rejection | dict[str, Any]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+        value = None
+    return value if isinstance(value, dict) else Rejection(400, f"{where} is not a JSON object")
 
 
 def guard(verifier: Verifier, path: str, now: Callable[[], float]) -> Middleware:
-    """Return an aiohttp middleware that lets only Slack reach *path*. *now* is a clock, in POSIX seconds."""
+    """Return an aiohttp middleware that lets only Slack reach *path*, and nothing twice. *now* is POSIX seconds.
+
+    A request that was taken and comes again, signature and all, is not looked at: what Slack repeats it signs anew.
+    An address that is refused all the time gets 429 and no line in the log; what Slack signed gets in from any
+    address, since a proxy has one for all.
+    """
+    answered, strangers = Seen(REPLAY_S), Allowance[str](STRANGER_PER_MINUTE, STRANGER_AT_ONCE)
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path != path:
             return await handler(request)
-        rejection = verifier.check_headers(request.headers.items(), now())
-        if rejection is None:
-            try:
-                said = verifier.verify(request.headers.items(), await request.read(), now())
-            except web.HTTPRequestEntityTooLarge:
-                said = Rejection(413, "body too large")
-            if not isinstance(said, Rejection):
-                request[SAID] = said
-                return await handler(request)
-            rejection = said
-        logger.warning("request refused", extra={"status": rejection.status, "reason": rejection.reason})
-        return web.json_response({"ok": False, "error": "request refused"}, status=rejection.status)
+        said = await _judged(verifier, request, now())
+        if isinstance(said, Rejection):
+            return _refused(request, said, strangers.take(request.remote or "", now()) > 0)
+        signature = request.headers[SIGNATURE]
+        if answered.has(signature, now()):
+            logger.warning("request came again", extra={"signature": signature[:12]})
+            return web.Response()
+        request[SAID] = said
+        answer = await handler(request)
+        if answer.status == 200 and answer.content_length == 0:
+            answered.add(signature, now())
+        return answer
 
     return check
+
+
+async def _judged(verifier: Verifier, request: web.Request, now: float) -> Rejection | dict[str, Any]:
+    if (rejection := verifier.check_headers(request.headers.items(), now)) is not None:
+        return rejection
+    try:
+        return verifier.verify(request.headers.items(), await request.read(), now)
+    except web.HTTPRequestEntityTooLarge:
+        return Rejection(413, "body too large")
+
+
+def _refused(request: web.Request, rejection: Rejection, too_often: bool) -> web.Response:
+    if too_often:  # by whoever floods us the log shall not be flooded, too
+        return web.json_response({"ok": False, "error": "too many refused requests"}, status=429)
+    logger.warning("request refused", extra={"status": rejection.status, "reason": rejection.reason})
+    return web.json_response({"ok": False, "error": "request refused"}, status=rejection.status)

@@ -27,7 +27,8 @@ def application(bolt: AsyncApp, verifier: Verifier | None, path: str, not_ready:
     async def slack(request: web.Request) -> web.StreamResponse:
         # Bolt takes what was read before only in this mode; otherwise it would read the body again.
         heard = AsyncBoltRequest(body=request[SAID], headers=dict(request.headers), mode="socket_mode")
-        return await to_aiohttp_response(await bolt.async_dispatch(heard))
+        said = await bolt.async_dispatch(heard)
+        return await to_aiohttp_response(said) if said.body else web.Response(status=said.status)
 
     async def healthz(request: web.Request) -> web.StreamResponse:
         return web.json_response({"ok": True})

@@ -56,6 +56,7 @@ class Catalogue:
     unknown_command: str
     unknown_command_none: str
     not_recorded: str
+    too_often: str
     not_in_channel: str
     not_readable: str
     # on messages

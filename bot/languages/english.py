@@ -52,6 +52,7 @@ ENGLISH = Catalogue(
     unknown_command_none="`{command}` is not something I know, and no command is set up yet.",
     not_recorded="That could not be recorded for certain just now. Please try again in a moment: "
     "it cannot count twice.",
+    too_often="That was a lot at once, so this was not done. Please try again in {seconds} s.",
     not_in_channel="I am not in {channel}, so I cannot post there. Type `/invite {bot}` there and try again.",
     not_readable="Slack sent this in a form I cannot read, so nothing has happened. Please try again.",
     asked_by="Asked by {by}",

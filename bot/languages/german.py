@@ -55,6 +55,7 @@ GERMAN = Catalogue(
     unknown_command_none="`{command}` kenne ich nicht, und es ist noch kein Befehl eingerichtet.",
     not_recorded="Das konnte gerade nicht sicher festgehalten werden. Bitte versuch es gleich noch einmal: "
     "Es kann nicht doppelt zählen.",
+    too_often="Das war viel auf einmal, deshalb ist das nicht geschehen. Bitte versuch es in {seconds} s wieder.",
     not_in_channel="Ich bin nicht in {channel} und kann dort nichts schreiben. Gib dort `/invite {bot}` ein und "
     "versuch es noch einmal.",
     not_readable="Slack hat das in einer Form geschickt, die ich nicht lesen kann; es ist nichts geschehen. "

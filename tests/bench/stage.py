@@ -61,6 +61,7 @@ class Stage:
             "SIGNOFF_WORKFLOWS": str(FLOWS),
             "SIGNOFF_KEY_PREFIX": prefix,
             "SIGNOFF_LANES": str(LANES),
+            "SIGNOFF_PER_MINUTE": "0",  # a few people click for all
         }
         async with program(["-m", "bot", "serve", *arguments], port, settings, self.folder / f"{prefix}.log") as found:
             yield found

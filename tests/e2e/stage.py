@@ -246,6 +246,7 @@ def bot_settings(slack: FakeSlack, redis_url: str, prefix: str, *, socket_mode: 
         "SIGNOFF_LANES": str(LANES),
         "SIGNOFF_LEASE_S": "2",
         "SIGNOFF_SWEEP_S": "0.2",
+        "SIGNOFF_PER_MINUTE": "0",
     }
 
 

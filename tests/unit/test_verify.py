@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlencode
 
 import pytest
@@ -260,3 +260,37 @@ async def test_the_guard_stops_what_is_too_large() -> None:
 
 async def test_the_guard_leaves_other_paths_alone() -> None:
     assert await answered({}, BODY, "/other") == (200, [BODY])
+
+
+async def sent(many: int, headers: Headers, answer: Callable[[], web.Response]) -> tuple[list[int], int]:
+    """Send the same request so often; return the answers' statuses, and how many reached the handler."""
+    reached = 0
+
+    async def handler(request: web.Request) -> web.Response:
+        nonlocal reached
+        reached += 1
+        return answer()
+
+    app = web.Application(middlewares=[guard(VERIFIER, "/slack/events", lambda: NOW)])
+    app.add_routes([web.post("/slack/events", handler)])
+    async with TestClient(TestServer(app)) as client:
+        statuses = [(await client.post("/slack/events", data=BODY, headers=dict(headers))).status for _ in range(many)]
+    return statuses, reached
+
+
+async def test_a_request_that_was_taken_is_not_taken_again() -> None:
+    """Security 1."""
+    assert await sent(3, signed(), web.Response) == ([200, 200, 200], 1)
+
+
+async def test_a_request_that_was_not_taken_may_come_again() -> None:
+    assert await sent(3, signed(), lambda: web.Response(status=503)) == ([503, 503, 503], 3)
+
+
+async def test_an_address_that_is_always_refused_floods_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Security 11."""
+    statuses, reached = await sent(150, signed(secret="wrong"), web.Response)
+
+    assert (statuses[:100], statuses[100:]) == ([401] * 100, [429] * 50)
+    assert reached == 0
+    assert caplog.text.count("request refused") == 100
