@@ -89,8 +89,8 @@ MUTANTS = (
     Mutant(
         "a claim has no fence of its own",
         "common",
-        "redis.call('HINCRBY', META, 'f', 1)",
-        "redis.call('HINCRBY', META, 'f', 0)",
+        "local fence, attempts = counted[1] + 1,",
+        "local fence, attempts = counted[1] + 0,",
     ),
     Mutant(
         "a closed question closes again",

@@ -18,7 +18,7 @@ do
   end
   redis.call('HSET', META, unpack(fields))
   redis.call('RPUSH', JOURNAL, pack(STAMP, 'started', requester, 'workflow', workflow))
-  redis.call('ZADD', READY, till, RUN)
+  if ARGV[7] ~= '1' then redis.call('ZADD', READY, till, RUN) end
   redis.call('ZADD', LIVE, STAMP, RUN)
   file_under(table.remove(KEYS), requester) -- commit.lua takes what is left for asks
 end

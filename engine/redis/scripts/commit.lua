@@ -31,8 +31,10 @@ local f1, fn = list(1)
 
 local meta = redis.call('HMGET', META, 's', 'f', 'l', 'v', 't', 'c')
 if not holds(meta, ARGV[2]) or meta[4] ~= ARGV[3] then return 'fenced' end
+local found = {}
 for i = a1, an, 10 do
-  if redis.call('HEXISTS', KEYS[FIRST_ASK + (i - a1) / 10], 's') == 1 then return { 'closed', ARGV[i] } end
+  found[i] = redis.call('HMGET', KEYS[FIRST_ASK + (i - a1) / 10], 'v', 'u', 'w', 'm', 'o', 's')
+  if found[i][6] then return { 'closed', ARGV[i] } end
 end
 
 -- Lua passes some 8,000 values to a call at most.
@@ -42,8 +44,6 @@ local function in_parts(command, key, first, last)
   end
 end
 
-local version = redis.call('HINCRBY', META, 'v', 1)
-redis.call('HDEL', META, 'n', 'k', 'i')
 in_parts('HSET', STATE, w1, wn)
 in_parts('HDEL', STATE, r1, rn)
 in_parts('HDEL', MEMO, m1, mn)
@@ -61,8 +61,7 @@ end
 local names = { 'e', 'h', 'w', 'q', 'p', 'c', 'd', 'l' }
 local opened = {}
 for i = a1, an, 10 do
-  local key, ask = KEYS[FIRST_ASK + (i - a1) / 10], ARGV[i]
-  local before = redis.call('HMGET', key, 'v', 'u', 'w', 'm', 'o')
+  local key, ask, before = KEYS[FIRST_ASK + (i - a1) / 10], ARGV[i], found[i]
   local revision
   if before[5] then -- asked again while open: the question changes, and answers to the old one are stale
     revision = (before[1] or 1) + 1
@@ -122,8 +121,9 @@ if fn >= f1 then
   if #kept > 0 then redis.call('HSET', META, 'x', table.concat(kept)) else redis.call('HDEL', META, 'x') end
 end
 
-local left = over and 0 or redis.call('LLEN', INBOX)
-if left > 0 and status == 'waiting' then status = 'ready' end
+local inbox = over and {} or redis.call('LRANGE', INBOX, 0, -1)
+local left, free = #inbox > 0, over or release
+if left and status == 'waiting' then status = 'ready' end
 if over then
   redis.call('DEL', INBOX)
   if status == 'done' then redis.call('DEL', MEMO) end -- any other may be reopened, and its calls remember
@@ -132,12 +132,10 @@ if over then
   redis.call('ZADD', ENDED, meta[6], RUN)
   -- Its keys go by themselves, and then nothing but this is left to take it out of the index.
   redis.call('ZADD', TIMERS, NOW + ARGV[9] + 1, RUN .. '|')
-  redis.call('HDEL', META, 'l', 'o')
 elseif release then
-  redis.call('HDEL', META, 'l', 'o')
   if status == 'parked' then wake = '' end
   if wake == '' and ARGV[4] == 'ready' then wake = STAMP end
-  if left > 0 and status ~= 'parked' then
+  if left and status ~= 'parked' then
     redis.call('ZADD', READY, STAMP, RUN)
   elseif wake ~= '' then
     redis.call('ZADD', READY, wake, RUN)
@@ -145,7 +143,9 @@ elseif release then
     redis.call('ZREM', READY, RUN)
   end
 end
-redis.call('HSET', META, 's', status)
+local version = meta[4] + 1
+if free then redis.call('HDEL', META, 'n', 'k', 'i', 'l', 'o') else redis.call('HDEL', META, 'n', 'k', 'i') end
+redis.call('HSET', META, 's', status, 'v', version)
 if wake ~= '' and not over then redis.call('HSET', META, 'k', wake) end
 
 local details = { 'version', version, 'status', status }
@@ -162,6 +162,5 @@ if over then
   for i = 2, 9 do redis.call('EXPIRE', KEYS[i], ARGV[9]) end
   for i = FIRST_ASK, #KEYS do redis.call('EXPIRE', KEYS[i], ARGV[9]) end
 end
-local till = redis.call('HGET', META, 'l') or STAMP
-return { STAMP, version, till, redis.call('LRANGE', INBOX, 0, -1), redis.call('HGETALL', MEMO),
+return { STAMP, version, free and STAMP or meta[3], inbox, redis.call('HGETALL', MEMO),
   redis.call('HGET', META, 'x') or '', open_asks() }

@@ -67,9 +67,8 @@ local function prompt_of(ask, revision)
 end
 
 local function owe(effect, ask, after, body)
-  if redis.call('HEXISTS', OUTBOX, effect) == 1 then return end
-  local number = redis.call('HINCRBY', META, 'e', 1)
-  redis.call('HSET', OUTBOX, effect, 'p' .. pack(number, 0, ask, after, body))
+  local number = redis.call('HINCRBY', META, 'e', 1) -- for their order; one that nobody gets does no harm
+  if redis.call('HSETNX', OUTBOX, effect, 'p' .. pack(number, 0, ask, after, body)) == 0 then return end
   redis.call('ZADD', OUTQ, STAMP, RUN .. '|' .. effect)
 end
 
@@ -109,10 +108,14 @@ local function in_doubt(effect, ref) return RUN .. '|' .. #effect .. '|' .. effe
 
 local function close_ask(key, ask, status, by, at, response, answer)
   local fields = redis.call('HMGET', key, 'v', 'u', 'w')
-  redis.call('HSET', key, 's', status, 't', at)
-  if by ~= '' then redis.call('HSET', key, 'b', by) end
-  if response ~= '' then redis.call('HSET', key, 'r', response) end
-  if answer ~= '' then redis.call('HSET', key, 'a', answer) end
+  local told = { 's', status, 't', at }
+  for name, value in pairs({ b = by, r = response, a = answer }) do
+    if value ~= '' then
+      told[#told + 1] = name
+      told[#told + 1] = value
+    end
+  end
+  redis.call('HSET', key, unpack(told))
   redis.call('HDEL', key, 'l')
   local meta = redis.call('HMGET', META, 't', 'x')
   redis.call('HSET', META, 'x', (meta[2] or '') .. pack(ask))
@@ -149,10 +152,10 @@ local function knows(first, workflow)
 end
 
 local function take(worker, lease_s)
-  local fence = redis.call('HINCRBY', META, 'f', 1)
-  local attempts = redis.call('HINCRBY', META, 'n', 1)
+  local counted = redis.call('HMGET', META, 'f', 'n')
+  local fence, attempts = counted[1] + 1, (counted[2] or 0) + 1
   local till = string.format('%.6f', NOW + lease_s)
-  redis.call('HSET', META, 'l', till, 'o', worker)
+  redis.call('HSET', META, 'f', fence, 'n', attempts, 'l', till, 'o', worker)
   redis.call('ZADD', READY, till, RUN)
   return { fence, attempts, STAMP, till, redis.call('HMGET', META, 'v', 'w', 'g', 'u', 't', 'x'),
     redis.call('LRANGE', INBOX, 0, -1), redis.call('HGETALL', STATE), redis.call('HGETALL', MEMO), open_asks() }
