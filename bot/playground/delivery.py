@@ -70,6 +70,11 @@ class Delivery:
             return self._sockets.ready
         return self._reached
 
+    def lost(self) -> None:
+        """Take the bot for unreachable until it answers again: somebody has ended it."""
+        self._reached = False
+        self._slack.pulse.touch()
+
     async def interact(self, kind: Kind, payload: Json) -> DeliveryResult:
         """Deliver a command or an interaction, once; Slack does not retry these.
 

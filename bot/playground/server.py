@@ -173,6 +173,7 @@ class FakeSlack(People):
         """
         if self._on_restart is None:
             raise NotPossible("the bot runs elsewhere and cannot be restarted from here")
+        self.delivery.lost()
         await self._on_restart()
 
     async def __aenter__(self) -> Self:

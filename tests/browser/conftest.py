@@ -10,29 +10,21 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.browser.running import LIMIT_S, VIEWPORT, Demo, chromium
+from tests.browser.running import LIMIT_S, VIEWPORT, Demo, chromium, running
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """One demo for all tests; each asks about a topic of its own."""
-    yield from _running(tmp_path_factory.mktemp("demo"))
+    with running(tmp_path_factory.mktemp("demo")) as found:
+        yield found
 
 
 @pytest.fixture
 def own_demo(tmp_path: Path) -> Iterator[Demo]:
     """A demo for one test, to be stopped or upset."""
-    yield from _running(tmp_path)
-
-
-def _running(folder: Path) -> Iterator[Demo]:
-    found = Demo(folder)
-    try:
-        found.start()
+    with running(tmp_path) as found:
         yield found
-    finally:
-        found.stop()
-    assert "Traceback" not in found.log()
 
 
 @pytest.fixture(scope="module")

@@ -27,15 +27,17 @@ CHROMIUM_ARGS = (
 class Demo:
     """``signoff demo`` on one port and one folder, which it comes back to after each start."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, workflows: Path = ROOT / "workflows") -> None:
         self.url = ""
         self._folder = folder
+        self._workflows = workflows
         self._port = free_port()
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         """Start it and wait for the address it prints."""
         command = [sys.executable, "-m", "bot", "demo", "--folder", str(self._folder), "--port", str(self._port)]
+        command += ["--workflows", str(self._workflows)]
         clean = {
             name: value for name, value in os.environ.items() if not name.startswith(("SLACK_", "SIGNOFF_", "REDIS_"))
         }
@@ -81,6 +83,18 @@ class Demo:
 
     def _times_ready(self) -> int:
         return self.log().count("signoff ready")
+
+
+@contextmanager
+def running(folder: Path, workflows: Path = ROOT / "workflows") -> Iterator[Demo]:
+    """A demo that runs while the block does, and of whose bot no traceback is left behind."""
+    found = Demo(folder, workflows)
+    try:
+        found.start()
+        yield found
+    finally:
+        found.stop()
+    assert "Traceback" not in found.log()
 
 
 def processes() -> dict[int, tuple[int, str]]:

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Locator, Page, expect
 
-ANA, BEN, CHLOE = "U1", "U2", "U3"
+ANA, BEN, CHLOE, DAN, MIA = "U1", "U2", "U3", "U4", "U5"
 
 
 def ask(page: Page, line: str) -> Locator:
@@ -32,13 +32,19 @@ def be(page: Page, person: str) -> None:
     expect(page.get_by_test_id(f"person-{person}")).to_be_checked()
 
 
-def lose_calls(page: Page, count: int) -> None:
-    """Have Slack refuse that many of the bot's next calls, in the drawer behind the scenes."""
+def drawer(page: Page) -> Locator:
+    """What can be made to go wrong, behind the scenes."""
     if page.get_by_test_id("faults").is_hidden():
         page.get_by_test_id("behind-toggle").click()
-    field = page.get_by_test_id("faults").get_by_label("Too many requests")
-    field.fill(str(count))
-    field.press("Enter")
+    return page.get_by_test_id("faults")
+
+
+def lose_calls(page: Page, count: int) -> None:
+    """Have Slack refuse that many of the bot's next calls."""
+    field = drawer(page).get_by_label("Too many requests")
+    with page.expect_response("**/control/faults"):
+        field.fill(str(count))
+        field.press("Enter")
 
 
 def press(control: Locator) -> None:

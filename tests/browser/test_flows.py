@@ -1,0 +1,172 @@
+"""Questions to several people over days, and with everything going wrong that the drawer offers."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.running import Demo, running
+from tests.browser.steps import ANA, BEN, CHLOE, DAN, ask, be, button, drawer, message, note, press
+
+pytestmark = pytest.mark.browser
+
+FLOWS = Path(__file__).parent / "flows"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo with workflows of this folder."""
+    with running(tmp_path_factory.mktemp("demo"), FLOWS) as found:
+        yield found
+
+
+def vote(page: Page, person: str, asked: Locator, choice: str = "Approve") -> None:
+    be(page, person)
+    press(button(asked, choice))
+
+
+# --- several people --------------------------------------------------------------------------------
+
+
+def test_two_of_three_people_must_agree_and_one_person_counts_once(page: Page) -> None:
+    asked = ask(page, "/vote Two must agree")
+    expect(asked).to_contain_text("2 people must agree")
+
+    vote(page, BEN, asked)
+    expect(asked).to_contain_text("1 of 2 so far: @Ben Okoye")
+    press(button(asked, "Approve"))
+    expect(asked).to_contain_text("1 of 2 so far: @Ben Okoye")
+    vote(page, CHLOE, asked)
+
+    expect(asked).to_contain_text("Votes: @Ben Okoye")
+    expect(button(asked, "Approve")).to_have_count(0)
+    expect(asked).to_contain_text("Approved by @Chloe Roy")
+
+
+def test_one_rejection_ends_a_vote(page: Page) -> None:
+    asked = ask(page, "/vote One says no")
+    vote(page, BEN, asked)
+
+    vote(page, CHLOE, asked, "Reject")
+
+    expect(asked).to_contain_text("Rejected by @Chloe Roy")
+
+
+def test_an_outsider_is_told_alone_whom_to_ask(page: Page) -> None:
+    asked = ask(page, "/vote Not for outsiders")
+
+    vote(page, DAN, asked)
+
+    refusal = note(page, "This question is not yours to answer. Please ask @Ana Ito, @Ben Okoye or @Chloe Roy")
+    expect(refusal).to_be_visible()
+    expect(asked).to_contain_text("2 people must agree")
+    be(page, ANA)
+    expect(refusal).to_have_count(0)
+
+
+# --- time ------------------------------------------------------------------------------------------
+
+
+def test_an_hour_later_people_are_reminded_and_two_days_later_it_is_too_late(own_flows: Demo, page_of: Page) -> None:
+    page = page_of
+    asked = ask(page, "/vote Nobody answers")
+
+    button(drawer(page), "One hour later").click()
+    expect(asked).to_contain_text("Still waiting: asked")
+    for _ in range(2):
+        button(drawer(page), "One day later").click()
+
+    expect(asked).to_contain_text("Expired without an answer")
+    expect(button(asked, "Approve")).to_have_count(0)
+
+
+@pytest.fixture
+def own_flows(tmp_path: Path) -> Iterator[Demo]:
+    """A demo whose clock may be moved."""
+    with running(tmp_path, FLOWS) as found:
+        yield found
+
+
+@pytest.fixture
+def page_of(own_flows: Demo, page: Page) -> Page:
+    page.goto(own_flows.url)
+    return page
+
+
+# --- the drawer ------------------------------------------------------------------------------------
+
+
+def test_a_bot_restarted_from_the_drawer_still_knows_who_has_voted(page: Page) -> None:
+    asked = ask(page, "/vote A restart between")
+    vote(page, BEN, asked)
+    expect(asked).to_contain_text("1 of 2 so far")
+
+    button(drawer(page), "Restart the bot").click()
+    expect(page.get_by_test_id("status")).to_contain_text("is restarting")
+    expect(page.get_by_test_id("status")).to_contain_text("is connected")
+    vote(page, CHLOE, asked)
+
+    expect(asked).to_contain_text("Approved by @Chloe Roy")
+
+
+def test_a_vote_delivered_twice_counts_once(page: Page) -> None:
+    asked = ask(page, "/vote Everything twice")
+    twice = drawer(page).get_by_label("Deliver twice")
+    with page.expect_response("**/control/faults"):
+        twice.check()
+
+    vote(page, BEN, asked)
+
+    expect(asked).to_contain_text("1 of 2 so far: @Ben Okoye")
+    with page.expect_response("**/control/faults"):
+        twice.uncheck()
+    vote(page, CHLOE, asked)
+    expect(asked).to_contain_text("Approved by @Chloe Roy")
+
+
+@pytest.mark.parametrize("fault", ["Too many requests", "Server error"])
+def test_calls_that_slack_refuses_are_made_again(page: Page, fault: str) -> None:
+    asked = ask(page, f"/vote {fault} for a while")
+    field = drawer(page).get_by_label(fault)
+    with page.expect_response("**/control/faults"):
+        field.fill("2")
+        field.press("Enter")
+
+    vote(page, BEN, asked, "Reject")
+
+    expect(asked).to_contain_text("Rejected by @Ben Okoye")
+    expect(field).to_have_value("0")
+
+
+def test_at_slacks_own_pace_every_question_still_comes(page: Page) -> None:
+    pace = drawer(page).get_by_label("Slack's own pace")
+    with page.expect_response("**/control/faults"):
+        pace.check()
+
+    for number in range(5):
+        page.get_by_test_id("composer").fill(f"/vote At a pace {number}")
+        page.get_by_test_id("composer").press("Enter")
+        expect(page.get_by_test_id("composer")).to_have_value("")
+
+    for number in range(5):
+        expect(message(page, f"At a pace {number}")).to_be_visible()
+    with page.expect_response("**/control/faults"):
+        pace.uncheck()
+
+
+def test_the_inspector_shows_what_passed_in_both_directions(page: Page) -> None:
+    ask(page, "/vote Seen from behind")
+    drawer(page)
+    inspector = page.get_by_test_id("inspector")
+    expect(inspector).to_contain_text("Slack → bot")
+    command = inspector.get_by_role("listitem").filter(has_text="/vote").last
+    call = inspector.get_by_role("listitem").filter(has_text="chat.postMessage").last
+
+    command.get_by_text("/vote").first.click()
+    call.get_by_text("chat.postMessage").first.click()
+
+    expect(command.get_by_label("Request")).to_contain_text("Seen from behind")
+    expect(call.get_by_label("Request")).to_contain_text("Vote: Seen from behind")
+    expect(call.get_by_label("Response")).to_contain_text(re.compile('"ok": true'))
