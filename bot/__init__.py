@@ -1,5 +1,6 @@
 """What a workflow file imports to speak with people in Slack."""
 
+from bot.forms import SlackUser
 from bot.prompts import Choice, Escalation, Prompt, literal
 from bot.triggers import CommandReceived, slash_command
 from bot.writing import Brief, Writer, configured_writer, written
@@ -10,6 +11,7 @@ __all__ = [
     "CommandReceived",
     "Escalation",
     "Prompt",
+    "SlackUser",
     "Writer",
     "configured_writer",
     "literal",

@@ -10,14 +10,14 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from bot import wording
+from bot import modals, wording
 from bot.languages import Catalogue
 from bot.payloads import ThreadReply, thread_link
 from bot.prompts import AskToken, Question, question_of
-from bot.replies import NotTaken, NotUnderstood, Reply, read_reply, respond
+from bot.replies import NOTHING, Amiss, Filled, NoReply, NotTaken, NotUnderstood, Reply, read_reply, respond
 from engine.run_store import AskRecord, RunRecord
 from engine.runner import Asked, Runner
-from engine.verdicts import Accepted, Already, Recorded, Stale, Unknown, Verdict
+from engine.verdicts import Accepted, Already, Invalid, Recorded, Stale, Unknown, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 class Told:
     """What somebody who answered is to be told, in whichever language they read."""
 
-    verdict: Verdict | NotUnderstood | NotTaken
+    verdict: Verdict | NoReply
     viewer: str = ""
     question: Question | None = None
     said: str = ""
@@ -48,12 +48,29 @@ class Told:
                 return wording.not_taken_text(reply, words)
             case NotUnderstood() as reply:
                 return wording.not_understood_text(reply, self.question, self.said, words)
+            case Amiss(problems=problems):
+                told = [(self._label(name), wording.problem_text(one, words)) for name, one in problems.items()]
+                return wording.verdict_text(Invalid(tuple(told)), words=words)
             case Stale():
                 return wording.outdated_text(self.current, words)
             case verdict:
                 labels = None if self.question is None else self.question.labels
-                told = wording.verdict_text(verdict, viewer=self.viewer, labels=labels, words=words)
-        return f"{told} {wording.outdated_text(self.current, words)}" if self.newer else told
+                text = wording.verdict_text(verdict, viewer=self.viewer, labels=labels, words=words)
+        return f"{text} {wording.outdated_text(self.current, words)}" if self.newer else text
+
+    def errors(self, words: Catalogue) -> dict[str, str]:
+        """Return what is wrong with the fields of a modal, by their ids, as plain text."""
+        match self.verdict:
+            case Amiss(problems=problems):
+                return {name: wording.problem_text(one, words) for name, one in problems.items()}
+            case NotUnderstood(why="needs_text"):
+                return {modals.COMMENT: words.needs_text}
+            case _:
+                return {}
+
+    def _label(self, name: str) -> str:
+        form = None if self.question is None else self.question.form
+        return next((asked.label for asked in form.fields if asked.id == name), "") if form is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +117,7 @@ class Answering:
         return run.run_id
 
     async def choose(
-        self, asked: Asked | None, token: AskToken | None, user: str, delivery: str, comment: str = ""
+        self, asked: Asked | None, token: AskToken | None, user: str, delivery: str, filled: Filled = NOTHING
     ) -> Told:
         """Answer with one of the question's choices, if it is still what was shown."""
         if asked is None or token is None:
@@ -108,7 +125,14 @@ class Answering:
         if asked.ask.status == "open" and not token.shows(asked.ask):
             return Told(Stale(), current=await self._address(asked.run, asked.ask.messages[-1:]))
         question = question_of(asked.event)
-        return await self._take(asked, question, respond(question, token.choice, comment), user, delivery)
+        try:
+            answer = respond(question, token.choice, filled)
+        except Exception:  # a validator of the author's form
+            logger.exception("form not checked", extra={"run_id": asked.run.run_id, "ask": asked.ask.ask_id})
+            return Told(NotTaken("form_broken"))
+        if not isinstance(answer, Reply) and asked.ask.status != "open":
+            answer = Reply(token.choice, token.choice)  # it counts no more, whatever it is: the store says why
+        return await self._take(asked, question, answer, user, delivery)
 
     async def reply(self, thread: Thread, reply: ThreadReply) -> Told | None:
         """Answer in one's own words; None if nothing is to be said, since nobody waits for an answer.
@@ -127,10 +151,16 @@ class Answering:
         return await self._take(asked, question, answer, reply.user_id, reply.delivery_id, said=reply.text)
 
     async def _take(
-        self, asked: Asked, question: Question, reply: Reply | NotUnderstood, user: str, delivery: str, said: str = ""
+        self,
+        asked: Asked,
+        question: Question,
+        reply: Reply | NoReply,
+        user: str,
+        delivery: str,
+        said: str = "",
     ) -> Told:
         told = Told(Unknown(), user, question, said)
-        if isinstance(reply, NotUnderstood):
+        if not isinstance(reply, Reply):
             return replace(told, verdict=reply)
         verdict = await self._runner.decide(
             asked,
@@ -138,8 +168,7 @@ class Answering:
             user_id=user,
             delivery_id=delivery,
             final=question.is_final(reply.choice),
-            comment=reply.comment,
-            choice=reply.choice,
+            **reply.fields,
         )
         logger.info(
             "answer judged",

@@ -231,7 +231,7 @@ def _quote(text: str) -> list[Block]:
 def _button(choice: Choice, place: int, token: AskToken, words: Catalogue) -> Block:
     button: Block = {
         "type": "button",
-        "action_id": f"{OPEN if choice.asks_comment else DECIDE}.{place}",
+        "action_id": f"{OPEN if choice.opens else DECIDE}.{place}",
         "text": plain(shorten(visible(choice.shown), BUTTON_CHARS)),
         "value": replace(token, choice=choice.value).encode(),
     }

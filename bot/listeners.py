@@ -35,13 +35,13 @@ from bot.payloads import (
     parse_reply,
 )
 from bot.plugins import Plugin
-from bot.prompts import question_of
-from bot.replies import NotTaken, NotUnderstood
+from bot.prompts import AskToken, question_of
+from bot.replies import NotTaken
 from bot.surface import SlackSurface
 from bot.triggers import BUILT_IN, CommandReceived
 from engine.errors import ContextSerdeError, StoreUnavailable
 from engine.runner import Asked, Runner
-from engine.verdicts import Invalid, Unknown
+from engine.verdicts import Unknown
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class Listeners:
                 return await ack()
             async with in_time():
                 asked = await self._answering.look_up(click.token, tenant_of(click))
-                view = None if asked is None else _modal_for(click, asked, self._words(click))
+                view = _modal(click.token, asked, self._words(click))
                 if view is None:
                     told = await self._answering.choose(asked, click.token, click.user_id, click.delivery_id)
                     self._tell(click, (await self._looked_for(told, click)).text)
@@ -161,21 +161,23 @@ class Listeners:
             sent = parse_modal(body)
         except PayloadError as error:
             return await ack(modals.replaced_by(modals.notice_modal(unreadable(error))))
-        words, comment = self._words(sent), sent.text(modals.COMMENT)
+        words, filled = self._words(sent), modals.filled(sent)
         try:
             async with in_time():
                 asked = await self._answering.look_up(sent.token, tenant_of(sent))
-                told = await self._answering.choose(asked, sent.token, sent.user_id, sent.delivery_id, comment)
+                told = await self._answering.choose(asked, sent.token, sent.user_id, sent.delivery_id, filled)
                 told = await self._looked_for(told, sent)
         except (ContextSerdeError, StoreUnavailable) as error:
             logger.error("modal not recorded", extra={"reason": str(error)})
-            return await ack(modals.field_errors({modals.COMMENT: words.not_recorded}))
+            return await ack(modals.field_errors({next(iter(sent.values), ""): words.not_recorded}))
         if told.counts:
             self._tell_beside(asked, sent, told)
             return await ack()
-        if isinstance(told.verdict, Invalid) or _wants_words(told):
-            return await ack(modals.field_errors({modals.COMMENT: told.text(words)}))
-        return await ack(modals.replaced_by(modals.notice_modal(told.text(words), words)))
+        if errors := told.errors(words):
+            return await ack(modals.field_errors(errors))
+        text = told.text(words)
+        view = _modal(sent.token, asked, words, text) if told.verdict == NotTaken("form_changed") else None
+        return await ack(modals.replaced_by(view or modals.notice_modal(text, words)))
 
     async def on_message(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Take a reply in the thread of a run as an answer to its open question."""
@@ -252,13 +254,15 @@ class _Unreadable(AsyncMiddleware):
                 return await next()
 
 
-def _modal_for(click: ButtonClick, asked: Asked, words: Catalogue) -> dict[str, Any] | None:
-    """Return the modal of a choice that wants words, while the question is open."""
-    question = question_of(asked.event)
-    choice = question.choice(click.token.choice) if click.token is not None else None
-    if click.token is None or choice is None or not choice.asks_comment or asked.ask.status != "open":
+def _modal(token: AskToken | None, asked: Asked | None, words: Catalogue, note: str = "") -> dict[str, Any] | None:
+    """Return the modal that a choice opens, while the question is open as it was shown."""
+    if token is None or asked is None or asked.ask.status != "open" or not token.shows(asked.ask):
         return None
-    return modals.feedback_modal(click.token, question, choice, words=words)
+    question = question_of(asked.event)
+    choice = question.choice(token.choice)
+    if choice is None or not choice.opens:
+        return None
+    return modals.answer_modal(token, question, choice, note=note, words=words)
 
 
 def _is_early(thread: Thread, reply: ThreadReply, bot_user_id: str | None) -> bool:
@@ -270,7 +274,3 @@ def _is_early(thread: Thread, reply: ThreadReply, bot_user_id: str | None) -> bo
         ours = bot_user_id is not None and reply.parent_user_id == bot_user_id
         return ours and time.time() - float(reply.thread_ts) < FRESH_S
     return thread.shown is None and thread.coming is not None and time.time() - thread.coming.opened_at < FRESH_S
-
-
-def _wants_words(told: Told) -> bool:
-    return isinstance(told.verdict, NotUnderstood) and told.verdict.why == "needs_text"

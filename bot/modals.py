@@ -6,51 +6,62 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.blocks import context, cut, one_line, plain
+from bot.inputs import input_blocks
 from bot.languages import ENGLISH, Catalogue
 from bot.markdown import SECTION_CHARS, Block, section
+from bot.payloads import ModalSubmit
 from bot.prompts import AskToken, Choice, Question
-from bot.wording import fitting, shorten, visible
+from bot.replies import Filled
+from bot.wording import shorten, visible
 
 # docs.slack.dev/reference/views
 TITLE_CHARS = 24
 INPUT_CHARS = 3000
 ERROR_CHARS = 2000
 
+ANSWER = "answer"
+"""Callback id of a modal that a choice has opened; behind a dot, the digest of the form in it."""
 COMMENT = "comment"
-"""Callback id of the modal that asks for words, and block id of their field."""
+"""Block id of the field for words."""
 
 
-def feedback_modal(
-    token: AskToken, question: Question, choice: Choice, *, initial: str = "", words: Catalogue = ENGLISH
+def answer_modal(
+    token: AskToken, question: Question, choice: Choice, *, note: str = "", words: Catalogue = ENGLISH
 ) -> dict[str, Any]:
-    """Return the modal that asks for the words of *choice*; they may stay out unless the choice needs them."""
-    needed = question.needs_text(choice)
-    element: Block = {
-        "type": "plain_text_input",
-        "action_id": "text",
-        "multiline": True,
-        "max_length": INPUT_CHARS,
-        "focus_on_load": True,
+    """Return the modal that a choice opens: the form and the comment that it asks for. *note*, mrkdwn, stands above."""
+    form = question.form if choice.asks_form else None
+    asked = [] if form is None else input_blocks(form, words.yes, words.no)
+    if choice.asks_comment or not asked:
+        asked.append(_comment(question, choice, words))
+    head = one_line(question.text.strip().partition("\n")[0], 300, words)
+    return {
+        **_modal(choice.shown, words),
+        "callback_id": ANSWER if form is None else f"{ANSWER}.{form.digest}",
+        "private_metadata": token.encode(),
+        "submit": plain(words.send),
+        "blocks": [*context(note), *context(head), *asked],
     }
-    if initial:
-        whole = initial.encode(errors="replace").decode()
-        element["initial_value"] = whole[: fitting(whole, INPUT_CHARS)]
+
+
+def filled(sent: ModalSubmit) -> Filled:
+    """Return what a modal of these brings along."""
+    return Filled(sent.text(COMMENT), sent.values, sent.callback_id.partition(".")[2])
+
+
+def _comment(question: Question, choice: Choice, words: Catalogue) -> Block:
+    needed = question.needs_text(choice)
     asked: Block = {
         "type": "input",
         "block_id": COMMENT,
         "optional": not needed,
-        "label": plain(words.comment_label),
-        "element": element,
+        "label": plain(words.comment_why if question.is_final(choice.value) else words.comment_label),
+        "element": {"type": "plain_text_input", "action_id": "text", "multiline": True, "max_length": INPUT_CHARS},
     }
+    if not choice.asks_form:
+        asked["element"]["focus_on_load"] = True
     if not needed:
         asked["hint"] = plain(words.comment_hint)
-    return {
-        **_modal(choice.shown, words),
-        "callback_id": COMMENT,
-        "private_metadata": token.encode(),
-        "submit": plain(words.send),
-        "blocks": [*context(one_line(question.text.strip().partition("\n")[0], 300, words)), asked],
-    }
+    return asked
 
 
 def loading_modal(words: Catalogue = ENGLISH) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from bot.forms import Form, form_of
+from bot.inputs import check_form
 from bot.triggers import has_ink
 from engine.events import InputRequiredEvent
 from engine.run_store import AskRecord
@@ -59,10 +61,12 @@ class Choice(BaseModel):
     style: Style | None = None
     confirm: str | None = Field(default=None, min_length=1, pattern=r"\S")
     """Asked again before it counts; such a choice is made by its button, never by a reply."""
-    asks_comment: bool = False
-    """Choosing it opens a text field first; the text arrives as ``ev.comment``."""
+    asks_comment: bool | Literal["required"] = False
+    """Choosing it opens a text field first; it may stay empty unless it is required, and arrives as ``ev.comment``."""
     means: Meaning | None = None
     """What a reply of "yes" or "no" stands for, where the words themselves do not say it."""
+    asks_form: bool = False
+    """Choosing it opens the prompt's form first; it arrives as ``ev.form``."""
 
     if TYPE_CHECKING:
 
@@ -72,8 +76,9 @@ class Choice(BaseModel):
             label: str | None = None,
             style: Style | None = None,
             confirm: str | None = None,
-            asks_comment: bool = False,
+            asks_comment: bool | Literal["required"] = False,
             means: Meaning | None = None,
+            asks_form: bool = False,
         ) -> None: ...
 
     else:
@@ -100,6 +105,11 @@ class Choice(BaseModel):
         """The words on the button."""
         return self.label or _label(self.value)
 
+    @property
+    def opens(self) -> bool:
+        """Whether something is asked in a modal before it counts."""
+        return bool(self.asks_comment) or self.asks_form
+
 
 class Escalation(BaseModel):
     """Whom to ask too when *after* seconds have passed unanswered."""
@@ -123,6 +133,10 @@ class Prompt(InputRequiredEvent):
     takes_text: str | None = None
     """The choice that any other words in the thread stand for, as ``"feedback"``."""
     form: type[BaseModel] | None = None
+    """A model, of the workflow's own file, that a modal asks for; the answer brings one of it as ``ev.form``.
+
+    It opens for each choice that asks for it. Where none does, a button "Fill in" is put first: response ``submit``.
+    """
     editable: str | None = None
     """A text that may be changed before it is approved."""
     version: int | None = None
@@ -179,7 +193,18 @@ class Prompt(InputRequiredEvent):
             raise ValueError(f"quorum is {self.quorum} but only {len(self.approvers)} may answer")
         if self.home == "private" and not self.copies:
             raise ValueError("where is 'approvers', but approvers names no people: nobody would be asked")
+        self._check_form()
         return self
+
+    def _check_form(self) -> None:
+        asking = [choice.value for choice in self.choices if choice.asks_form]
+        if self.form is None:
+            if asking:
+                raise ValueError(f"choice {asking[0]!r} asks for a form and there is none; give the prompt its form")
+            return
+        if self.quorum > 1:
+            raise ValueError(f"quorum is {self.quorum}, and each would fill in the form differently; ask one person")
+        check_form(self.form)
 
     @property
     def places(self) -> list[str]:
@@ -234,7 +259,7 @@ class Question:
     four_eyes: bool = False
     details: str = ""
     editable: str | None = None
-    form: type[BaseModel] | None = None
+    form: Form | None = None
     version: int | None = None
     home: Home = ""
     copies: tuple[str, ...] = ()
@@ -246,7 +271,7 @@ class Question:
 
     def needs_text(self, choice: Choice) -> bool:
         """Whether the choice is nothing without words."""
-        return choice.value == self.takes_text
+        return choice.value == self.takes_text or choice.asks_comment == "required"
 
     def is_final(self, value: str) -> bool:
         """Whether one such answer decides whatever the quorum, as a rejection does."""
@@ -269,6 +294,9 @@ def question_of(event: InputRequiredEvent) -> Question:
         given = tuple(Choice(word) for word in words)
         if takes_text is None and free:
             takes_text, text_is_response = free, not isinstance(event, Prompt)
+    form = form_of(event.form) if isinstance(event, Prompt) and event.form is not None else None
+    if form is not None and not any(choice.asks_form for choice in given):
+        given = (Choice("submit", label="Fill in", asks_form=True), *given)
     if not given and takes_text is None:
         takes_text, text_is_response = "answer", True
     choices = _styled(_with_free_text(given, takes_text))
@@ -288,7 +316,7 @@ def question_of(event: InputRequiredEvent) -> Question:
         version=_count(getattr(event, "version", None)),
         home=event.home if isinstance(event, Prompt) else "",
         copies=_words(getattr(event, "copies", None)),
-        form=form if isinstance(form := getattr(event, "form", None), type) and issubclass(form, BaseModel) else None,
+        form=form,
     )
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
+from pydantic import BaseModel
+
+from bot.forms import Given, Problem, read_form
 from bot.prompts import NO, YES, Question
 
 _LEADING_MENTION = re.compile(r"^\s*(?:<@[UW][A-Z0-9]+(?:\|[^>]*)?>[\s,:]*)+")
@@ -19,17 +23,35 @@ class Reply:
     choice: str
     response: str
     comment: str = ""
+    form: BaseModel | None = None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What the workflow gets beside the response."""
+        form = {} if self.form is None else {"form": self.form}
+        return {"comment": self.comment, "choice": self.choice, **form}
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What comes along with a choice, as it was put in."""
+
+    comment: str = ""
+    fields: Given | None = None
+    """Of a form, None where there was none to fill in."""
+    form_digest: str = ""
+    """Of the form that was shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotUnderstood:
     """No answer yet, and why; the person is asked back privately.
 
-    ``words``: it maps to nothing. ``needs_text``: the choice wants words. ``confirm``: only the
+    ``words``: it maps to nothing. ``needs_text``: the choice wants words. ``confirm``, ``form``: only the
     button will do. ``unknown``: there is no such choice.
     """
 
-    why: Literal["words", "needs_text", "confirm", "unknown"]
+    why: Literal["words", "needs_text", "confirm", "form", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +59,55 @@ class NotTaken:
     """No answer, whatever it says, and why; nothing was recorded of it as an answer.
 
     ``nothing_open``: no question is open. ``lost``: the question is one that was forgotten. ``unchecked``: Slack did
-    not say in time whether this person may answer. The rest is who they are: ``guest``, ``stranger`` (of another
+    not say in time whether this person may answer. ``form_changed``: another form than the one of now was filled in.
+    ``form_broken``: a validator of it failed. The rest is who they are: ``guest``, ``stranger`` (of another
     workspace), ``deactivated``, ``bot``.
     """
 
-    why: Literal["nothing_open", "lost", "unchecked", "guest", "stranger", "deactivated", "bot"]
+    why: Literal[
+        "nothing_open", "lost", "unchecked", "form_changed", "form_broken", "guest", "stranger", "deactivated", "bot"
+    ]
 
 
-def respond(question: Question, value: str, comment: str = "") -> Reply | NotUnderstood:
-    """Answer with the choice *value*, as a button or a modal does."""
+@dataclass(frozen=True, slots=True)
+class Amiss:
+    """No answer yet: something that was filled in will not do. By the id of the field."""
+
+    problems: Mapping[str, Problem]
+
+
+NoReply: TypeAlias = NotUnderstood | NotTaken | Amiss
+NOTHING = Filled()
+
+
+def respond(question: Question, value: str, filled: Filled = NOTHING) -> Reply | NoReply:
+    """Answer with the choice *value*, as a button or a modal does.
+
+    An exception of a validator of the form, other than pydantic's own, comes through as it is.
+    """
     choice = question.choice(value)
     if choice is None:
         return NotUnderstood("unknown")
-    comment = comment.strip()
-    if question.needs_text(choice):
-        if not comment:
-            return NotUnderstood("needs_text")
-        return Reply(value, comment if question.text_is_response else value, comment)
-    return Reply(value, value, comment)
+    comment = filled.comment.strip()
+    if question.needs_text(choice) and not comment:
+        return NotUnderstood("needs_text")
+    form = _form(question, filled) if choice.asks_form else None
+    if isinstance(form, NotUnderstood | NotTaken | Amiss):
+        return form
+    is_response = question.text_is_response and value == question.takes_text
+    return Reply(value, comment if is_response else value, comment, form)
 
 
-def read_reply(question: Question, text: str) -> Reply | NotUnderstood:
+def _form(question: Question, filled: Filled) -> BaseModel | NoReply:
+    if question.form is None or filled.fields is None:
+        return NotUnderstood("form")
+    if filled.form_digest != question.form.digest:
+        return NotTaken("form_changed")
+    found = read_form(question.form, filled.fields)
+    return found if isinstance(found, BaseModel) else Amiss(found)
+
+
+def read_reply(question: Question, text: str) -> Reply | NoReply:
     """Read what somebody wrote below the question.
 
     Words for a choice, its label or value, "yes" and "no" and their like become that choice;
@@ -75,7 +125,7 @@ def read_reply(question: Question, text: str) -> Reply | NotUnderstood:
     if (reasoned := _rejected_because(question, said)) is not None:
         return reasoned
     if question.takes_text is not None:
-        return respond(question, question.takes_text, said)
+        return respond(question, question.takes_text, Filled(said))
     return NotUnderstood("words")
 
 
@@ -96,7 +146,7 @@ def _named(question: Question, words: str) -> str | None:
     return None
 
 
-def _rejected_because(question: Question, said: str) -> Reply | NotUnderstood | None:
+def _rejected_because(question: Question, said: str) -> Reply | NoReply | None:
     """Read "reject: too expensive". Only refusals may carry words: "approve, but" approves nothing."""
     head, colon, reason = said.partition(":")
     if not colon or not head or not reason.strip() or question.no is None:
@@ -106,4 +156,4 @@ def _rejected_because(question: Question, said: str) -> Reply | NotUnderstood | 
     choice = question.choice(question.no)
     if choice is not None and choice.confirm is not None:
         return NotUnderstood("confirm")
-    return respond(question, question.no, reason)
+    return respond(question, question.no, Filled(reason))

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import assert_never
 
+from bot.forms import Problem
 from bot.languages import ENGLISH, Catalogue
 from bot.prompts import Question
 from bot.replies import NotTaken, NotUnderstood
@@ -181,6 +182,10 @@ def not_taken_text(reply: NotTaken, words: Catalogue = ENGLISH) -> str:
             return words.lost
         case "unchecked":
             return words.unchecked
+        case "form_changed":
+            return words.form_changed
+        case "form_broken":
+            return words.form_broken
         case "guest":
             return words.guest
         case "stranger":
@@ -202,6 +207,8 @@ def not_understood_text(
             return words.needs_text
         case "confirm":
             return words.needs_button
+        case "form":
+            return words.needs_form
         case "unknown":
             return words.unknown
         case "words":
@@ -213,6 +220,41 @@ def not_understood_text(
             return words.not_understood.format(said=quoted, choices=listed(choices, words.list_or))
         case _:
             assert_never(reply.why)
+
+
+# Pydantic's error types, docs.pydantic.dev/latest/errors/validation_errors, as texts, with the limit they name.
+_PROBLEMS = {
+    "missing": ("field_missing", ""),
+    "greater_than_equal": ("field_least", "ge"),
+    "greater_than": ("field_more", "gt"),
+    "less_than_equal": ("field_most", "le"),
+    "less_than": ("field_less", "lt"),
+    "decimal_max_places": ("field_places", "decimal_places"),
+    "decimal_max_digits": ("field_digits", "max_digits"),
+    "decimal_whole_digits": ("field_digits", "whole_digits"),
+    "string_too_short": ("field_short", "min_length"),
+    "string_too_long": ("field_long", "max_length"),
+    "too_short": ("field_few", "min_length"),
+    "too_long": ("field_many", "max_length"),
+    "literal_error": ("field_choice", ""),
+    "enum": ("field_choice", ""),
+    "string_pattern_mismatch": ("field_pattern", ""),
+}
+_PROBLEM_FAMILIES = {"int": "field_whole", "float": "field_number", "decimal": "field_number", "bool": "field_choice"}
+_PROBLEM_FAMILIES |= dict.fromkeys(("date", "time", "datetime"), "field_time")
+
+
+def problem_text(problem: Problem, words: Catalogue = ENGLISH) -> str:
+    """Return what is wrong with a field, as plain text; an author's validator speaks for itself."""
+    if problem.kind in ("value_error", "assertion_error"):
+        return capitalised(problem.said.partition(", ")[2]) or words.field_other.format(said=problem.said)
+    if (known := _PROBLEMS.get(problem.kind)) is not None:
+        name, limit = known
+        return str(getattr(words, name)).format(limit=str(problem.limits.get(limit, "")).removesuffix(".0"))
+    family, _, rest = problem.kind.partition("_")
+    if family in _PROBLEM_FAMILIES and rest:
+        return str(getattr(words, _PROBLEM_FAMILIES[family]))
+    return words.field_other.format(said=problem.said.rstrip("."))
 
 
 def bad_text(problem: BadText, words: Catalogue = ENGLISH) -> str:

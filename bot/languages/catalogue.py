@@ -49,6 +49,27 @@ class Catalogue:
     not_understood_buttons: str
     needs_text: str
     needs_button: str
+    needs_form: str
+    # what is wrong with a field of a form
+    form_changed: str
+    form_broken: str
+    field_missing: str
+    field_number: str
+    field_whole: str
+    field_least: str
+    field_more: str
+    field_most: str
+    field_less: str
+    field_places: str
+    field_digits: str
+    field_short: str
+    field_long: str
+    field_few: str
+    field_many: str
+    field_choice: str
+    field_time: str
+    field_pattern: str
+    field_other: str
     # what a command is told
     empty_text: str
     empty_text_usage: str
@@ -94,7 +115,10 @@ class Catalogue:
     comment_title: str
     comment_label: str
     comment_hint: str
+    comment_why: str
     comment_missing: str
+    yes: str
+    no: str
     send: str
     close: str
     confirm_title: str

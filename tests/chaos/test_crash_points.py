@@ -21,6 +21,7 @@ from bot.playground import AppConfig, FakeSlack
 from bot.playground.workspace import Message
 from bot.plugins import Plugin, discover
 from bot.prompts import AskToken
+from bot.replies import Filled
 from bot.surface import EFFECT_LEASE_S, SlackSurface
 from bot.workspaces import OneWorkspace
 from engine.run_store import RunStore
@@ -140,7 +141,7 @@ class Story:
         self.asked[value] = ask_id
         asked = await process.runner.asked(self.run_id, ask_id)
         button = AskToken(self.run_id, ask_id, 1, value)
-        told = await process.answering.choose(asked, button, user, f"{self.name}:{value}", comment)
+        told = await process.answering.choose(asked, button, user, f"{self.name}:{value}", Filled(comment))
         assert isinstance(told.verdict, Accepted), f"{value} was told {told}"
         self.accepted.append(value)
 

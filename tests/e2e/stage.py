@@ -25,6 +25,7 @@ BOT_TOKEN = "xoxb-end-to-end-bot"
 APP_TOKEN = "xapp-end-to-end-app"
 SECRETS = (SIGNING_SECRET, BOT_TOKEN, APP_TOKEN)
 LANES = 4
+WORKFLOWS = ROOT / "workflows"
 ANA, BEN, CHLOE, DAN = "U1", "U2", "U3", "U4"
 T = TypeVar("T")
 _numbers = itertools.count(100)
@@ -202,7 +203,7 @@ async def stage(
     settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stage]:
     """Set up a workspace with *bots* on one Redis; they are started unless *start* says otherwise."""
-    config = app_config()
+    config = app_config(Path((settings or {}).get("SIGNOFF_WORKFLOWS", WORKFLOWS)))
     async with FakeSlack(config) as slack:
         given = bot_settings(slack, redis_url, prefix, socket_mode=socket_mode) | dict(settings or {})
         processes = [BotProcess(given, logs.path(prefix)) for _ in range(bots)]
@@ -220,9 +221,9 @@ async def stage(
             await store.close()
 
 
-def app_config() -> AppConfig:
-    """The app as our manifest describes it, with no scope more."""
-    plugins = discover(ROOT / "workflows").values()
+def app_config(folder: Path = WORKFLOWS) -> AppConfig:
+    """The app as the manifest of the workflows in *folder* describes it, with no scope more."""
+    plugins = discover(folder).values()
     described = manifest.build([plugin.command for plugin in plugins])
     return AppConfig(
         signing_secret=SIGNING_SECRET,

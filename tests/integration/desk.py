@@ -79,7 +79,7 @@ class Desk:
         ask = await self.ask()
         asked = await self.runner.asked(self.run_id, ask.ask_id)
         button = AskToken(self.run_id, ask.ask_id, ask.revision, value, ask.digest)
-        told = await self.answering.choose(asked, button, user, f"click {next(self._numbers)}", "")
+        told = await self.answering.choose(asked, button, user, f"click {next(self._numbers)}")
         await self.settle()
         return told
 

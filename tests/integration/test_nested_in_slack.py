@@ -71,7 +71,7 @@ async def test_a_childs_question_is_asked_in_the_thread_of_its_parents_run(slack
         (ask,) = await runner.store.open_asks(run_id)
         asked = await runner.asked(run_id, ask.ask_id)
         button = AskToken(run_id, ask.ask_id, ask.revision, "yes", ask.digest)
-        told = await answering.choose(asked, button, user, f"{user}:{ask.ask_id}", "")
+        told = await answering.choose(asked, button, user, f"{user}:{ask.ask_id}")
         assert isinstance(told.verdict, Accepted)
 
     await answered("U2")

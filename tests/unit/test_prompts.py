@@ -18,7 +18,7 @@ from bot.prompts import (
     literal,
     question_of,
 )
-from bot.replies import NotUnderstood, Reply, read_reply, respond
+from bot.replies import Filled, NoReply, NotUnderstood, Reply, read_reply, respond
 from engine.codec import Codec
 from engine.events import InputRequiredEvent
 from engine.questions import AGAIN, in_doubt
@@ -36,7 +36,7 @@ def values(question: Question) -> list[str]:
     return [choice.value for choice in question.choices]
 
 
-def replied(event: InputRequiredEvent, text: str) -> Reply | NotUnderstood:
+def replied(event: InputRequiredEvent, text: str) -> Reply | NoReply:
     return read_reply(question_of(event), text)
 
 
@@ -363,7 +363,7 @@ def test_a_button_and_a_reply_answer_alike() -> None:
     question = question_of(REVIEW)
 
     assert respond(question, "approve") == read_reply(question, "approve")
-    assert respond(question, "feedback", " shorter ") == read_reply(question, "shorter")
+    assert respond(question, "feedback", Filled(" shorter ")) == read_reply(question, "shorter")
 
 
 def test_a_choice_that_was_never_offered_is_unknown() -> None:
@@ -375,7 +375,7 @@ def test_any_reply_is_read_without_an_error(text: str) -> None:
     for event in (YES_NO, REVIEW, SHIP, InputRequiredEvent(prefix="?")):
         reply = replied(event, text)
 
-        assert isinstance(reply, NotUnderstood) or question_of(event).choice(reply.choice)
+        assert isinstance(reply, NoReply) or question_of(event).choice(reply.choice)
 
 
 # --- tokens -----------------------------------------------------------------------------

@@ -1,0 +1,229 @@
+"""What a form asks for in a modal reaches the workflow typed and whole, or nothing does and the person sees why."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from bot.playground import DeliveryResult
+from bot.playground.workspace import Message, View
+from tests.e2e import requests
+from tests.e2e.conftest import check_stage
+from tests.e2e.stage import ANA, BEN, CHLOE, Logs, Room, Stage, buttons, shown, stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PLUGINS = Path(__file__).parent / "plugins"
+TRIP: dict[str, Any] = {
+    "form.where": "Rome",
+    "form.start": "2027-03-01",
+    "form.nights": "3",
+    "form.extras": ["bike", "breakfast"],
+    "form.refundable": [],
+    "form.companion": CHLOE,
+}
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def over_plugins(logs: Logs, redis_url: str) -> AsyncIterator[Stage]:
+    async with stage(logs, redis_url, "e2e-forms", settings={"SIGNOFF_WORKFLOWS": str(PLUGINS)}) as found:
+        yield found
+        await found.idle()
+        assert await found.store.leftovers() == []
+
+
+@pytest.fixture
+def room(over_plugins: Stage) -> Room:
+    return over_plugins.room()
+
+
+async def opened(room: Room, user: str = BEN) -> tuple[Message, View]:
+    prompt = await room.started(ANA, "/book-trip fair")
+    return prompt, await room.open_form(user, prompt, "Fill in")
+
+
+async def sent(room: Room, view: View, user: str = BEN, **fields: Any) -> DeliveryResult:
+    given = {f"form.{name}": value for name, value in fields.items()}
+    return await room.slack.submit(user, view.id, {**TRIP, **given})
+
+
+def elements(view: View) -> dict[str, dict[str, Any]]:
+    return {block["block_id"]: block["element"] for block in view.blocks if block["type"] == "input"}
+
+
+async def test_a_form_brings_its_values_typed(room: Room) -> None:
+    prompt, form = await opened(room)
+
+    result = await sent(room, form)
+
+    assert result.ok
+    assert "Rome 01.03.2027 4 days, SECOND, bike+breakfast, False, U3" in shown(await room.result())
+    assert room.slack.view_of(BEN) is None
+    assert f"*Filled in* by <@{BEN}>" in await room.locked(prompt)
+    await room.told(BEN, "now filled in")
+
+
+async def test_a_form_opens_with_its_defaults_and_its_own_words(room: Room) -> None:
+    prompt, form = await opened(room)
+
+    asked = elements(form)
+    assert buttons(prompt) == ["Fill in", "Skip"]
+    assert [block["label"]["text"] for block in form.blocks if block["type"] == "input"][:2] == ["Where to?", "Start"]
+    assert asked["form.nights"]["initial_value"] == "2"
+    assert asked["form.travel"]["initial_option"]["value"] == "second"
+    assert asked["form.companion"]["type"] == "users_select"
+    await room.slack.close_view(BEN, form.id)
+
+
+async def test_what_a_validator_refuses_is_shown_at_its_field_and_changes_nothing(room: Room) -> None:
+    prompt, form = await opened(room)
+
+    result = await sent(room, form, travel="first", extras=["dog"])
+
+    assert result.errors == {"form.where": "Dogs travel second class"}
+    assert await room.times("answered", prompt) == 0
+    assert (await sent(room, form, travel="first")).errors == {}
+    assert "FIRST" in shown(await room.result())
+
+
+async def test_a_validator_that_breaks_is_told_of_without_a_word_of_its_trouble(room: Room, logs: Logs) -> None:
+    prompt, form = await opened(room)
+
+    await sent(room, form, where="Atlantis")
+
+    notice = await room.see(lambda: room.slack.view_of(BEN))
+    assert "a problem of ours" in str(notice.blocks)
+    assert "the map is wet" in logs.news()
+    assert await room.times("answered", prompt) == 0
+    await room.slack.close_view(BEN, notice.id)
+
+
+async def test_a_form_sent_after_the_decision_says_who_was_first_even_if_it_is_not_filled_in(room: Room) -> None:
+    prompt, form = await opened(room)
+    await room.press(CHLOE, prompt, "Skip")
+    await room.result()
+
+    await sent(room, form, travel="first", extras=["dog"])
+
+    notice = await room.see(lambda: room.slack.view_of(BEN))
+    assert "already answered “Skip” by <@U3>" in str(notice.blocks)
+    assert await room.times("answered", prompt) == 1
+    await room.slack.close_view(BEN, notice.id)
+
+
+async def test_a_reply_cannot_fill_in_a_form(room: Room) -> None:
+    prompt = await room.started(ANA, "/book-trip fair")
+
+    await room.reply(BEN, prompt, "fill in")
+
+    await room.told(BEN, "a form to fill in")
+    assert await room.times("answered", prompt) == 0
+
+
+async def test_a_forged_click_cannot_answer_without_the_form(room: Room) -> None:
+    prompt = await room.started(ANA, "/book-trip fair")
+    click = requests.click(room, prompt, "Fill in", BEN)
+    click["trigger_id"] = "1.2.3"
+    click["actions"][0]["action_id"] = "decide.0"
+
+    status, _ = await requests.interaction(click).to(room.stage.bot)
+
+    await room.told(BEN, "Slack was slow to open the form")
+    assert status == 200
+    assert await room.times("answered", prompt) == 0
+
+
+@pytest.mark.parametrize("damage", ["no state", "no values", "a field less", "garbage"])
+async def test_a_form_with_missing_keys_changes_nothing(room: Room, damage: str) -> None:
+    """Adversarial: view_submission with missing keys."""
+    prompt, form = await opened(room)
+    payload = submission(room, form)
+    match damage:
+        case "no state":
+            del payload["view"]["state"]
+        case "no values":
+            payload["view"]["state"] = {}
+        case "a field less":
+            del payload["view"]["state"]["values"]["form.companion"]
+        case "garbage":
+            payload["view"]["state"]["values"]["form.nights"] = {"form.nights": {"type": "number_input", "value": "π"}}
+
+    status, body = await requests.interaction(payload).to(room.stage.bot)
+
+    assert status == 200
+    assert '"response_action":"errors"' in body.replace(" ", "")
+    assert await room.times("answered", prompt) == 0
+    await room.slack.close_view(BEN, form.id)
+
+
+def submission(room: Room, view: View) -> dict[str, Any]:
+    """A filled in form as Slack would send it."""
+    kinds = {"form.start": "selected_date", "form.companion": "selected_user"}
+    values: dict[str, Any] = {
+        name: {name: {"type": "x", kinds.get(name, "value"): value}} for name, value in TRIP.items()
+    }
+    values["form.extras"]["form.extras"] = {"type": "checkboxes", "selected_options": [{"value": "bike"}]}
+    values["form.refundable"]["form.refundable"] = {"type": "checkboxes", "selected_options": []}
+    values["form.travel"] = {"form.travel": {"type": "radio_buttons", "selected_option": {"value": "first"}}}
+    return {
+        "type": "view_submission",
+        "user": {"id": BEN, "team_id": room.slack.workspace.team_id},
+        "team": {"id": room.slack.workspace.team_id},
+        "trigger_id": room.slack.trigger(BEN),
+        "view": {
+            "id": view.id,
+            "type": "modal",
+            "callback_id": view.body["callback_id"],
+            "private_metadata": view.body["private_metadata"],
+            "hash": view.hash,
+            "state": {"values": values},
+        },
+    }
+
+
+# --- over a restart and a deploy -----------------------------------------------------------------
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def deployed(logs: Logs, redis_url: str, prefix: str, tmp_path: Path) -> AsyncIterator[Stage]:
+    """A bot of its own, whose workflow file may be changed."""
+    shutil.copy(PLUGINS / "book_trip.py", tmp_path)
+    async with stage(logs, redis_url, prefix, settings={"SIGNOFF_WORKFLOWS": str(tmp_path)}) as found:
+        yield found
+        check_stage(found)
+
+
+async def test_a_form_left_open_over_a_restart_is_taken(deployed: Stage) -> None:
+    """Adversarial: a modal left open for a day."""
+    room = deployed.room()
+    _, form = await opened(room)
+    await deployed.bot.kill()
+    await deployed.bot.start()
+
+    result = await sent(room, form)
+
+    assert result.ok
+    assert "Rome 01.03.2027" in shown(await room.result())
+
+
+async def test_a_form_changed_by_a_deploy_is_shown_again_as_it_is_now(deployed: Stage, tmp_path: Path) -> None:
+    room = deployed.room()
+    prompt, form = await opened(room)
+    code = tmp_path / "book_trip.py"
+    await deployed.bot.kill()
+    code.write_text(code.read_text().replace("le=14)", "le=14)\n    budget: int = 100"))
+    await deployed.bot.start()
+
+    await sent(room, form)
+
+    now = await room.see(lambda: found if (found := room.slack.view_of(BEN)) and len(found.blocks) > 8 else None)
+    assert "has changed since you opened it" in str(now.blocks[0])
+    assert "form.budget" in elements(now)
+    assert await room.times("answered", prompt) == 0
+    assert (await sent(room, now, budget="7")).ok
+    assert "Rome 01.03.2027" in shown(await room.result())
