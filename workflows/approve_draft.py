@@ -54,7 +54,11 @@ class ApproveDraft(Workflow):
         return Prompt(
             prefix=f"**Version {ev.version} of {MAX_REVISIONS}: {literal(ev.topic)}**\n\n{literal(ev.text)}\n\n"
             f"_Written by {literal(ev.by)}._",
-            choices=[Choice("approve"), Choice("reject"), Choice("feedback", label="Give feedback", asks_comment=True)],
+            choices=[
+                Choice("approve"),
+                Choice("reject", asks_comment=True),
+                Choice("feedback", label="Give feedback", asks_comment=True),
+            ],
             takes_text="feedback",
         )
 

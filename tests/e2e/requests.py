@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from bot.playground.workspace import Message
+from bot.playground.widgets import filled_in
+from bot.playground.workspace import Message, View
 from tests.e2e.process import BotProcess
 from tests.e2e.stage import ANA, SIGNING_SECRET, Room, button
 
@@ -99,6 +100,23 @@ def click(room: Room, message: Message, label: str, user: str) -> dict[str, Any]
         "message": {"ts": message.ts, "user": message.user, "text": message.text, "blocks": message.blocks},
         "response_url": room.slack.response_url(room.channel, user, message),
         "actions": [{**pressed, "block_id": "answers", "action_ts": room.slack.mint_ts()}],
+    }
+
+
+def submission(room: Room, view: View, user: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The payload of a modal that was filled in, by block id, and sent."""
+    return {
+        "type": "view_submission",
+        "user": {"id": user, "team_id": room.slack.workspace.team_id},
+        "team": {"id": room.slack.workspace.team_id},
+        "trigger_id": room.slack.trigger(user),
+        "view": {
+            "id": view.id,
+            "type": "modal",
+            "hash": view.hash,
+            **{name: view.body[name] for name in ("callback_id", "private_metadata")},
+            "state": {"values": filled_in(view.blocks, dict(values))},
+        },
     }
 
 

@@ -142,7 +142,7 @@ async def test_a_forged_click_cannot_answer_without_the_form(room: Room) -> None
 async def test_a_form_with_missing_keys_changes_nothing(room: Room, damage: str) -> None:
     """Adversarial: view_submission with missing keys."""
     prompt, form = await opened(room)
-    payload = submission(room, form)
+    payload = requests.submission(room, form, BEN, TRIP)
     match damage:
         case "no state":
             del payload["view"]["state"]
@@ -159,31 +159,6 @@ async def test_a_form_with_missing_keys_changes_nothing(room: Room, damage: str)
     assert '"response_action":"errors"' in body.replace(" ", "")
     assert await room.times("answered", prompt) == 0
     await room.slack.close_view(BEN, form.id)
-
-
-def submission(room: Room, view: View) -> dict[str, Any]:
-    """A filled in form as Slack would send it."""
-    kinds = {"form.start": "selected_date", "form.companion": "selected_user"}
-    values: dict[str, Any] = {
-        name: {name: {"type": "x", kinds.get(name, "value"): value}} for name, value in TRIP.items()
-    }
-    values["form.extras"]["form.extras"] = {"type": "checkboxes", "selected_options": [{"value": "bike"}]}
-    values["form.refundable"]["form.refundable"] = {"type": "checkboxes", "selected_options": []}
-    values["form.travel"] = {"form.travel": {"type": "radio_buttons", "selected_option": {"value": "first"}}}
-    return {
-        "type": "view_submission",
-        "user": {"id": BEN, "team_id": room.slack.workspace.team_id},
-        "team": {"id": room.slack.workspace.team_id},
-        "trigger_id": room.slack.trigger(BEN),
-        "view": {
-            "id": view.id,
-            "type": "modal",
-            "callback_id": view.body["callback_id"],
-            "private_metadata": view.body["private_metadata"],
-            "hash": view.hash,
-            "state": {"values": values},
-        },
-    }
 
 
 # --- over a restart and a deploy -----------------------------------------------------------------

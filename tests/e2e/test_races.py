@@ -59,11 +59,13 @@ async def test_approval_and_rejection_in_the_same_moment_give_one_outcome(http_r
     room = http_room
     prompt = await room.started(ANA, "/approve-draft AI safety")
     yes = requests.interaction(requests.click(room, prompt, "Approve", BEN))
-    no = requests.interaction(requests.click(room, prompt, "Reject", CHLOE))
+    form = await room.open_form(CHLOE, prompt, "Reject")
+    no = requests.interaction(requests.submission(room, form, CHLOE, {"comment": "Too vague"}))
 
-    await at_once(in_turn(room, [yes, no]))
+    answers = await at_once(in_turn(room, [yes, no]))
 
-    told = {BEN: await room.told(BEN), CHLOE: await room.told(CHLOE)}
+    await room.slack.close_view(CHLOE, form.id)
+    told = {BEN: await room.told(BEN), CHLOE: answers[1][1] or await room.told(CHLOE)}
     status = re.search(r"Status: (\w+)", (await room.result()).text)
     winner, loser = (BEN, CHLOE) if "Thank you" in told[BEN] else (CHLOE, BEN)
     assert status is not None

@@ -169,13 +169,19 @@ async def test_two_clicks_of_one_impatient_person_count_once(room: Room) -> None
     assert await room.times("answered", prompt) == 1
 
 
-async def test_a_rejection_ends_the_run_and_says_so(room: Room) -> None:
+@pytest.mark.parametrize("reason", ["Too vague\nand too long", ""])
+async def test_a_rejection_asks_why_and_says_so_but_needs_no_reason(room: Room, reason: str) -> None:
+    """Acceptance 9."""
     prompt = await room.started(ANA, "/approve-draft AI safety")
+    form = await room.open_form(BEN, prompt, "Reject")
 
-    await room.press(BEN, prompt, "Reject")
+    result = await room.submit(BEN, form, reason)
 
+    assert result.ok
+    assert "Why?" in str(form.blocks)
     assert "rejected" in shown(await room.result())
     assert f"*Rejected* by <@{BEN}>" in await room.locked(prompt)
+    assert reason in shown(prompt)
 
 
 async def test_a_rejection_by_reply_keeps_its_reason(room: Room) -> None:
