@@ -6,6 +6,7 @@ question is looked up, its run must belong to the workspace, and the run store d
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -168,6 +169,7 @@ class Answering:
             user_id=user,
             delivery_id=delivery,
             final=question.is_final(reply.choice),
+            approves=_digest(reply.text) if reply.text is not None and reply.edited else "",
             **reply.fields,
         )
         logger.info(
@@ -187,6 +189,10 @@ class Answering:
 
     async def _address(self, run: RunRecord, messages: Sequence[str]) -> str | None:
         return await self._permalink(run.tenant, messages[0]) if messages else None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def _posted_at(ask: AskRecord) -> float:

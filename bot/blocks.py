@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from bot.languages import ENGLISH, Catalogue
 from bot.markdown import SECTION_CHARS, Block, bare, mrkdwn, section, sections, split
-from bot.prompts import AskToken, Choice, Question, literal
+from bot.prompts import EDIT_CHARS, AskToken, Choice, Question, literal
 from bot.wording import (
     capitalised,
     deed,
@@ -41,13 +41,17 @@ CONTEXT_CHARS = 2000
 TEXT_CHARS = 4000
 BUTTON_CHARS = 75
 COMMENT_CHARS = 1500
+EDITED_CHARS = 6000
+"""Twice what can be typed: what is invisible is spelled out."""
 PEOPLE = 20
 
 DECIDE = "decide"
 """Action ids ``decide.0``, ``decide.1``: the click is the answer."""
 OPEN = "open"
 """Action ids ``open.0``, ``open.1``: the click wants a modal, at once, since its trigger lives 3 s."""
-ACTION = re.compile(r"(decide|open)\.\d+")
+EDIT = "edit"
+"""Action ids ``edit.0``, ``edit.1``: the click wants the modal in which a text may be changed before it is approved."""
+ACTION = re.compile(r"(decide|open|edit)\.\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class Decided:
     at: float
     response: str
     comment: str = ""
+    text: str = ""
+    """What was approved, where it was edited first."""
     votes: tuple[tuple[str, str], ...] = ()
     """(who, response) where more than one had to agree."""
 
@@ -110,14 +116,17 @@ def prompt_message(
         facts.append(words.reminded.format(asked=when(asked_at, words), at=when(reminded_at, words)))
     if deadline is not None:
         facts.append(words.deadline.format(at=when(deadline, words)))
+    if question.editable is not None and not question.edits:
+        facts.append(words.too_long_to_edit.format(most=f"{EDIT_CHARS:,}"))
     if thread_replies and question.takes_text is not None:
         facts.append(words.reply_hint)
     foot = [*_folded(question.details), *context(" · ".join(facts))]
     if question.choices:
-        buttons = [
-            _button(choice, n, AskToken(run_id, ask_id, revision, digest=digest), words)
-            for n, choice in enumerate(question.choices)
-        ]
+        token = AskToken(run_id, ask_id, revision, digest=digest)
+        buttons = [_button(choice, n, token, words) for n, choice in enumerate(question.choices)]
+        if question.edits:
+            place = next(n for n, choice in enumerate(question.choices) if choice.value == question.yes)
+            buttons.insert(place + 1, _edit_button(question.choices[place], place, token, words))
         foot.append({"type": "actions", "block_id": "answers", "elements": buttons})
     names = listed([choice.shown for choice in question.choices], words.list_or)
     text = words.notification.format(question=one_line(question.text, 300, words), choices=safe(shorten(names, 300)))
@@ -149,11 +158,13 @@ def elsewhere_message(question: Question, outcome: Outcome | None = None, *, wor
 def _closing(question: Question, outcome: Outcome, words: Catalogue) -> tuple[str, list[Block]]:
     """Return what became of a question, in short and as blocks."""
     match outcome:
-        case Decided(by=by, at=at, response=response, comment=comment, votes=votes):
+        case Decided(by=by, at=at, response=response, comment=comment, text=text, votes=votes):
             done = capitalised(deed(response, question.labels, words))
             template = words.locked if by else words.locked_nobody
             headline = template.format(deed=done, by=mention(by), at=when(at, words))
             foot = [section(headline), *_quote(comment)]
+            if text:
+                foot += [*context(words.locked_edited), *sections(literal(shorten(visible(text), EDITED_CHARS)))]
             if len(votes) > 1:
                 foot += context(words.locked_votes.format(votes=_votes(question, votes, words)))
             return done, foot
@@ -245,6 +256,21 @@ def _button(choice: Choice, place: int, token: AskToken, words: Catalogue) -> Bl
             "deny": plain(words.confirm_no),
         }
     return button
+
+
+def _edit_button(choice: Choice, place: int, token: AskToken, words: Catalogue) -> Block:
+    return {
+        "type": "button",
+        "action_id": f"{EDIT}.{place}",
+        "text": plain(shorten(edit_label(choice, words), BUTTON_CHARS)),
+        "value": replace(token, choice=choice.value).encode(),
+    }
+
+
+def edit_label(choice: Choice, words: Catalogue) -> str:
+    """Return what it is called to change a text before it is approved by *choice*."""
+    label = visible(choice.shown)
+    return words.edit.format(choice=label if label[1:2].isupper() else label[:1].lower() + label[1:])
 
 
 def _people(who: Sequence[str], template: str) -> str:

@@ -144,7 +144,7 @@ class Listeners:
                 return await ack()
             async with in_time():
                 asked = await self._answering.look_up(click.token, tenant_of(click))
-                view = _modal(click.token, asked, self._words(click))
+                view = _modal(click.token, asked, self._words(click), edit=click.action_id.startswith(blocks.EDIT))
                 if view is None:
                     told = await self._answering.choose(asked, click.token, click.user_id, click.delivery_id)
                     self._tell(click, (await self._looked_for(told, click)).text)
@@ -176,7 +176,9 @@ class Listeners:
         if errors := told.errors(words):
             return await ack(modals.field_errors(errors))
         text = told.text(words)
-        view = _modal(sent.token, asked, words, text) if told.verdict == NotTaken("form_changed") else None
+        view = None
+        if told.verdict == NotTaken("form_changed"):
+            view = _modal(sent.token, asked, words, edit=filled.text is not None, note=text)
         return await ack(modals.replaced_by(view or modals.notice_modal(text, words)))
 
     async def on_message(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
@@ -254,15 +256,18 @@ class _Unreadable(AsyncMiddleware):
                 return await next()
 
 
-def _modal(token: AskToken | None, asked: Asked | None, words: Catalogue, note: str = "") -> dict[str, Any] | None:
+def _modal(
+    token: AskToken | None, asked: Asked | None, words: Catalogue, *, edit: bool, note: str = ""
+) -> dict[str, Any] | None:
     """Return the modal that a choice opens, while the question is open as it was shown."""
     if token is None or asked is None or asked.ask.status != "open" or not token.shows(asked.ask):
         return None
     question = question_of(asked.event)
     choice = question.choice(token.choice)
-    if choice is None or not choice.opens:
+    edit = edit and question.edits and token.choice == question.yes
+    if choice is None or not (choice.opens or edit):
         return None
-    return modals.answer_modal(token, question, choice, note=note, words=words)
+    return modals.answer_modal(token, question, choice, edit=edit, note=note, words=words)
 
 
 def _is_early(thread: Thread, reply: ThreadReply, bot_user_id: str | None) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bot.blocks import context, cut, one_line, plain
+from bot.blocks import context, cut, edit_label, one_line, plain
 from bot.inputs import input_blocks
 from bot.languages import ENGLISH, Catalogue
 from bot.markdown import SECTION_CHARS, Block, section
 from bot.payloads import ModalSubmit
-from bot.prompts import AskToken, Choice, Question
-from bot.replies import Filled
+from bot.prompts import EDIT_CHARS, AskToken, Choice, Question
+from bot.replies import EDITED, Filled, as_typed
 from bot.wording import shorten, visible
 
 # docs.slack.dev/reference/views
@@ -26,29 +26,58 @@ COMMENT = "comment"
 
 
 def answer_modal(
-    token: AskToken, question: Question, choice: Choice, *, note: str = "", words: Catalogue = ENGLISH
+    token: AskToken,
+    question: Question,
+    choice: Choice,
+    *,
+    edit: bool = False,
+    note: str = "",
+    words: Catalogue = ENGLISH,
 ) -> dict[str, Any]:
-    """Return the modal that a choice opens: the form and the comment that it asks for. *note*, mrkdwn, stands above."""
+    """Return the modal that a choice opens: the form and the comment that it asks for. *note*, mrkdwn, stands above.
+
+    With *edit* it holds the text that is to be approved, too.
+    """
     form = question.form if choice.asks_form else None
     asked = [] if form is None else input_blocks(form, words.yes, words.no)
+    if edit and question.editable is not None:
+        asked.insert(0, _editor(question.editable, words))
     if choice.asks_comment or not asked:
-        asked.append(_comment(question, choice, words))
+        asked.append(_comment(question, choice, words, alone=not asked))
     head = one_line(question.text.strip().partition("\n")[0], 300, words)
     return {
-        **_modal(choice.shown, words),
+        **_modal(edit_label(choice, words) if edit else choice.shown, words),
         "callback_id": ANSWER if form is None else f"{ANSWER}.{form.digest}",
         "private_metadata": token.encode(),
-        "submit": plain(words.send),
+        "submit": plain(shorten(visible(choice.shown), TITLE_CHARS) if edit else words.send),
         "blocks": [*context(note), *context(head), *asked],
     }
 
 
 def filled(sent: ModalSubmit) -> Filled:
     """Return what a modal of these brings along."""
-    return Filled(sent.text(COMMENT), sent.values, sent.callback_id.partition(".")[2])
+    text = sent.text(EDITED) if EDITED in sent.values else None
+    return Filled(sent.text(COMMENT), sent.values, sent.callback_id.partition(".")[2], text)
 
 
-def _comment(question: Question, choice: Choice, words: Catalogue) -> Block:
+def _editor(text: str, words: Catalogue) -> Block:
+    return {
+        "type": "input",
+        "block_id": EDITED,
+        "label": plain(words.edit_text),
+        "hint": plain(words.edit_hint),
+        "element": {
+            "type": "plain_text_input",
+            "action_id": "text",
+            "multiline": True,
+            "max_length": EDIT_CHARS,
+            "initial_value": as_typed(text),
+            "focus_on_load": True,
+        },
+    }
+
+
+def _comment(question: Question, choice: Choice, words: Catalogue, *, alone: bool) -> Block:
     needed = question.needs_text(choice)
     asked: Block = {
         "type": "input",
@@ -57,7 +86,7 @@ def _comment(question: Question, choice: Choice, words: Catalogue) -> Block:
         "label": plain(words.comment_why if question.is_final(choice.value) else words.comment_label),
         "element": {"type": "plain_text_input", "action_id": "text", "multiline": True, "max_length": INPUT_CHARS},
     }
-    if not choice.asks_form:
+    if alone:
         asked["element"]["focus_on_load"] = True
     if not needed:
         asked["hint"] = plain(words.comment_hint)

@@ -29,6 +29,7 @@ Home: TypeAlias = Literal["", "channel", "thread", "private"]
 
 CHOICES = 10
 VALUE_CHARS = 75
+EDIT_CHARS = 3000  # of a plain_text_input: docs.slack.dev/reference/block-kit/block-elements/plain-text-input-element
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
 TOKEN_CHARS = 2000  # of a button's value: docs.slack.dev/reference/block-kit/block-elements/button-element
 _SEPARATOR = "\x1f"
@@ -138,7 +139,10 @@ class Prompt(InputRequiredEvent):
     It opens for each choice that asks for it. Where none does, a button "Fill in" is put first: response ``submit``.
     """
     editable: str | None = None
-    """A text that may be changed before it is approved."""
+    """A text that may be changed before it is approved: what was approved is the answer's ``ev.text``.
+
+    A button beside the choice that means yes opens it in a modal, if it has at most `EDIT_CHARS` characters.
+    """
     version: int | None = None
     """Which version of a draft this is, shown to people."""
     details: str | None = None
@@ -194,6 +198,7 @@ class Prompt(InputRequiredEvent):
         if self.home == "private" and not self.copies:
             raise ValueError("where is 'approvers', but approvers names no people: nobody would be asked")
         self._check_form()
+        self._check_editable()
         return self
 
     def _check_form(self) -> None:
@@ -205,6 +210,16 @@ class Prompt(InputRequiredEvent):
         if self.quorum > 1:
             raise ValueError(f"quorum is {self.quorum}, and each would fill in the form differently; ask one person")
         check_form(self.form)
+
+    def _check_editable(self) -> None:
+        if self.editable is None:
+            return
+        if not has_ink(self.editable):
+            raise ValueError("editable is blank; leave it out where there is no text to change")
+        if self.quorum > 1:
+            raise ValueError(f"quorum is {self.quorum}, and each would edit the text differently; ask one person")
+        if question_of(self).yes is None:
+            raise ValueError("editable: no single choice approves the text; mark it, as in Choice('send', means='yes')")
 
     @property
     def places(self) -> list[str]:
@@ -273,6 +288,11 @@ class Question:
         """Whether the choice is nothing without words."""
         return choice.value == self.takes_text or choice.asks_comment == "required"
 
+    @property
+    def edits(self) -> bool:
+        """Whether the text to be approved can be changed first: one that is too long for a modal is not cut."""
+        return self.editable is not None and len(self.editable.encode("utf-16-le", "replace")) // 2 <= EDIT_CHARS
+
     def is_final(self, value: str) -> bool:
         """Whether one such answer decides whatever the quorum, as a rejection does."""
         return value == self.no
@@ -295,6 +315,9 @@ def question_of(event: InputRequiredEvent) -> Question:
         if takes_text is None and free:
             takes_text, text_is_response = free, not isinstance(event, Prompt)
     form = form_of(event.form) if isinstance(event, Prompt) and event.form is not None else None
+    editable = event.editable if isinstance(event, Prompt) else None
+    if editable is not None and not given and takes_text is None:
+        given = (Choice("approve"), Choice("reject"))
     if form is not None and not any(choice.asks_form for choice in given):
         given = (Choice("submit", label="Fill in", asks_form=True), *given)
     if not given and takes_text is None:
@@ -312,7 +335,7 @@ def question_of(event: InputRequiredEvent) -> Question:
         quorum=_count(getattr(event, "quorum", None)) or 1,
         four_eyes=getattr(event, "self_approval", True) is False,
         details=_string(getattr(event, "details", None)),
-        editable=_string(getattr(event, "editable", None)) or None,
+        editable=editable,
         version=_count(getattr(event, "version", None)),
         home=event.home if isinstance(event, Prompt) else "",
         copies=_words(getattr(event, "copies", None)),

@@ -10,8 +10,10 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel
 
 from bot.forms import Given, Problem, read_form
-from bot.prompts import NO, YES, Question
+from bot.prompts import EDIT_CHARS, NO, YES, Question
+from bot.triggers import has_ink
 
+_NEWLINE = re.compile(r"\r\n?")
 _LEADING_MENTION = re.compile(r"^\s*(?:<@[UW][A-Z0-9]+(?:\|[^>]*)?>[\s,:]*)+")
 _SKIN_TONE = re.compile(r":skin-tone-\d:|[\U0001F3FB-\U0001F3FF\uFE0F]")
 
@@ -24,12 +26,17 @@ class Reply:
     response: str
     comment: str = ""
     form: BaseModel | None = None
+    text: str | None = None
+    """What was approved, where there was a text to approve."""
+    edited: bool = False
+    """It is not the one that was shown."""
 
     @property
     def fields(self) -> dict[str, Any]:
         """What the workflow gets beside the response."""
-        form = {} if self.form is None else {"form": self.form}
-        return {"comment": self.comment, "choice": self.choice, **form}
+        known = {"form": self.form, "text": self.text}
+        more = {name: value for name, value in known.items() if value is not None}
+        return {"comment": self.comment, "choice": self.choice, **more}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,8 @@ class Filled:
     """Of a form, None where there was none to fill in."""
     form_digest: str = ""
     """Of the form that was shown."""
+    text: str | None = None
+    """The text to be approved as it was left, None where it was not opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,8 @@ class Amiss:
 
 NoReply: TypeAlias = NotUnderstood | NotTaken | Amiss
 NOTHING = Filled()
+EDITED = "edited"
+"""Id of the field that holds a text to be approved."""
 
 
 def respond(question: Question, value: str, filled: Filled = NOTHING) -> Reply | NoReply:
@@ -94,8 +105,27 @@ def respond(question: Question, value: str, filled: Filled = NOTHING) -> Reply |
     form = _form(question, filled) if choice.asks_form else None
     if isinstance(form, NotUnderstood | NotTaken | Amiss):
         return form
+    text = _text(question, value, filled)
+    if text is not None and not has_ink(text):
+        return Amiss({EDITED: Problem("missing")})
+    if text is not None and filled.text is not None and len(text) > EDIT_CHARS:
+        return Amiss({EDITED: Problem("string_too_long", limits={"max_length": EDIT_CHARS})})
     is_response = question.text_is_response and value == question.takes_text
-    return Reply(value, comment if is_response else value, comment, form)
+    response = comment if is_response else value
+    return Reply(value, response, comment, form, text, edited=text is not None and text != question.editable)
+
+
+def _text(question: Question, value: str, filled: Filled) -> str | None:
+    """Return the text that is approved, if one is. What came back as it was shown is the author's, to the letter."""
+    if question.editable is None or value != question.yes:
+        return None
+    untouched = filled.text is None or filled.text == as_typed(question.editable)
+    return question.editable if untouched else filled.text
+
+
+def as_typed(text: str) -> str:
+    """Return a text as a field shows it and sends it back."""
+    return _NEWLINE.sub("\n", text.encode(errors="replace").decode())
 
 
 def _form(question: Question, filled: Filled) -> BaseModel | NoReply:

@@ -99,4 +99,6 @@ class Showing:
             case _:
                 answer = self._runner.codec(run.workflow).loads(ask.answer, "answer")
                 comment = str(getattr(answer, "comment", "") or "")
-                return blocks.Decided(ask.by, ask.at, ask.response, comment, ask.votes)
+                shown, text = self.asked(run, ask).editable, getattr(answer, "text", None)
+                edited = text if shown is not None and isinstance(text, str) and text != shown else ""
+                return blocks.Decided(ask.by, ask.at, ask.response, comment, edited, ask.votes)

@@ -811,6 +811,8 @@ class MemoryRunStore:
 def _decision(ask: AskRecord, answer: Answer | Refusal) -> dict[str, str]:
     """Return what the journal says of an answer: to what exactly it was given, and which way it came."""
     details = {"ask": ask.ask_id, "response": answer.response, "revision": str(ask.revision), "digest": ask.digest}
+    if isinstance(answer, Answer) and answer.approves:
+        details["approves"] = answer.approves
     return {**details, "via": answer.via} if answer.via else details
 
 

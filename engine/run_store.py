@@ -175,6 +175,8 @@ class Answer:
     """Nobody has looked at the question: an open one takes this only if `AskRecord.takes` it."""
     via: str = ""
     """Which way it came, as the surface calls it; for the journal."""
+    approves: str = ""
+    """Digest of what it approves in place of what was shown, as a text that was edited first; for the journal."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,11 +242,13 @@ class Runner:
         delivery_id: str | None = None,
         final: bool = False,
         via: str = "",
+        approves: str = "",
         acting_as: Collection[str] = (),
         **fields: Any,
     ) -> Verdict:
         """Answer a question that was looked up before; see `answer`. *via* tells the journal which way it came.
 
+        *approves* is the digest of what is approved in place of what was shown, for the journal.
         *acting_as* are names, as of groups, that stand for this person just now, too.
         """
         run, ask = asked.run, asked.ask
@@ -267,6 +269,7 @@ class Runner:
             revision=ask.revision,
             final=final,
             via=via,
+            approves=approves,
         )
         return await self._deliver(answer)
 

@@ -188,7 +188,9 @@ class SealedRunStore:
         )
 
     def _answer(self, answer: Answer) -> Answer:
-        return replace(answer, body=self._keyring.seal(answer.run_id, _ANSWER, answer.ask_id, answer.body))
+        run_id, ask_id = answer.run_id, answer.ask_id
+        body = self._keyring.seal(run_id, _ANSWER, ask_id, answer.body)
+        return replace(answer, body=body, approves=self._keyring.seal_text(run_id, _DIGEST, ask_id, answer.approves))
 
     def _new_ask(self, run_id: str, ask: NewAsk) -> NewAsk:
         event = self._keyring.seal(run_id, _ASK, ask.ask_id, ask.event)
@@ -236,7 +238,8 @@ class SealedRunStore:
         return {name: self._keyring.open(run_id, kind, name, value) for name, value in values.items()}
 
     def _line(self, run_id: str, line: JournalEntry) -> JournalEntry:
-        sealed = {"note": (_NOTE, ""), "digest": (_DIGEST, line.details.get("ask", ""))}
+        digest = (_DIGEST, line.details.get("ask", ""))
+        sealed = {"note": (_NOTE, ""), "digest": digest, "approves": digest}
         details = dict(line.details)
         for name, (kind, of) in sealed.items():
             if name in details:

@@ -60,6 +60,7 @@ class ApproveDraft(Workflow):
                 Choice("feedback", label="Give feedback", asks_comment=True),
             ],
             takes_text="feedback",
+            editable=ev.text,
         )
 
     @step
@@ -68,7 +69,8 @@ class ApproveDraft(Workflow):
         if ev.response == "feedback" and draft.version < MAX_REVISIONS:
             return ChangesWanted(draft=draft, feedback=ev.comment)
         status = {"approve": "approved", "reject": "rejected", "feedback": "max_revisions"}[ev.response]
-        return StopEvent(result={"status": status, "version": draft.version, "draft": draft.text})
+        text = ev.get("text", draft.text)  # what was approved, perhaps edited first
+        return StopEvent(result={"status": status, "version": draft.version, "draft": text})
 
 
 def first_draft(topic: str) -> str:

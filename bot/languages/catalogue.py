@@ -91,6 +91,9 @@ class Catalogue:
     reply_hint: str
     no_text: str
     goes_on_in_file: str
+    edit: str
+    too_long_to_edit: str
+    locked_edited: str
     locked: str
     locked_nobody: str
     locked_votes: str
@@ -116,6 +119,8 @@ class Catalogue:
     comment_label: str
     comment_hint: str
     comment_why: str
+    edit_text: str
+    edit_hint: str
     comment_missing: str
     yes: str
     no: str

@@ -144,6 +144,7 @@ class RedisRunStore(Copies, Outbox):
             "1" if answer.final else "",
             answer.via,
             "1" if answer.unseen else "",
+            answer.approves,
             worker,
             lease_s,
             *workflows,

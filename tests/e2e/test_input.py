@@ -273,7 +273,7 @@ async def test_feedback_of_30000_characters_is_shown_whole(http_room: Room) -> N
     await http_room.stage.idle()
     files = [file for file in http_room.slack.workspace.files.values() if http_room.channel in file.shared]
     assert "word3499" in shown(second) or any("word3499" in file.content.decode() for file in files)
-    assert buttons(second) == ["Approve", "Reject", "Give feedback"]
+    assert buttons(second) == ["Approve", "Edit and approve", "Reject", "Give feedback"]
 
 
 @pytest.mark.parametrize("words", ["\u200b", "…", "\n" * 1_000 + "ok?", "👩‍👩‍👧‍👦", "\u202eyes"])

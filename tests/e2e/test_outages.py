@@ -251,7 +251,7 @@ async def test_a_click_on_a_question_that_redis_has_lost_does_not_answer_another
     await room.press(BEN, lost, "Approve")
 
     await room.told(BEN, "outdated")
-    assert buttons(instead) == ["Approve", "Reject", "Give feedback"]
+    assert buttons(instead) == ["Approve", "Edit and approve", "Reject", "Give feedback"]
     assert await room.times("answered", first) == 1
 
 
@@ -375,7 +375,7 @@ async def test_a_form_slack_does_not_open_in_time_is_said_so(http_room: Room) ->
     await http_room.press(BEN, prompt, "Give feedback")
 
     await http_room.told(BEN, "press the button again")
-    assert buttons(prompt) == ["Approve", "Reject", "Give feedback"]
+    assert buttons(prompt) == ["Approve", "Edit and approve", "Reject", "Give feedback"]
 
 
 @pytest.mark.parametrize("fault", ["server_error", "reset", "html", "slow"])

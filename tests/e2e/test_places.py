@@ -218,5 +218,5 @@ async def test_the_bots_own_messages_start_nothing(http_room: Room) -> None:
 
     await http_room.stage.idle()
     assert "approve it, but shorter" in shown(second)
-    assert buttons(second) == ["Approve", "Reject", "Give feedback"]
+    assert buttons(second) == ["Approve", "Edit and approve", "Reject", "Give feedback"]
     assert await http_room.times("answered", first) == 1

@@ -22,7 +22,7 @@ async def test_a_command_leads_to_one_question_with_its_buttons(room: Room) -> N
     await room.stage.idle()
     assert (result.status, result.shown) == (200, None)
     assert len(room.slack.messages(room.channel)) == 1
-    assert buttons(prompt) == ["Approve", "Reject", "Give feedback"]
+    assert buttons(prompt) == ["Approve", "Edit and approve", "Reject", "Give feedback"]
     assert "Version 1 of 3: AI safety" in shown(prompt)
     assert f"<@{ANA}>" in shown(prompt)
 
@@ -110,7 +110,7 @@ async def test_the_button_of_an_old_version_says_that_it_is_outdated(room: Room)
     await room.press(DAN, first, "Approve", as_seen=on_screen)
 
     await room.told(DAN, "outdated")
-    assert buttons(second) == ["Approve", "Reject", "Give feedback"]
+    assert buttons(second) == ["Approve", "Edit and approve", "Reject", "Give feedback"]
 
 
 # --- deciding ----------------------------------------------------------------------------------

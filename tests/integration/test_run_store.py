@@ -915,7 +915,7 @@ async def test_memory_forgets_a_finished_run_after_its_time() -> None:
 async def test_the_journal_says_what_happened_and_who_did_it(world: World) -> None:
     claim = await world.ask(question("a1", quorum=2))
     await world.store.deliver(answer(claim.run_id, "d1", via="thread"))
-    await world.store.deliver(answer(claim.run_id, "d2", actor="U2"))
+    await world.store.deliver(answer(claim.run_id, "d2", actor="U2", approves="0123abcd"))
     decided = {"ask": "a1", "response": "ship", "revision": "1", "digest": question("a1").digest}
     over = await world.claim(claim.run_id)
     await world.store.commit(over, Commit("done", consumed=1, note="shipped"))
@@ -926,7 +926,7 @@ async def test_the_journal_says_what_happened_and_who_did_it(world: World) -> No
         ("started", "U0", {"workflow": "Deploy"}),
         ("committed", "", {"version": "1", "status": "waiting", "asks": "a1"}),
         ("voted", "U1", {**decided, "via": "thread", "count": "1", "quorum": "2"}),
-        ("answered", "U2", decided),
+        ("answered", "U2", {**decided, "approves": "0123abcd"}),
         ("committed", "", {"version": "2", "status": "done", "note": "shipped"}),
     ]
 

@@ -490,3 +490,36 @@ def test_metadata_holds_ids_only() -> None:
         "event_type": "signoff_effect",
         "event_payload": {"run_id": "r1", "ask_id": "a1", "effect_id": "prompt:a1"},
     }
+
+
+# --- texts that may be edited ----------------------------------------------------------------
+
+
+def test_a_text_can_be_edited_by_a_button_beside_the_one_that_approves_it() -> None:
+    message = prompt(asked("Send?", editable="Dear all", choices=["keep", Choice("send", means="yes"), "drop"]))
+
+    check(message)
+    buttons = message.blocks[-1]["elements"]
+    assert [button["text"]["text"] for button in buttons] == ["Keep", "Send", "Edit and send", "Drop"]
+    tokens = [AskToken.decode(button["value"]) for button in buttons]
+    assert tokens[1] == tokens[2]
+    assert [button["action_id"] for button in buttons] == ["decide.0", "decide.1", "edit.1", "decide.2"]
+
+
+def test_a_text_too_long_to_be_edited_says_so_and_how_to_answer_instead() -> None:
+    message = prompt(asked("Send?", editable="x" * 3_001, takes_text="feedback"), thread_replies=True)
+
+    check(message)
+    assert not [text for text in each(message.blocks, "text") if text.startswith("Edit and")]
+    assert "Longer than the 3,000 characters that can be edited here · Or reply in the thread" in shown(message)
+
+
+@given(MARKUP | LONG, st.text(max_size=3_000))
+@settings(max_examples=60, deadline=None)
+@example("x" * 50_000, "\u202e" * 3_000)
+@example("x", "*" * 3_000)
+def test_a_closed_question_holds_the_text_that_was_approved_instead(prefix: str, text: str) -> None:
+    message = locked_message(asked(prefix), Decided("U1", AT, "approve", text=text))
+
+    check(message)
+    assert ink(text) in ink(shown(message)) or "\u202e" in text

@@ -12,6 +12,7 @@ from bot.languages import GERMAN
 from bot.modals import ANSWER, COMMENT, answer_modal, field_errors, loading_modal, notice_modal, replaced_by
 from bot.playground.limits import problems_with_view
 from bot.prompts import AskToken, Choice, question_of
+from bot.replies import EDITED
 from bot.triggers import has_ink
 from bot.wording import safe
 from engine.events import InputRequiredEvent
@@ -75,6 +76,27 @@ def test_a_choice_may_ask_for_a_form_and_a_comment_together() -> None:
     assert [block.get("block_id") for block in view["blocks"]] == [None, None, "form.where", "form.days", COMMENT]
     assert view["blocks"][0]["elements"][0]["text"] == "Look *here*"
     assert sum("focus_on_load" in block.get("element", {}) for block in view["blocks"]) == 0
+
+
+def test_a_text_to_be_approved_opens_whole_and_sending_it_approves_it() -> None:
+    question = asked("Send?", editable="One\r\ntwo" + "x" * 2_900, choices=["send", Choice("keep", style="danger")])
+
+    view = answer_modal(TOKEN, question, question.choices[0], edit=True)
+
+    check_modal(view)
+    assert view["title"]["text"] == "Edit and send"
+    assert view["submit"]["text"] == "Send"
+    assert [block.get("block_id") for block in view["blocks"]] == [None, EDITED]
+    assert view["blocks"][1]["element"]["initial_value"] == "One\ntwo" + "x" * 2_900
+
+
+@given(st.text().filter(has_ink), MARKUP)
+@settings(deadline=None)
+def test_any_text_fits_into_its_field(text: str, prefix: str) -> None:
+    question = asked(prefix, editable=text)
+    assume(question.edits)
+
+    check_modal(answer_modal(TOKEN, question, question.choices[0], edit=True))
 
 
 @given(MARKUP, st.text(min_size=1, max_size=200), MARKUP)

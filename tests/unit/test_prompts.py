@@ -3,12 +3,14 @@
 import base64
 import json
 from enum import StrEnum
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from bot.forms import Problem, form_of
 from bot.prompts import (
     AskToken,
     Choice,
@@ -18,8 +20,9 @@ from bot.prompts import (
     literal,
     question_of,
 )
-from bot.replies import Filled, NoReply, NotUnderstood, Reply, read_reply, respond
+from bot.replies import EDITED, Amiss, Filled, NoReply, NotTaken, NotUnderstood, Reply, read_reply, respond
 from engine.codec import Codec
+from engine.errors import DefinitionError
 from engine.events import InputRequiredEvent
 from engine.questions import AGAIN, in_doubt
 
@@ -461,3 +464,92 @@ def test_a_question_is_shown_where_it_was_asked_unless_it_says_where() -> None:
 def test_a_place_that_cannot_be_is_refused(where: str | list[str], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         Prompt(prefix="?", where=where)
+
+
+# --- forms and texts to edit ---------------------------------------------------------------
+
+
+class Trip(BaseModel):
+    where: str
+    days: int = 3
+
+
+class Unshowable(BaseModel):
+    where: dict[str, str]
+
+
+def filled(**fields: str | None) -> Filled:
+    return Filled(fields={f"form.{name}": value for name, value in fields.items()}, form_digest=form_of(Trip).digest)
+
+
+def test_a_form_gets_a_button_of_its_own_unless_a_choice_asks_for_it() -> None:
+    own = question_of(Prompt(prefix="Off?", form=Trip, choices=["stay"]))
+    given = question_of(Prompt(prefix="Off?", form=Trip, choices=[Choice("go", asks_form=True), "stay"]))
+
+    assert [(choice.value, choice.shown, choice.opens) for choice in own.choices] == [
+        ("submit", "Fill in", True),
+        ("stay", "Stay", False),
+    ]
+    assert values(given) == ["go", "stay"]
+    assert Prompt(prefix="Off?", form=Trip).options == ["submit"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"choices": [Choice("go", asks_form=True)]}, "'go' asks for a form and there is none"),
+        ({"form": Trip, "quorum": 2}, "each would fill in the form differently"),
+        ({"editable": "A draft", "quorum": 2}, "each would edit the text differently"),
+        ({"editable": " \u200b "}, "editable is blank"),
+        ({"editable": "A draft", "choices": ["red", "green", "blue"]}, "no single choice approves the text"),
+    ],
+)
+def test_a_form_or_a_text_that_nobody_could_answer_is_refused(fields: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        Prompt(prefix="?", **fields)
+
+
+def test_a_form_that_slack_cannot_show_is_refused_where_the_prompt_is_made() -> None:
+    with pytest.raises(DefinitionError, match=r"^form Unshowable\.where: dict\[str, str\] has no input in Slack"):
+        Prompt(prefix="?", form=Unshowable)
+
+
+def test_a_choice_with_a_form_counts_with_its_form_only() -> None:
+    question = question_of(Prompt(prefix="Off?", form=Trip, choices=["stay"]))
+
+    assert respond(question, "submit", filled(where="Rome", days="2")) == Reply(
+        "submit", "submit", form=Trip(where="Rome", days=2)
+    )
+    assert respond(question, "submit", filled(where=None, days="2")) == Amiss({"form.where": Problem("missing")})
+    assert respond(question, "submit") == read_reply(question, "fill in") == NotUnderstood("form")
+    assert respond(question, "submit", Filled(fields={}, form_digest="older")) == NotTaken("form_changed")
+    assert respond(question, "stay", filled(where="Rome")) == Reply("stay", "stay")
+
+
+EDITABLE = Prompt(prefix="Send?", editable="One\r\ntwo \ud800", choices=["send", Choice("keep", style="danger")])
+
+
+def test_what_was_approved_is_the_text_as_it_was_shown_unless_somebody_changed_it() -> None:
+    question = question_of(EDITABLE)
+    shown = Reply("send", "send", text="One\r\ntwo \ud800")
+
+    assert respond(question, "send") == read_reply(question, "yes") == shown
+    assert respond(question, "send", Filled(text="One\ntwo ?")) == shown
+    assert respond(question, "send", Filled(text="Three")) == Reply("send", "send", text="Three", edited=True)
+    assert respond(question, "keep", Filled(text="Three")) == Reply("keep", "keep")
+
+
+def test_nothing_and_too_much_are_no_text_to_approve() -> None:
+    question = question_of(EDITABLE)
+
+    assert respond(question, "send", Filled(text=" \n\u200b")) == Amiss({EDITED: Problem("missing")})
+    assert respond(question, "send", Filled(text="x" * 3_001)) == Amiss(
+        {EDITED: Problem("string_too_long", limits={"max_length": 3_000})}
+    )
+
+
+def test_a_text_is_edited_whole_or_not_at_all() -> None:
+    texts = ["x" * 3_000, "x" * 3_001, "😀" * 1_500, "😀" * 1_501]
+
+    assert [question_of(Prompt(prefix="?", editable=text)).edits for text in texts] == [True, False, True, False]
+    assert values(question_of(Prompt(prefix="?", editable="x"))) == ["approve", "reject"]

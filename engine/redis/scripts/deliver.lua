@@ -3,8 +3,9 @@
 --   ARGV[2]  ask id        ARGV[4]  actor      ARGV[6]  answer                ARGV[8]  "1" if it decides
 --   ARGV[3]  delivery id   ARGV[5]  response   ARGV[7]  revision, "" for any           at once
 --   ARGV[9]  which way it came, or ""   ARGV[10]  "1" if nobody has looked at the question
---   ARGV[11] worker to give the run to if the answer decides and nobody holds it, or ""
---   ARGV[12] lease in seconds   ARGV[13...]  workflows the worker knows; none: any
+--   ARGV[11] digest of what it approves in place of what was shown, or ""
+--   ARGV[12] worker to give the run to if the answer decides and nobody holds it, or ""
+--   ARGV[13] lease in seconds   ARGV[14...]  workflows the worker knows; none: any
 --   returns  the verdict: its name and fields; with a claim, both
 local ask, delivery, actor, response = ARGV[2], 'd' .. ARGV[3], ARGV[4], ARGV[5]
 local key = KEYS[FIRST_ASK]
@@ -44,8 +45,12 @@ if ARGV[7] ~= '' and ARGV[7] ~= (is[3] or '1') then return tell('stale') end
 
 local function write_down(what, ...)
   local details = { 'ask', ask, 'response', response, 'revision', is[3] or '1', 'digest', is[10] or '' }
-  if ARGV[9] ~= '' then details[9], details[10] = 'via', ARGV[9] end
-  for _, item in ipairs({ ... }) do details[#details + 1] = item end
+  local function add(...)
+    for _, item in ipairs({ ... }) do details[#details + 1] = item end
+  end
+  if ARGV[9] ~= '' then add('via', ARGV[9]) end
+  if ARGV[11] ~= '' then add('approves', ARGV[11]) end
+  add(...)
   journal(what, actor, unpack(details))
 end
 
@@ -80,8 +85,8 @@ push(meta[1], meta[2], 'answered', ask, actor, ARGV[6])
 close_ask(key, ask, 'answered', actor, STAMP, response, ARGV[6])
 write_down('answered')
 local verdict = tell('accepted', actor, STAMP, response)
-if ARGV[11] ~= '' and meta[1] ~= 'parked' and not (meta[2] and tonumber(meta[2]) > NOW) and knows(13, meta[3])
-  and not is_left(meta[4], ARGV[11]) then
-  return { verdict, take(ARGV[11], tonumber(ARGV[12])) }
+if ARGV[12] ~= '' and meta[1] ~= 'parked' and not (meta[2] and tonumber(meta[2]) > NOW) and knows(14, meta[3])
+  and not is_left(meta[4], ARGV[12]) then
+  return { verdict, take(ARGV[12], tonumber(ARGV[13])) }
 end
 return verdict
