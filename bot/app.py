@@ -27,6 +27,7 @@ from bot.pacing import Pacing
 from bot.plugins import discover
 from bot.settings import Settings
 from bot.slack_calls import CALL_TIMEOUT_S
+from bot.starting import Starting
 from bot.stores import store_of
 from bot.surface import SlackSurface
 from bot.verify import Verifier
@@ -190,13 +191,12 @@ class App:
         )
         Pacing(self.settings.per_minute, self.directory, self.surface, self._aside.spawn).listen(bolt)
         Listeners(
-            self.plugins,
-            self.runner,
             self.answering,
             self.surface,
             self.directory,
             self._aside.spawn,
             MyRuns(self.runner, self.finding, self.surface, self.directory, self._aside.spawn),
+            Starting(self.plugins, self.runner, self.surface, self.directory, self._aside.spawn),
             thread_replies=self.settings.thread_replies,
         ).listen(bolt)
         return bolt

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -17,30 +17,26 @@ from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext, AsyncBolt
 from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.response import BoltResponse
 
-from bot import blocks, modals, wording
+from bot import blocks, modals
 from bot.answering import Answering, Thread, Told
 from bot.directory import Directory
 from bot.hearing import EMPTY, Body, Listening, Readers, Spawn, in_time, tenant_of, unreadable
 from bot.languages import Catalogue
 from bot.payloads import (
     ButtonClick,
-    CommandCall,
     Ignored,
     ModalSubmit,
     PayloadError,
     ThreadReply,
     parse_click,
-    parse_command,
     parse_modal,
     parse_reply,
 )
-from bot.plugins import Plugin
 from bot.prompts import AskToken, question_of
 from bot.replies import NotTaken
 from bot.surface import SlackSurface
-from bot.triggers import BUILT_IN, CommandReceived
 from engine.errors import ContextSerdeError, StoreUnavailable
-from engine.runner import Asked, Runner
+from engine.runner import Asked
 from engine.verdicts import Unknown
 
 logger = logging.getLogger(__name__)
@@ -60,8 +56,6 @@ class Listeners:
 
     def __init__(
         self,
-        plugins: Mapping[str, Plugin],
-        runner: Runner,
         answering: Answering,
         surface: SlackSurface,
         directory: Directory,
@@ -70,8 +64,6 @@ class Listeners:
         thread_replies: bool = True,
     ) -> None:
         """*spawn* takes what may go on after the acknowledgement; *others* hear what is theirs first."""
-        self._plugins = plugins
-        self._runner = runner
         self._answering = answering
         self._surface = surface
         self._directory = directory
@@ -85,51 +77,11 @@ class Listeners:
         app.middleware(_Unreadable())
         for other in self._others:
             other.listen(app)
-        app.command(ANYTHING)(self.on_command)
         app.action(ANYTHING)(self.on_click)
         app.view(ANYTHING)(self.on_modal)
         app.event("message")(self.on_message)
         for constraint in (app.event, app.view_closed, app.shortcut, app.options):
             constraint(ANYTHING)(self.on_anything_else)
-
-    async def on_command(self, ack: AsyncAck, body: Body) -> BoltResponse:
-        """Start a run, or say privately why not."""
-        try:
-            call = parse_command(body)
-        except PayloadError as error:
-            return await ack(unreadable(error))
-        words = self._words(call)
-        try:
-            async with in_time():
-                return await ack(await self._start(call, words))
-        except StoreUnavailable as error:
-            logger.error("run not started", extra={"reason": str(error)})
-            return await ack(words.not_recorded)
-
-    async def _start(self, call: CommandCall, words: Catalogue) -> str:
-        plugin = self._plugins.get(call.command)
-        if plugin is None:
-            known = [*(plugin.command for plugin in self._plugins.values()), *BUILT_IN]
-            return wording.unknown_command(call.command, known, words)
-        problem = plugin.command.check(call.text)
-        if problem is not None:
-            return wording.bad_text(problem, words)
-        run_id = await self._runner.start(
-            plugin.workflow,
-            CommandReceived(
-                text=call.text,
-                user_id=call.user_id,
-                channel_id=call.channel_id,
-                team_id=call.team_id,
-                user_name=call.user_name,
-            ),
-            key=call.delivery_id,
-            tenant=tenant_of(call),
-            requester=call.user_id,
-            address=call.channel_id,
-        )
-        logger.info("run started", extra={"run_id": run_id, "command": call.command, "by": call.user_id})
-        return ""
 
     async def on_click(self, ack: AsyncAck, body: Body) -> BoltResponse:
         """Take a button as an answer, or open the modal that it stands for."""

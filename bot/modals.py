@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.blocks import context, cut, edit_label, one_line, plain
-from bot.inputs import input_blocks
+from bot.inputs import LONG_CHARS, input_blocks
 from bot.languages import ENGLISH, Catalogue
 from bot.markdown import SECTION_CHARS, Block, section
 from bot.payloads import ModalSubmit
 from bot.prompts import EDIT_CHARS, AskToken, Choice, Question
 from bot.replies import EDITED, Filled, as_typed
-from bot.wording import shorten, visible
+from bot.triggers import SlashCommand
+from bot.wording import capitalised, escape, shorten, visible
 
 # docs.slack.dev/reference/views
 TITLE_CHARS = 24
@@ -21,6 +22,10 @@ ERROR_CHARS = 2000
 
 ANSWER = "answer"
 """Callback id of a modal that a choice has opened; behind a dot, the digest of the form in it."""
+START = "start"
+"""Callback id of the modal that asks for a command's text."""
+TEXT = "text"
+"""Block id of that text."""
 COMMENT = "comment"
 """Block id of the field for words."""
 
@@ -51,6 +56,31 @@ def answer_modal(
         "private_metadata": token.encode(),
         "submit": plain(shorten(visible(choice.shown), TITLE_CHARS) if edit else words.send),
         "blocks": [*context(note), *context(head), *asked],
+    }
+
+
+def text_modal(command: SlashCommand, place: str, words: Catalogue = ENGLISH) -> dict[str, Any]:
+    """Return the modal that asks for a text that a command needs; *place* comes back with it."""
+    return {
+        **_modal(command.command, words),
+        "callback_id": START,
+        "private_metadata": place,
+        "submit": plain(words.send),
+        "blocks": [
+            *context(escape(shorten(visible(command.summary), 300))),
+            {
+                "type": "input",
+                "block_id": TEXT,
+                "label": plain(shorten(capitalised(visible(command.usage)), 300) or words.text),
+                "element": {
+                    "type": "plain_text_input",
+                    "action_id": "text",
+                    "multiline": command.max_chars > LONG_CHARS,
+                    "max_length": command.max_chars,
+                    "focus_on_load": True,
+                },
+            },
+        ],
     }
 
 

@@ -88,6 +88,7 @@ class ModalSubmit:
     """Somebody sent a modal. *values* is by block id; a field left empty is None."""
 
     callback_id: str
+    private_metadata: str
     token: AskToken | None
     values: Mapping[str, FieldValue]
     user_id: str
@@ -218,6 +219,7 @@ def parse_modal(body: object) -> ModalSubmit:
     trigger_id = read.text("trigger_id")
     return ModalSubmit(
         callback_id=callback_id,
+        private_metadata=view.text("private_metadata"),
         token=AskToken.decode(view.raw("private_metadata")),
         values=values,
         user_id=user_id,

@@ -66,14 +66,17 @@ class Telling:
             logger.error("could not reach somebody", extra={"reason": str(error)})
 
     async def open_modal(self, tenant: str, trigger_id: str, view: dict[str, Any]) -> bool:
-        """Open a modal; False if Slack would not, most often because the click is older than 3 seconds."""
+        """Open a modal; False if Slack would not, most often because the click is older than 3 seconds.
+
+        One that the same click has opened before is open.
+        """
         try:
             async with asyncio.timeout(OPEN_LIMIT_S):
                 client = await self._workspaces.client(tenant)
                 await client.views_open(trigger_id=trigger_id, view=view)
         except SlackApiError as error:
             logger.info("modal not opened", extra={"reason": code(error)})
-            return False
+            return code(error) == "exchanged_trigger_id"
         except UNCLEAR as error:
             logger.warning("modal not opened", extra={"reason": repr(error)})
             return False

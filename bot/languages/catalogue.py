@@ -119,6 +119,7 @@ class Catalogue:
     comment_label: str
     comment_hint: str
     comment_why: str
+    text: str
     edit_text: str
     edit_hint: str
     comment_missing: str

@@ -114,6 +114,7 @@ ENGLISH = Catalogue(
     comment_label="What would you like to say?",
     edit_text="The text",
     edit_hint="What stands here when you send it is what counts.",
+    text="Text",
     comment_why="Why?",
     comment_hint="You may leave this empty.",
     comment_missing="Please write something.",

@@ -125,6 +125,7 @@ GERMAN = Catalogue(
     comment_label="Was möchtest du sagen?",
     edit_text="Der Text",
     edit_hint="Was hier beim Senden steht, gilt.",
+    text="Text",
     comment_why="Warum?",
     comment_hint="Das darf leer bleiben.",
     comment_missing="Bitte schreib etwas.",
