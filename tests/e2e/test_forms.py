@@ -138,6 +138,22 @@ async def test_a_forged_click_cannot_answer_without_the_form(room: Room) -> None
     assert await room.times("answered", prompt) == 0
 
 
+async def test_a_form_opens_from_app_home_where_there_is_no_channel_and_no_message(room: Room) -> None:
+    """Adversarial: modals in App Home."""
+    prompt = await room.started(ANA, "/book-trip fair")
+    click = requests.click(room, prompt, "Fill in", BEN)
+    del click["channel"], click["message"], click["response_url"]
+    click |= {"container": {"type": "view", "view_id": "V1"}, "view": {"id": "V1", "type": "home"}}
+
+    status, _ = await requests.interaction(click).to(room.stage.bot)
+
+    form = await room.see(lambda: room.slack.view_of(BEN))
+    assert status == 200
+    assert (await sent(room, form)).ok
+    assert "Rome 01.03.2027" in shown(await room.result())
+    await room.told(BEN, "now filled in")
+
+
 @pytest.mark.parametrize("damage", ["no state", "no values", "a field less", "garbage"])
 async def test_a_form_with_missing_keys_changes_nothing(room: Room, damage: str) -> None:
     """Adversarial: view_submission with missing keys."""
@@ -174,7 +190,6 @@ async def deployed(logs: Logs, redis_url: str, prefix: str, tmp_path: Path) -> A
 
 
 async def test_a_form_left_open_over_a_restart_is_taken(deployed: Stage) -> None:
-    """Adversarial: a modal left open for a day."""
     room = deployed.room()
     _, form = await opened(room)
     await deployed.bot.kill()
@@ -184,6 +199,19 @@ async def test_a_form_left_open_over_a_restart_is_taken(deployed: Stage) -> None
 
     assert result.ok
     assert "Rome 01.03.2027" in shown(await room.result())
+
+
+async def test_a_form_left_open_for_a_day_says_that_its_question_expired(deployed: Stage) -> None:
+    """Adversarial: a modal left open for a day."""
+    room = deployed.room()
+    prompt, form = await opened(room)
+    await deployed.move_clock(86_401)
+
+    await sent(room, form)
+
+    notice = await room.see(lambda: found if "expired" in str(found := room.slack.view_of(BEN)) else None)
+    assert notice.id == form.id
+    assert await room.times("answered", prompt) == 0
 
 
 async def test_a_form_changed_by_a_deploy_is_shown_again_as_it_is_now(deployed: Stage, tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ from pydantic import BaseModel, Field, create_model
 
 from bot.forms import form_of
 from bot.languages import GERMAN
-from bot.modals import ANSWER, COMMENT, answer_modal, field_errors, loading_modal, notice_modal, replaced_by
+from bot.modals import ANSWER, COMMENT, answer_modal, field_errors, loading_modal, notice_modal, replaced_by, text_modal
 from bot.playground.limits import problems_with_view
 from bot.prompts import AskToken, Choice, question_of
 from bot.replies import EDITED
-from bot.triggers import has_ink
+from bot.triggers import SlashCommand, has_ink
 from bot.wording import safe
 from engine.events import InputRequiredEvent
 from tests.unit.test_blocks import MARKUP, MOST, asked, check_block, check_text
@@ -130,6 +130,16 @@ def test_the_largest_form_fits_into_its_modal() -> None:
     check_modal(view)
     assert len(view["blocks"]) == 100
     assert len(json.dumps(view).encode()) <= 250_000
+
+
+@given(st.from_regex(r"/[a-z0-9_-]{1,31}", fullmatch=True), st.text(max_size=2_000), st.text(max_size=1_000))
+@settings(max_examples=40, deadline=None)
+def test_any_command_can_ask_for_its_text(name: str, summary: str, usage: str) -> None:
+    for most in (1, 3_000):
+        view = text_modal(SlashCommand(name, summary.strip(), usage.strip(), max_chars=most), "{}")
+
+        check_modal(view)
+        assert view["blocks"][-1]["element"]["max_length"] == most
 
 
 def test_a_modal_may_wait_and_then_tell() -> None:

@@ -43,7 +43,7 @@ class BookTrip(Workflow):
 
     @step
     async def ask(self, ctx: Context, ev: CommandReceived) -> Prompt:
-        return Prompt(prefix="A trip?", form=Trip, choices=[Choice("skip", style="danger")])
+        return Prompt(prefix="A trip?", form=Trip, timeout=86_400, choices=[Choice("skip", style="danger")])
 
     @step
     async def decide(self, ctx: Context, ev: HumanResponseEvent) -> StopEvent:
