@@ -52,7 +52,7 @@ CHAOS = SIGNOFF_SEEDS=5000 SIGNOFF_RUNS=1000 SIGNOFF_REDIS_KILLS=100 SIGNOFF_EXA
 chaos: $(VENV)/.dev ## Run only the tests that kill servers and workers, at length, and print what they did
 	@exec env $(CHAOS) $(BIN)/python -m pytest -m chaos --capture=no $(ARGS)
 
-docs: $(VENV)/.dev ## Write anew what follows from the source: docs/api.md, and the tests named in tests/behaviours.md
+docs: $(VENV)/.dev ## Write anew what follows from the source: docs/api.md, and the tests named in tests/behaviours.md, tests/acceptance.md
 	$(BIN)/python -m docs.make_api
 	$(BIN)/python -m tests.behaviours
 

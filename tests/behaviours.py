@@ -1,7 +1,7 @@
-"""Which test pins which promise: keeps the table in ``behaviours.md``.
+"""Which test pins which promise: keeps the tables in ``behaviours.md`` and ``acceptance.md``.
 
-A test names what it pins at the beginning of its docstring, as in ``Behaviour 8, 17.``; the claims are
-written by hand in the table. ``make docs`` fills in its column of tests anew.
+A test names what it pins in its docstring, as in ``Behaviour 8, 17.`` or ``Acceptance 13; Security 4.``; the
+claims are written by hand in the tables. ``make docs`` fills in their columns of tests anew.
 """
 
 from __future__ import annotations
@@ -12,31 +12,33 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
-TABLE = HERE / "behaviours.md"
-NAMED = re.compile(r"Behaviour (\d+(?:, \d+)*)[.:]")
-ROW = re.compile(r"^\| (\d+) \| (.+?) \| .*\|$", re.MULTILINE)
+BEHAVIOURS, ACCEPTANCE = HERE / "behaviours.md", HERE / "acceptance.md"
+KINDS = ("Behaviour", "Acceptance", "Security", "Adversarial")
+NAMED = re.compile(rf"\b({'|'.join(KINDS)}) (\d+(?:, \d+)*)")
+ROW = re.compile(r"^\| (?:(\w+) )?(\d+) \| (.+?) \| .*\|$", re.MULTILINE)
+OPEN = "*open*"
 
 
-def pins() -> dict[int, list[str]]:
-    """Return the tests that name each number, as ``unit/test_waiting.py::test_...``, in order of file and line."""
-    found: dict[int, list[str]] = {}
+def pins() -> dict[str, list[str]]:
+    """Return the tests that name each promise, as ``unit/test_waiting.py::test_...``, in order of file and line."""
+    found: dict[str, list[str]] = {}
     for path in sorted(HERE.rglob("test_*.py")):
-        for name, docstring in _tests(path):
-            named = NAMED.match(docstring)
-            for number in named[1].split(", ") if named else ():
-                found.setdefault(int(number), []).append(f"{path.relative_to(HERE).as_posix()}::{name}")
+        for test, docstring in _tests(path):
+            named = (f"{kind} {number}" for kind, numbers in NAMED.findall(docstring) for number in numbers.split(", "))
+            for name in dict.fromkeys(named):
+                found.setdefault(name, []).append(f"{path.relative_to(HERE).as_posix()}::{test}")
     return found
 
 
-def claims(table: str) -> dict[int, str]:
-    """Return what the table promises, by number."""
-    return {int(number): claim for number, claim in ROW.findall(table)}
+def claims(table: str) -> dict[str, str]:
+    """Return what a table promises, by name; a number alone is a behaviour's."""
+    return {_name(row): row[3] for row in ROW.finditer(table)}
 
 
 def written_anew(table: str) -> str:
     """Return the table with its column of tests as the docstrings have it."""
     found = pins()
-    return ROW.sub(lambda row: f"| {row[1]} | {row[2]} | {_cell(found.get(int(row[1]), []))} |", table)
+    return ROW.sub(lambda row: f"{_kept(row)} {_cell(found.get(_name(row), []))} |", table)
 
 
 def _tests(path: Path) -> Iterator[tuple[str, str]]:
@@ -45,9 +47,18 @@ def _tests(path: Path) -> Iterator[tuple[str, str]]:
             yield node.name, ast.get_docstring(node) or ""
 
 
+def _name(row: re.Match[str]) -> str:
+    return f"{row[1] or KINDS[0]} {row[2]}"
+
+
+def _kept(row: re.Match[str]) -> str:
+    return f"| {row[1] + ' ' if row[1] else ''}{row[2]} | {row[3]} |"
+
+
 def _cell(tests: list[str]) -> str:
-    return "<br>".join(f"`{test}`" for test in tests)
+    return "<br>".join(f"`{test}`" for test in tests) or OPEN
 
 
 if __name__ == "__main__":
-    TABLE.write_text(written_anew(TABLE.read_text("utf-8")), "utf-8")
+    for page in (BEHAVIOURS, ACCEPTANCE):
+        page.write_text(written_anew(page.read_text("utf-8")), "utf-8")

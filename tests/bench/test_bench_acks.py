@@ -25,6 +25,7 @@ ALONE = 60
 
 @pytest.mark.bench
 async def test_acknowledgements_at_a_steady_rate(report: Report, tmp_path: Path) -> None:
+    """Acceptance 31."""
     table = Table(
         f"Acknowledging {RATE:.0f} requests a second",
         ["", "Signoff", "bare Bolt", "Signoff / Bolt"],
@@ -52,6 +53,7 @@ async def test_acknowledgements_at_a_steady_rate(report: Report, tmp_path: Path)
         results, prompts = len(found.posted("result")), len(found.posted("prompt:"))
 
     assert (results, prompts) == (TURNS * HALF, 2 * TURNS * HALF)
+    assert quantile(ms["Signoff"], 0.95) < 300
     ours, theirs = (len(ms[name]) / wall_s[name] for name in ms)
     table.row("acknowledged with 200, requests/s", number(ours), number(theirs), times(ours / theirs))
     for what, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):

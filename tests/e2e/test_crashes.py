@@ -42,6 +42,7 @@ async def in_flight(room: Room) -> None:
 
 
 async def test_a_bot_killed_between_question_and_click_goes_on_after_its_restart(own_stage: Stage) -> None:
+    """Acceptance 23."""
     room = own_stage.room()
     prompt = await room.started(ANA, "/approve-draft AI safety")
 
@@ -56,6 +57,7 @@ async def test_a_bot_killed_between_question_and_click_goes_on_after_its_restart
 
 
 async def test_replies_after_a_restart_find_their_run(own_stage: Stage) -> None:
+    """Acceptance 23."""
     room = own_stage.room()
     first = await room.started(ANA, "/approve-draft AI safety")
     await own_stage.bot.kill()
@@ -146,6 +148,7 @@ async def test_a_bot_killed_right_after_a_click_tells_its_result_once(own_stage:
 
 
 async def test_sigterm_ends_the_bot_with_code_0_and_a_restart_goes_on(own_stage: Stage) -> None:
+    """Acceptance 24."""
     room = own_stage.room()
     prompt = await room.started(ANA, "/deploy v2")
 
@@ -158,6 +161,7 @@ async def test_sigterm_ends_the_bot_with_code_0_and_a_restart_goes_on(own_stage:
 
 
 async def test_sigterm_in_the_middle_of_a_call_to_slack_leaves_one_question(own_stage: Stage) -> None:
+    """Acceptance 24."""
     room = own_stage.room()
     room.slack.faults.fail("chat.postMessage", "slow", seconds=0.3)
     await room.command(ANA, "/deploy v2")
@@ -176,6 +180,7 @@ async def test_sigterm_in_the_middle_of_a_call_to_slack_leaves_one_question(own_
 async def test_sigterm_does_not_wait_for_a_step_that_hangs(
     logs: Logs, redis_url: str, prefix: str, tmp_path: Path, code: str
 ) -> None:
+    """Acceptance 24; Adversarial 41."""
     (tmp_path / "hang.py").write_text(code)
     async with stage(
         logs, redis_url, prefix, settings={"SIGNOFF_WORKFLOWS": str(tmp_path), "SIGNOFF_DRAIN_S": "0.1"}

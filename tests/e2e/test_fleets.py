@@ -126,6 +126,7 @@ async def begin(room: Room, shop: Shop) -> None:
 
 
 async def test_sigterm_lets_a_step_end(logs: Logs, redis_url: str, prefix: str, shop: Shop) -> None:
+    """Acceptance 24."""
     async with stage(logs, redis_url, prefix, settings=shop.settings) as found:
         room = found.room()
         await begin(room, shop)
@@ -144,6 +145,7 @@ async def test_sigterm_lets_a_step_end(logs: Logs, redis_url: str, prefix: str, 
 async def test_what_does_not_end_in_time_is_gone_on_with_at_once(
     logs: Logs, redis_url: str, prefix: str, shop: Shop, command: tuple[str, ...]
 ) -> None:
+    """Acceptance 24."""
     settings = shop.settings | {"SIGNOFF_DRAIN_S": "0.2"}
     async with stage(logs, redis_url, prefix, settings=settings) as found:
         room = found.room()

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_topic_of_5000_characters_is_refused_with_both_numbers(http_room: Room) -> None:
+    """Acceptance 2."""
     result = await http_room.command(ANA, "/approve-draft " + "x" * 5_000)
 
     await http_room.stage.idle()
@@ -57,6 +58,7 @@ async def test_a_topic_may_hold_words_that_mean_something_to_the_machinery(http_
 
 @pytest.mark.parametrize("command", ["/approve-draft", "/quick-approve", "/deploy"])
 async def test_markup_in_a_topic_is_shown_character_by_character(http_room: Room, command: str) -> None:
+    """Acceptance 7; Security 5."""
     topic = "<!channel> *bold* _it_ ~no~ `code` <@U2> <https://evil.example|bank> & :+1: \\"
 
     prompt = await http_room.started(ANA, f"{command} {topic}")
@@ -68,6 +70,7 @@ async def test_markup_in_a_topic_is_shown_character_by_character(http_room: Room
 
 
 async def test_direction_marks_and_invisible_characters_are_spelled_out(http_room: Room) -> None:
+    """Security 5; Adversarial 19."""
     prompt = await http_room.started(ANA, "/deploy v2\u202egpj.exe and a\u200bb")
 
     await http_room.press(BEN, prompt, "Ship")
@@ -81,6 +84,7 @@ async def test_direction_marks_and_invisible_characters_are_spelled_out(http_roo
 
 
 async def test_feedback_cannot_call_anybody_either(http_room: Room) -> None:
+    """Security 5."""
     first = await http_room.started(ANA, "/approve-draft AI safety")
 
     await http_room.reply(BEN, first, "<!here> make it *bold*")
@@ -93,6 +97,7 @@ async def test_feedback_cannot_call_anybody_either(http_room: Room) -> None:
 
 
 async def test_lone_surrogates_and_nul_in_a_topic_are_survived(http_room: Room) -> None:
+    """Adversarial 19."""
     fields = requests.command(http_room, "/deploy v2")
 
     result = await http_room.slack.run_command({**fields, "text": "v2 \x00 \ufffe"})
@@ -103,7 +108,7 @@ async def test_lone_surrogates_and_nul_in_a_topic_are_survived(http_room: Room) 
 
 
 async def test_text_that_is_no_text_is_refused_before_it_is_read(http_room: Room) -> None:
-    """A lone surrogate is no UTF-8, and so nothing that Slack could send."""
+    """Adversarial 19. A lone surrogate is no UTF-8, and so nothing that Slack could send."""
     fields = requests.command(http_room, "/deploy v2")
 
     result = await http_room.slack.run_command({**fields, "text": "v2 \ud800"})
@@ -155,6 +160,7 @@ ODD_BUTTONS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("what", ODD_BUTTONS)
 async def test_a_button_that_is_not_ours_is_told_so_and_decides_nothing(http_room: Room, what: str) -> None:
+    """Security 3; Adversarial 14."""
     room = http_room
     prompt = await room.started(ANA, "/deploy v2")
     click = requests.click(room, prompt, "Ship", BEN)
@@ -177,6 +183,7 @@ async def test_a_button_that_is_not_ours_is_told_so_and_decides_nothing(http_roo
 
 
 async def test_a_click_from_another_workspace_finds_nothing(http_room: Room) -> None:
+    """Security 2; Adversarial 15."""
     prompt = await http_room.started(ANA, "/deploy v2")
     click = requests.click(http_room, prompt, "Ship", BEN)
     click["team"] = {"id": "T2", "domain": "elsewhere"}
@@ -190,6 +197,7 @@ async def test_a_click_from_another_workspace_finds_nothing(http_room: Room) -> 
 
 
 async def test_a_reply_from_another_workspace_finds_nothing(http_room: Room) -> None:
+    """Security 2; Adversarial 15."""
     prompt = await http_room.started(ANA, "/deploy v2")
     said = requests.reply(http_room, prompt, "ship", BEN)
     said["team_id"] = said["event"]["team"] = "T2"
@@ -219,6 +227,7 @@ async def test_the_button_of_another_run_decides_that_run_and_not_this_one(http_
 
 
 async def test_a_modal_with_a_forged_token_is_told_so(http_room: Room) -> None:
+    """Security 3; Adversarial 14."""
     prompt = await http_room.started(ANA, "/approve-draft AI safety")
     form = await http_room.open_form(BEN, prompt, "Give feedback")
     form.body["private_metadata"] = AskToken("k1-aaaaaaaaaaaaaaaa", "a2", 1, "feedback").encode()
@@ -232,6 +241,7 @@ async def test_a_modal_with_a_forged_token_is_told_so(http_room: Room) -> None:
 
 
 async def test_a_click_on_a_run_that_is_over_says_how_it_ended(http_room: Room) -> None:
+    """Adversarial 11."""
     prompt = await http_room.started(ANA, "/deploy v2")
     click = requests.click(http_room, prompt, "Keep back", CHLOE)
     await http_room.press(BEN, prompt, "Ship")
@@ -246,6 +256,7 @@ async def test_a_click_on_a_run_that_is_over_says_how_it_ended(http_room: Room) 
 
 
 async def test_a_reply_of_50000_characters_is_answered_kindly(http_room: Room) -> None:
+    """Adversarial 18."""
     prompt = await http_room.started(ANA, "/quick-approve lunch")
 
     await http_room.reply(BEN, prompt, "x" * 50_000)
@@ -267,8 +278,9 @@ async def test_feedback_of_30000_characters_is_shown_whole(http_room: Room) -> N
     assert buttons(second) == ["Approve", "Reject", "Give feedback"]
 
 
-@pytest.mark.parametrize("words", ["\u200b", "…", "\n" * 1_000 + "ok?", "👩‍👩‍👧‍👦", "\u202eyes"])
+@pytest.mark.parametrize("words", ["\u200b", " \t\n", "…", "\n" * 10_000 + "ok?", "👩‍👩‍👧‍👦", "\u202eyes"])
 async def test_an_odd_reply_decides_nothing(http_room: Room, words: str) -> None:
+    """Adversarial 18, 19."""
     prompt = await http_room.started(ANA, "/quick-approve lunch")
 
     await http_room.reply(BEN, prompt, words)

@@ -55,6 +55,7 @@ async def fragile(fragile_bot: Stage, valkey: PrivateValkey) -> AsyncIterator[St
 async def test_a_bot_that_starts_without_redis_says_so_and_recovers_by_itself(
     logs: Logs, valkey: PrivateValkey, prefix: str
 ) -> None:
+    """Adversarial 32."""
     await valkey.stop()
     async with stage(logs, valkey.url, prefix, start=False) as found:
         room = found.room()
@@ -78,6 +79,7 @@ async def test_a_bot_that_starts_without_redis_says_so_and_recovers_by_itself(
 async def test_a_click_while_redis_is_down_is_told_so_and_counts_when_repeated(
     fragile: Stage, valkey: PrivateValkey
 ) -> None:
+    """Acceptance 25."""
     room = fragile.room()
     prompt = await room.started(ANA, "/deploy v2")
     await valkey.stop()
@@ -99,6 +101,7 @@ async def test_a_click_while_redis_is_down_is_told_so_and_counts_when_repeated(
 async def test_a_command_while_redis_is_down_is_told_so_and_starts_nothing(
     fragile: Stage, valkey: PrivateValkey
 ) -> None:
+    """Acceptance 25."""
     room = fragile.room()
     await valkey.stop()
 
@@ -130,6 +133,7 @@ async def test_a_modal_sent_while_redis_is_down_stays_open_and_says_so(fragile: 
 async def test_a_reply_while_redis_is_down_is_taken_when_slack_sends_it_again(
     fragile: Stage, valkey: PrivateValkey
 ) -> None:
+    """Acceptance 25."""
     room = fragile.room()
     first = await room.started(ANA, "/approve-draft AI safety")
     await valkey.stop()
@@ -149,6 +153,7 @@ async def test_a_reply_while_redis_is_down_is_taken_when_slack_sends_it_again(
 async def test_what_a_run_owed_when_redis_went_away_is_done_when_it_is_back(
     fragile: Stage, valkey: PrivateValkey
 ) -> None:
+    """Adversarial 33."""
     room = fragile.room()
     room.slack.faults.fail("chat.postMessage", "slow", seconds=0.3)
     await room.command(ANA, "/deploy v2")
@@ -169,6 +174,7 @@ async def test_what_a_run_owed_when_redis_went_away_is_done_when_it_is_back(
 async def test_a_click_while_redis_hangs_is_told_so_before_slack_gives_up(
     fragile: Stage, valkey: PrivateValkey
 ) -> None:
+    """Adversarial 34."""
     room = fragile.room()
     prompt = await room.started(ANA, "/deploy v2")
     assert valkey.pid is not None
@@ -189,6 +195,7 @@ async def test_a_click_while_redis_hangs_is_told_so_before_slack_gives_up(
 async def test_a_click_while_redis_is_full_is_told_so_and_counts_when_there_is_room(
     fragile: Stage, valkey: PrivateValkey
 ) -> None:
+    """Adversarial 35."""
     room = fragile.room()
     prompt = await room.started(ANA, "/deploy v2")
     await fragile.ask_redis(("CONFIG", "SET", "maxmemory", "1"))
@@ -272,6 +279,7 @@ def _is_by(request: object, user: str) -> bool:
 
 @pytest.mark.parametrize("fault", ["ratelimited", "server_error", "html", "reset", "error"])
 async def test_a_question_slack_would_not_take_is_posted_once_it_does(http_room: Room, fault: str) -> None:
+    """Adversarial 9."""
     http_room.slack.faults.fail("chat.postMessage", fault, retry_after=1)  # type: ignore[arg-type]  # one of its kinds
 
     await http_room.command(ANA, "/deploy v2")
@@ -283,6 +291,7 @@ async def test_a_question_slack_would_not_take_is_posted_once_it_does(http_room:
 
 @pytest.mark.parametrize("fault", ["server_error", "html", "reset"])
 async def test_a_question_slack_did_post_but_did_not_confirm_is_adopted(http_room: Room, fault: str) -> None:
+    """Adversarial 9."""
     http_room.slack.faults.fail("chat.postMessage", fault, applied=True)  # type: ignore[arg-type]  # one of its kinds
 
     await http_room.command(ANA, "/deploy v2")
@@ -295,6 +304,7 @@ async def test_a_question_slack_did_post_but_did_not_confirm_is_adopted(http_roo
 
 
 async def test_an_unconfirmed_question_in_a_thread_is_adopted_too(http_room: Room) -> None:
+    """Adversarial 9."""
     first = await http_room.started(ANA, "/approve-draft AI safety")
     http_room.slack.faults.fail("chat.postMessage", "reset", applied=True)
 
@@ -324,6 +334,7 @@ async def test_a_reply_to_a_question_not_yet_confirmed_is_not_lost(http_room: Ro
 async def test_buttons_vanish_though_slack_did_not_take_the_first_update(
     http_room: Room, fault: str, applied: bool
 ) -> None:
+    """Adversarial 9."""
     prompt = await http_room.started(ANA, "/deploy v2")
     http_room.slack.faults.fail("chat.update", fault, applied=applied)  # type: ignore[arg-type]  # one of its kinds
 
@@ -335,6 +346,7 @@ async def test_buttons_vanish_though_slack_did_not_take_the_first_update(
 
 @pytest.mark.parametrize("applied", [False, True])
 async def test_a_result_is_told_once_though_slack_was_in_trouble(http_room: Room, applied: bool) -> None:
+    """Adversarial 9."""
     prompt = await http_room.started(ANA, "/deploy v2")
     http_room.slack.faults.fail("chat.postMessage", "server_error", applied=applied)
 
@@ -347,6 +359,7 @@ async def test_a_result_is_told_once_though_slack_was_in_trouble(http_room: Room
 
 @pytest.mark.parametrize("retry_after", [None, "0", "soon"])
 async def test_an_odd_retry_after_is_survived(http_room: Room, retry_after: str | None) -> None:
+    """Adversarial 8."""
     http_room.slack.faults.fail("chat.postMessage", "ratelimited", retry_after=retry_after)
 
     await http_room.command(ANA, "/deploy v2")
@@ -356,10 +369,14 @@ async def test_an_odd_retry_after_is_survived(http_room: Room, retry_after: str 
     assert len(http_room.posted("prompt:")) == 1
 
 
-async def test_a_forged_response_url_is_not_called_and_the_click_counts(http_room: Room) -> None:
+@pytest.mark.parametrize(
+    "url", ["http://169.254.169.254/latest/meta-data", "http://127.0.0.1:1/", "file:///etc/passwd"]
+)
+async def test_a_forged_response_url_is_not_called_and_the_click_counts(http_room: Room, url: str) -> None:
+    """Security 7; Adversarial 38."""
     prompt = await http_room.started(ANA, "/deploy v2")
     click = requests.click(http_room, prompt, "Ship", BEN)
-    click["response_url"] = "http://169.254.169.254/latest/meta-data"
+    click["response_url"] = url
 
     status, _ = await requests.interaction(click).to(http_room.stage.bot)
 
@@ -369,6 +386,7 @@ async def test_a_forged_response_url_is_not_called_and_the_click_counts(http_roo
 
 
 async def test_a_form_slack_does_not_open_in_time_is_said_so(http_room: Room) -> None:
+    """Adversarial 1."""
     prompt = await http_room.started(ANA, "/approve-draft AI safety")
     http_room.slack.faults.expire_triggers = True
 

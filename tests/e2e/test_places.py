@@ -39,6 +39,7 @@ def private_notes(found: Stage, user: str) -> list[str]:
 
 @pytest.mark.parametrize("kind", ["public", "private"])
 async def test_where_the_bot_is_no_member_the_requester_is_told_to_invite_it(quiet: Stage, kind: str) -> None:
+    """Acceptance 4."""
     room = quiet.room(ANA, BEN, kind=kind, with_bot=False)
 
     result = await room.command(ANA, "/deploy v2")
@@ -66,6 +67,7 @@ async def test_after_the_invitation_the_command_works(http_room: Room) -> None:
 
 
 async def test_a_private_channel_with_the_bot_works(http_room: Room) -> None:
+    """Acceptance 4."""
     room = http_room.stage.room(ANA, BEN, kind="private")
     prompt = await room.started(ANA, "/deploy v2")
 
@@ -75,6 +77,7 @@ async def test_a_private_channel_with_the_bot_works(http_room: Room) -> None:
 
 
 async def test_a_conversation_with_the_bot_alone_works(over_http: Stage) -> None:
+    """Acceptance 4."""
     room = Room(over_http, over_http.slack.workspace.dm_of(CHLOE).id)
     await room.command(CHLOE, "/quick-approve lunch")
     prompt = (await room.see(lambda: [m for m in room.posted("prompt:") if buttons(m)]))[-1]
@@ -87,6 +90,7 @@ async def test_a_conversation_with_the_bot_alone_works(over_http: Stage) -> None
 
 
 async def test_a_group_conversation_works(over_http: Stage) -> None:
+    """Acceptance 4."""
     room = Room(over_http, over_http.slack.workspace.conversation_of([ANA, BEN]).id)
     prompt = await room.started(ANA, "/deploy v2")
 
@@ -96,6 +100,7 @@ async def test_a_group_conversation_works(over_http: Stage) -> None:
 
 
 async def test_an_archived_channel_is_told_in_private(quiet: Stage) -> None:
+    """Adversarial 5."""
     room = quiet.room()
     prompt = await room.started(ANA, "/deploy v2")
     click = requests.interaction(requests.click(room, prompt, "Ship", BEN))
@@ -112,6 +117,7 @@ async def test_an_archived_channel_is_told_in_private(quiet: Stage) -> None:
 
 
 async def test_a_command_where_the_bot_was_removed_leaves_no_open_run(quiet: Stage) -> None:
+    """Adversarial 6."""
     room = quiet.room()
     room.slack.remove_bot(room.channel)
 
@@ -127,7 +133,7 @@ async def test_a_command_where_the_bot_was_removed_leaves_no_open_run(quiet: Sta
 
 
 async def test_a_question_deleted_by_a_person_can_still_be_decided(quiet: Stage) -> None:
-    """Somebody presses the button in the moment in which somebody else deletes the message."""
+    """Adversarial 3. Somebody presses the button in the moment in which somebody else deletes the message."""
     room = quiet.room()
     prompt = await room.started(ANA, "/deploy v2")
     click = requests.interaction(requests.click(room, copy.deepcopy(prompt), "Ship", BEN))
@@ -160,7 +166,10 @@ async def test_a_question_with_replies_that_is_deleted_leaves_its_thread_usable(
 
 
 async def test_only_replies_of_people_in_the_thread_answer(http_room: Room) -> None:
-    """One after the other, and at the end one that does answer: had any other, its answer would stand."""
+    """Adversarial 16, 17.
+
+    One after the other, and at the end one that does answer: had any other, its answer would stand.
+    """
     room = http_room
     prompt = await room.started(ANA, "/deploy v2")
     elsewhere = await room.slack.say(BEN, room.channel, "ship")
@@ -174,6 +183,7 @@ async def test_only_replies_of_people_in_the_thread_answer(http_room: Room) -> N
         {"subtype": "channel_join"},
         {"user": "USLACKBOT"},
         {"text": ""},
+        {"subtype": "file_share", "text": "", "files": [{"id": "F1"}]},
         {"thread_ts": None},
     ):
         said = requests.reply(room, prompt, "ship", BEN)
@@ -189,6 +199,7 @@ async def test_only_replies_of_people_in_the_thread_answer(http_room: Room) -> N
 
 
 async def test_an_edited_message_in_the_thread_does_not_answer(http_room: Room) -> None:
+    """Adversarial 17."""
     room = http_room
     prompt = await room.started(ANA, "/quick-approve lunch")
     said = await room.reply(BEN, prompt, "let me think")
@@ -202,6 +213,7 @@ async def test_an_edited_message_in_the_thread_does_not_answer(http_room: Room) 
 
 
 async def test_a_reply_also_sent_to_the_channel_answers(http_room: Room) -> None:
+    """Adversarial 17."""
     prompt = await http_room.started(ANA, "/deploy v2")
 
     await http_room.reply(BEN, prompt, "ship", broadcast=True)
@@ -210,7 +222,7 @@ async def test_a_reply_also_sent_to_the_channel_answers(http_room: Room) -> None
 
 
 async def test_the_bots_own_messages_start_nothing(http_room: Room) -> None:
-    """Slack tells the bot of each of its own messages, too."""
+    """Adversarial 16. Slack tells the bot of each of its own messages, too."""
     first = await http_room.started(ANA, "/approve-draft approve")
     await http_room.reply(BEN, first, "approve it, but shorter")
 

@@ -30,6 +30,7 @@ def in_turn(room: Room, sent: Sequence[Request]) -> list[tuple[Request, BotProce
 
 
 async def test_of_100_people_who_click_at_once_one_decides_and_99_are_told_who(http_room: Room) -> None:
+    """Acceptance 13."""
     room = http_room
     people = [f"UCROWD{n}" for n in range(100)]
     room.slack.workspace.users.update({who: User(who, who.lower(), who) for who in people})
@@ -56,6 +57,7 @@ async def test_of_100_people_who_click_at_once_one_decides_and_99_are_told_who(h
 
 
 async def test_approval_and_rejection_in_the_same_moment_give_one_outcome(http_room: Room) -> None:
+    """Acceptance 15."""
     room = http_room
     prompt = await room.started(ANA, "/approve-draft AI safety")
     yes = requests.interaction(requests.click(room, prompt, "Approve", BEN))
@@ -74,6 +76,7 @@ async def test_approval_and_rejection_in_the_same_moment_give_one_outcome(http_r
 
 
 async def test_one_click_delivered_to_both_processes_at_once_counts_once(http_room: Room) -> None:
+    """Acceptance 14."""
     room = http_room
     prompt = await room.started(ANA, "/deploy v2")
     click = requests.interaction(requests.click(room, prompt, "Ship", BEN))
@@ -88,6 +91,7 @@ async def test_one_click_delivered_to_both_processes_at_once_counts_once(http_ro
 
 
 async def test_a_command_delivered_twice_starts_one_run(http_room: Room) -> None:
+    """Acceptance 3."""
     room = http_room
     room.slack.faults.deliver_twice = True
 
@@ -100,6 +104,7 @@ async def test_a_command_delivered_twice_starts_one_run(http_room: Room) -> None
 
 
 async def test_a_command_delivered_to_both_processes_starts_one_run(http_room: Room) -> None:
+    """Acceptance 3; Adversarial 10."""
     room = http_room
     typed = requests.signed(requests.form(requests.command(room, "/deploy v2")))
 
@@ -121,6 +126,7 @@ async def test_the_same_command_typed_twice_starts_two_runs(http_room: Room) -> 
 
 
 async def test_an_event_delivered_4_times_to_two_processes_counts_once(http_room: Room) -> None:
+    """Adversarial 10."""
     room = http_room
     prompt = await room.started(ANA, "/approve-draft AI safety")
     said = requests.event(requests.reply(room, prompt, "Shorter, please", BEN))

@@ -76,12 +76,14 @@ FLAWS: dict[str, tuple[int, Callable[[Request], Request]]] = {
     "a JSON list": (400, lambda request: signed(b"[]", JSON)),
     "JSON nested too deep": (400, lambda request: signed(b'{"a":' + b"[" * 100_000, JSON)),
     "payload that is no JSON": (400, lambda request: signed(b"payload=hello")),
+    "two payloads": (400, lambda request: signed(b"payload=%7B%7D&payload=%7B%7D")),
     "payload that is a number": (400, lambda request: signed(b"payload=1")),
 }
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
 async def test_a_request_that_is_not_slacks_is_refused_and_does_nothing(http_room: Room, flaw: str) -> None:
+    """Security 1; Adversarial 25, 27, 28, 29, 30."""
     status, spoil = FLAWS[flaw]
 
     answer = await spoil(genuine(http_room)).to(http_room.stage.bot)
@@ -100,6 +102,7 @@ async def test_299_seconds_old_is_young_enough(http_room: Room) -> None:
 
 @pytest.mark.parametrize("size", [MIB + 1, 8 * MIB])
 async def test_a_body_over_1_mib_is_refused(http_room: Room, size: int) -> None:
+    """Security 11; Adversarial 31."""
     body = genuine(http_room).body
     padded = body + b"&pad=" + b"x" * (size - len(body) - 5)
 
@@ -109,6 +112,7 @@ async def test_a_body_over_1_mib_is_refused(http_room: Room, size: int) -> None:
 
 
 async def test_a_body_over_1_mib_of_unannounced_length_is_refused(http_room: Room) -> None:
+    """Security 11; Adversarial 31."""
     body = genuine(http_room).body + b"&pad=" + b"x" * MIB
 
     async def in_chunks() -> object:
@@ -134,6 +138,7 @@ async def test_no_other_address_and_method_is_open(over_http: Stage, method: str
 
 
 async def test_slacks_check_of_the_address_is_answered_with_its_challenge(over_http: Stage) -> None:
+    """Acceptance 28."""
     check = {
         "type": "url_verification",
         "token": "t",
@@ -147,6 +152,7 @@ async def test_slacks_check_of_the_address_is_answered_with_its_challenge(over_h
 
 
 async def test_an_ssl_check_needs_a_signature_too(http_room: Room) -> None:
+    """Acceptance 28."""
     probe = requests.form({"ssl_check": "1", "token": "t"})
 
     signed_answer = await signed(probe).to(http_room.stage.bot)
@@ -165,6 +171,13 @@ ODD_INTERACTIONS: dict[str, dict[str, Any]] = {
     "no actions": {"type": "block_actions", "user": {"id": BEN}, "team": {"id": "T1"}, "actions": []},
     "no user": {"type": "block_actions", "team": {"id": "T1"}, "actions": [{"action_id": "decide.0"}]},
     "no team": {"type": "block_actions", "user": {"id": BEN}, "actions": [{"action_id": "decide.0", "type": "button"}]},
+    "neither message nor channel": {
+        "type": "block_actions",
+        "user": {"id": BEN},
+        "team": {"id": "T1"},
+        "container": {"type": "view", "view_id": "V1"},
+        "actions": [{"type": "button", "action_id": "decide.0", "block_id": "b", "value": "x"}],
+    },
     "a list for a user": {"type": "block_actions", "user": [], "team": {"id": "T1"}, "actions": [{"action_id": "a"}]},
     "a number for a value": {
         "type": "block_actions",
@@ -194,6 +207,7 @@ ODD_INTERACTIONS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("what", ODD_INTERACTIONS)
 async def test_an_odd_interaction_is_acknowledged_without_a_fuss(over_http: Stage, what: str) -> None:
+    """Adversarial 20, 21, 22."""
     status, said = await requests.interaction(ODD_INTERACTIONS[what]).to(over_http.bot)
 
     assert status in (200, 404)

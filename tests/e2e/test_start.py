@@ -177,6 +177,7 @@ async def test_a_port_that_is_taken_is_named(settings: dict[str, str], tmp_path:
 
 
 async def test_a_bot_that_starts_while_slack_is_away_becomes_ready_by_itself(own_stage: Stage) -> None:
+    """Acceptance 28."""
     await own_stage.bot.kill()
     own_stage.slack.faults.fail("auth.test", "reset", times=2)
 

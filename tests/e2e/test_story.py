@@ -16,11 +16,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_command_leads_to_one_question_with_its_buttons(room: Room) -> None:
+    """Acceptance 1, 27."""
     result = await room.command(ANA, "/approve-draft AI safety")
 
     prompt = await room.prompt()
     await room.stage.idle()
     assert (result.status, result.shown) == (200, None)
+    assert result.duration_s < 1
     assert len(room.slack.messages(room.channel)) == 1
     assert buttons(prompt) == ["Approve", "Edit and approve", "Reject", "Give feedback"]
     assert "Version 1 of 3: AI safety" in shown(prompt)
@@ -70,6 +72,7 @@ async def test_blank_feedback_is_marked_in_the_modal_and_changes_nothing(room: R
 
 
 async def test_a_modal_sent_after_the_decision_says_who_was_first(room: Room) -> None:
+    """Adversarial 23."""
     prompt = await room.started(ANA, "/approve-draft AI safety")
     form = await room.open_form(CHLOE, prompt, "Give feedback")
     await room.press(BEN, prompt, "Approve")
@@ -84,6 +87,7 @@ async def test_a_modal_sent_after_the_decision_says_who_was_first(room: Room) ->
 
 
 async def test_feedback_on_the_third_version_ends_the_run(room: Room) -> None:
+    """Acceptance 11."""
     first = await room.started(ANA, "/approve-draft AI safety")
     await room.reply(BEN, first, "Shorter, please")
     await room.prompt(2)
@@ -117,6 +121,7 @@ async def test_the_button_of_an_old_version_says_that_it_is_outdated(room: Room)
 
 
 async def test_approval_locks_the_question_and_brings_the_result_into_the_thread(room: Room) -> None:
+    """Acceptance 8, 27."""
     prompt = await room.started(ANA, "/approve-draft AI safety")
 
     await room.press(BEN, prompt, "Approve")
@@ -143,6 +148,7 @@ async def test_a_late_click_is_told_who_was_first(room: Room) -> None:
 
 
 async def test_the_same_click_delivered_twice_is_told_the_same_and_counts_once(room: Room) -> None:
+    """Acceptance 14."""
     prompt = await room.started(ANA, "/approve-draft AI safety")
     room.slack.faults.deliver_twice = True
 
@@ -158,6 +164,7 @@ async def test_the_same_click_delivered_twice_is_told_the_same_and_counts_once(r
 
 
 async def test_two_clicks_of_one_impatient_person_count_once(room: Room) -> None:
+    """Acceptance 14."""
     prompt = await room.started(ANA, "/approve-draft AI safety")
     on_screen = copy.deepcopy(prompt)
     await room.press(BEN, prompt, "Approve")
@@ -194,6 +201,7 @@ async def test_a_rejection_by_reply_keeps_its_reason(room: Room) -> None:
 
 
 async def test_an_edited_reply_after_the_decision_changes_nothing(room: Room) -> None:
+    """Acceptance 18."""
     prompt = await room.started(ANA, "/approve-draft AI safety")
     said = await room.reply(BEN, prompt, "approve")
     await room.result()

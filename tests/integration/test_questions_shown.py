@@ -200,7 +200,7 @@ async def test_what_is_decided_is_not_reminded_of() -> None:
 
 
 async def test_a_deleted_question_is_posted_again_by_the_next_update_once() -> None:
-    """Acceptance 26."""
+    """Acceptance 26; Adversarial 4."""
     board = Board(quorum=2, remind=[60.0])
     async with desk(board) as found:
         await found.start(board)
@@ -263,7 +263,7 @@ async def test_the_requester_is_told_when_a_question_can_no_longer_be_changed() 
 
 
 async def test_a_channel_that_asks_for_patience_holds_back_no_other() -> None:
-    """Adversarial: 429 with Retry-After 3600."""
+    """Adversarial 8: 3600."""
     board = Board()
     async with desk(board) as found:
         found.slack.faults.fail("chat.postMessage", "ratelimited", retry_after="3600")
@@ -283,7 +283,7 @@ async def test_a_channel_that_asks_for_patience_holds_back_no_other() -> None:
 
 @pytest.mark.parametrize("told", ["0", None, "soon", "nan"])
 async def test_a_channel_that_says_no_time_to_wait_is_tried_again_soon(told: str | None) -> None:
-    """Adversarial: 429 with Retry-After 0, missing, not a number."""
+    """Adversarial 8: 0, missing, not a number."""
     board = Board()
     async with desk(board) as found:
         found.slack.faults.fail("chat.postMessage", "ratelimited", retry_after=told)
@@ -312,7 +312,7 @@ async def test_many_messages_to_a_channel_go_out_one_a_second_after_the_first() 
     ("fault", "applied"), [("server_error", True), ("html", True), ("reset", True), ("server_error", False)]
 )
 async def test_a_question_whose_outcome_is_unclear_is_there_once(fault: Kind, applied: bool) -> None:
-    """Adversarial: 500, 502, HTML, timeout, reset - unknown outcome never double-posts."""
+    """Adversarial 9."""
     board = Board()
     async with desk(board) as found:
         found.slack.faults.fail("chat.postMessage", fault, applied=applied)

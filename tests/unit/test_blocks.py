@@ -273,6 +273,7 @@ def test_markdown_becomes_slacks_own(markdown: str, mrkdwn: str) -> None:
     "typed", ["<!channel>", "<!here|x>", "<@U9>", "<#C1>", "<https://evil|bank>", "&lt;!channel&gt;", "<!subteam^S1>"]
 )
 def test_nothing_typed_notifies_anybody(typed: str) -> None:
+    """Security 5."""
     messages = [
         prompt(asked(f"About {typed}", details=typed)),
         locked_message(asked(typed), Decided("U2", AT, "reject", typed), requester="U1"),
@@ -294,6 +295,7 @@ def test_nothing_typed_notifies_anybody(typed: str) -> None:
     ["*bold*", "`code`", "**very**", "_it_ ~no~", "```\nblock\n```", "# title", "- item", "a\\b", "*", "\\*", "> q"],
 )
 def test_literal_text_shows_character_by_character(topic: str) -> None:
+    """Security 5."""
     message = prompt(asked(f"**Draft about {literal(topic)}**\n\n{literal(topic)}"))
 
     assert topic in body_of(message)
@@ -315,6 +317,7 @@ def test_the_authors_own_markup_counts_beside_literal_text() -> None:
 
 
 def test_what_hides_is_shown() -> None:
+    """Security 5."""
     message = prompt(asked("pay\u202etneilc \u200b\x00 👩\u200d🚀 नमस्\u200dते"))
 
     assert "pay[U+202E]tneilc [U+200B][U+0000] 👩\u200d🚀 नमस्\u200dते" in shown(message)
@@ -382,6 +385,7 @@ def test_the_biggest_prompt_still_fits() -> None:
 
 
 def test_the_notification_says_what_is_asked_without_markup() -> None:
+    """Acceptance 5."""
     text = prompt(asked(f"# News\n\n**Ship** v2 & {literal('**v3**')}?")).text
 
     assert text == "News Ship v2 &amp; **v3**? – answer with Approve or Reject"

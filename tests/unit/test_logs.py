@@ -111,6 +111,7 @@ SECRETS = [
 @pytest.mark.parametrize("secret", SECRETS)
 @pytest.mark.parametrize("log_format", ["json", "text"])
 def test_no_secret_is_written_wherever_it_stands(written: Written, secret: str, log_format: str) -> None:
+    """Security 9."""
     configure("INFO", "json" if log_format == "json" else "text")
     logger = logging.getLogger("bot.x")
 

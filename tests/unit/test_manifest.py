@@ -137,6 +137,7 @@ def called() -> set[str]:
 
 
 def test_every_method_called_has_its_scope_and_no_other_is_asked_for() -> None:
+    """Security 12."""
     methods = called()
     known = {**SCOPES, **HISTORY}
 

@@ -87,6 +87,7 @@ def test_an_interaction_is_json_in_a_form() -> None:
     ["abc", "", "-1700000000", "1e400", "1700000000.5", " 1700000000", "+1700000000", "١٧٠٠٠٠٠٠٠٠", "9" * 400, "nan"],
 )
 def test_a_malformed_timestamp_is_400(at: str) -> None:
+    """Security 1; Adversarial 27."""
     headers = [*without(signed(), TIMESTAMP), (TIMESTAMP, at)]
 
     assert status(headers) == 400
@@ -94,6 +95,7 @@ def test_a_malformed_timestamp_is_400(at: str) -> None:
 
 @pytest.mark.parametrize(("at", "expected"), [(-301, 401), (-300, None), (300, None), (301, 401), (-(10**9), 401)])
 def test_an_old_or_future_timestamp_is_401(at: int, expected: int | None) -> None:
+    """Security 1; Adversarial 27."""
     assert status(signed(at=str(1_700_000_000 + at))) == expected
 
 
@@ -104,6 +106,7 @@ def test_a_missing_header_is_401(name: str) -> None:
 
 @pytest.mark.parametrize("name", [TIMESTAMP, SIGNATURE, "content-type"])
 def test_a_header_given_twice_is_refused(name: str) -> None:
+    """Security 1; Adversarial 28."""
     headers = signed()
     again = next((key, value) for key, value in headers if key.lower() == name)
 
@@ -120,11 +123,13 @@ def test_a_malformed_signature_is_400(signature: str) -> None:
 
 
 def test_a_wrong_signature_is_401() -> None:
+    """Security 1; Adversarial 25."""
     assert status(signed(secret="another secret")) == 401
     assert status([*without(signed(), SIGNATURE), (SIGNATURE, "v0=" + "0" * 64)]) == 401
 
 
 def test_the_signature_covers_every_byte_and_the_time() -> None:
+    """Security 1."""
     assert status(signed(), BODY + b"&") == 401
     assert status(signed(), BODY.replace(b"%2F", b"/")) == 401
     assert status([*without(signed(), TIMESTAMP), (TIMESTAMP, "1700000001")]) == 401
@@ -132,6 +137,7 @@ def test_the_signature_covers_every_byte_and_the_time() -> None:
 
 @pytest.mark.parametrize("secret", ["", "  ", "\n"])
 def test_an_empty_secret_is_refused_at_once(secret: str) -> None:
+    """Security 1; Adversarial 26."""
     with pytest.raises(ValueError, match="signing secret is empty"):
         Verifier(SecretStr(secret))
 
@@ -142,6 +148,7 @@ def test_the_secret_does_not_show() -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "identity, gzip", "x"])
 def test_a_compressed_body_is_415(encoding: str) -> None:
+    """Adversarial 29."""
     body = gzip.compress(BODY)
 
     assert status([*signed(body), ("Content-Encoding", encoding)], body) == 415
@@ -168,6 +175,7 @@ def test_the_announced_length_is_checked_before_the_body_is_read(length: str, ex
 
 
 def test_a_body_of_a_mebibyte_gets_in_and_one_byte_more_does_not() -> None:
+    """Security 11; Adversarial 31."""
     body = b"text=" + b"x" * (LIMIT_BYTES - 5)
 
     assert status(signed(body), body) is None
