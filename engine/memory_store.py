@@ -22,6 +22,7 @@ from engine.run_store import (
     REFUSALS_KEPT,
     REOPENABLE,
     TRIES_KEPT,
+    Amendment,
     Answer,
     AskRecord,
     AskStatus,
@@ -219,6 +220,40 @@ class MemoryRunStore:
             return verdict, None
         return verdict, await self.claim(answer.run_id, worker, lease_s, workflows)
 
+    async def amend(self, change: Amendment) -> Verdict:
+        run = self._find(change.run_id)
+        delivery = ("deliver", change.delivery_id)
+        if run is None:
+            return Unknown()
+        if (told := run.seen.get(delivery)) is not None:
+            return told
+        ask = run.asks.get(change.ask_id)
+        if ask is None:
+            return Unknown()
+        if (told := _closed(ask.record)) is not None:
+            return told
+        if ask.record.deadline is not None and ask.record.deadline <= self._clock():
+            return Expired(ask.record.deadline)
+        details = {"ask": change.ask_id}
+        if change.allowed is not None:
+            if ask.record.allowed != change.before:
+                return Stale()
+            gone = set(change.before).difference(change.allowed)
+            votes = tuple(vote for vote in ask.record.votes if vote[0] not in gone)
+            ask.record = replace(ask.record, allowed=change.allowed, votes=votes)
+            self._owe_update(run, ask)
+            details["allowed"] = " ".join(change.allowed)
+        if change.asks_back:
+            ask.record = replace(ask.record, asks_back=True)
+        for effect in change.effects:
+            self._owe(run, effect.effect_id, change.ask_id, ask.shown_by, effect.body)
+        if change.note:
+            details["note"] = change.note
+        self._note(run, change.what, change.actor, **details)
+        told = Accepted(change.actor, self._clock(), change.what)
+        self._see(run, delivery, told)
+        return told
+
     async def refuse(self, refusal: Refusal) -> Verdict:
         run = self._find(refusal.run_id)
         delivery = ("deliver", refusal.delivery_id)
@@ -238,15 +273,8 @@ class MemoryRunStore:
 
     def _judge(self, run: _Run, ask: _Ask, answer: Answer) -> Verdict:
         now, record = self._clock(), ask.record
-        match record.status:
-            case "answered":
-                return Already(record.by, record.at, record.response)
-            case "expired":
-                return Expired(record.at)
-            case "cancelled":
-                return Cancelled(record.by, record.at)
-            case "open":
-                pass
+        if (told := _closed(record)) is not None:
+            return told
         if answer.unseen and not record.takes(run.record.requester, answer.actor, answer.response):
             raise NotJudged(f"ask {answer.ask_id} of run {answer.run_id} does not clearly take this answer")
         if record.deadline is not None and record.deadline <= now:
@@ -824,6 +852,19 @@ def _check(change: Commit) -> list[str]:
     if opened and change.status in OVER:
         raise ValueError(f"a run that is {change.status} opens no asks, but this commit opens {opened}")
     return opened
+
+
+def _closed(record: AskRecord) -> Verdict | None:
+    """Return what an ask that is closed tells whoever comes late, or None."""
+    match record.status:
+        case "answered":
+            return Already(record.by, record.at, record.response)
+        case "expired":
+            return Expired(record.at)
+        case "cancelled":
+            return Cancelled(record.by, record.at)
+        case "open":
+            return None
 
 
 def _checked(run_id: str) -> str:

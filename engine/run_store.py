@@ -195,6 +195,27 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Amendment:
+    """What changes about an open ask without answering it. *delivery_id* is the same on every redelivery."""
+
+    run_id: str
+    ask_id: str
+    delivery_id: str
+    actor: str
+    what: str
+    """In a word or two, for the journal: "reassigned"."""
+    allowed: tuple[str, ...] | None = None
+    """Who may answer from now on, at least one; None: whoever may now. Who may no longer has no vote either."""
+    before: tuple[str, ...] = ()
+    """Who may answer as far as the caller knows; when it is somebody else, nothing changes."""
+    effects: Sequence[NewEffect] = ()
+    note: str = ""
+    """For the journal."""
+    asks_back: bool = False
+    """The requester is asked something; from now on the ask says so."""
+
+
+@dataclass(frozen=True, slots=True)
 class AskRecord:
     """A question as stored, with everything needed to show or judge it."""
 
@@ -219,6 +240,8 @@ class AskRecord:
     """Where it is shown; references of the surface."""
     reminded_at: float | None = None
     """When the last rung of its ladder fired."""
+    asks_back: bool = False
+    """The requester was asked for details."""
     options: tuple[str, ...] | None = None
     """The responses that are taken, empty: any; None: only the event tells, as of one asked by an older version."""
 
@@ -356,6 +379,13 @@ class RunStore(Protocol):
         """Write down that an answer was refused and return what it is told: a redelivery is told the same.
 
         In the journal stand the first `TRIES_KEPT` tries of one person at one question, `REFUSALS_KEPT` of all people.
+        """
+
+    async def amend(self, change: Amendment) -> Verdict:
+        """Change something about an ask that stays open, and owe what follows: `Accepted`, with what changed.
+
+        `Stale` if who may answer is no longer what the caller knew; of an ask that is closed what `deliver` tells.
+        A redelivery is told the same.
         """
 
     async def claim(self, run_id: str, worker: str, lease_s: float, workflows: Sequence[str] = ()) -> Claim | None:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from engine.errors import CodecError
 from engine.keyring import Keyring
 from engine.run_store import (
+    Amendment,
     Answer,
     AskRecord,
     Claim,
@@ -256,6 +257,12 @@ class SealedRunStore:
 
     async def release(self, claim: Claim) -> None:
         await self._store.release(claim)
+
+    async def amend(self, change: Amendment) -> Verdict:
+        run_id, seal = change.run_id, self._keyring.seal
+        effects = [replace(made, body=seal(run_id, _EFFECT, made.effect_id, made.body)) for made in change.effects]
+        note = self._keyring.seal_text(run_id, _NOTE, "", change.note) if change.note else ""
+        return await self._store.amend(replace(change, effects=effects, note=note))
 
     async def refuse(self, refusal: Refusal) -> Verdict:
         return await self._store.refuse(refusal)

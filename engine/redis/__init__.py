@@ -20,7 +20,8 @@ key                     type    holds
                                 the event tells), d deadline, l rungs still to come; v revision (absent:
                                 1), s status (absent: open), b by, t at, r response, a answer, y votes,
                                 m messages, n who was refused, once for each try written down, u updates
-                                owed so far, g when its ladder fired last
+                                owed so far, g when its ladder fired last, i "1" if the requester was
+                                asked for details
 ``r:<run>:seen``        hash    "d" or "s" + delivery id -> what it was told; only what would otherwise
                                 be told differently the next time
 ``r:<run>:seen0``       hash    the 512 to 1,023 deliveries before those (`SEEN_KEPT`)

@@ -155,6 +155,7 @@ def ask_record(run_id: str, ask_id: str, row: Row) -> AskRecord | None:
         answer=row.get(b"a", b""),
         votes=tuple(zip(votes[::2], votes[1::2], strict=True)),
         messages=words(row.get(b"m", b"")),
+        asks_back=b"i" in row,
         reminded_at=float(row[b"g"]) if b"g" in row else None,
         options=None if b"c" not in row else () if row[b"c"] == ANY else words(row[b"c"]),
     )

@@ -38,7 +38,7 @@ _UNABLE = (
 )
 """What a server says first when it cannot serve for now. A script's own error may stand before it (Redis 6.2)."""
 _KEPT_FOR_SOMEBODY = frozenset(
-    {"start", "begin", "send", "deliver", "refuse", "cancel", "reopen", "fork", "purge", "remember", "commit"}
+    {"start", "begin", "send", "deliver", "refuse", "amend", "cancel", "reopen", "fork", "purge", "remember", "commit"}
 )
 """Scripts after which somebody is told that it is done."""
 _PARTS = {"due": ["clock", "due"], "begin": ["clock", "common", "begin", "commit"]}

@@ -10,9 +10,9 @@ from engine.redis.connections import connections_to
 from engine.redis.copies import Copies
 from engine.redis.keys import ASKS_KEPT, Keys, check_run_id, new_run_id
 from engine.redis.outbox import Outbox
-from engine.redis.rows import Argument, ask_arguments, ask_ids, counted, entry_of, named, verdict_of, words
+from engine.redis.rows import Argument, ask_arguments, ask_ids, counted, entry_of, named, pack, verdict_of, words
 from engine.redis.scripts import Server
-from engine.run_store import OVER, PATIENCE_S, Answer, Claim, Commit, Entry, NewRun, Refusal, RunStatus
+from engine.run_store import OVER, PATIENCE_S, Amendment, Answer, Claim, Commit, Entry, NewRun, Refusal, RunStatus
 from engine.verdicts import Verdict
 
 _DAY_S = 86_400.0
@@ -152,6 +152,24 @@ class RedisRunStore(Copies, Outbox):
         if isinstance(told, bytes):
             return verdict_of(told), None
         return verdict_of(told[0]), _claim(answer.run_id, told[1])
+
+    async def amend(self, change: Amendment) -> Verdict:
+        told: bytes = await self._server.run(
+            "amend",
+            self._keys.of(change.run_id, [change.ask_id]),
+            change.run_id,
+            change.ask_id,
+            change.delivery_id,
+            change.actor,
+            change.what,
+            change.note,
+            "" if change.allowed is None else "1",
+            "1" if change.asks_back else "",
+            pack(change.before),
+            pack(change.allowed or ()),
+            *(item for made in change.effects for item in (made.effect_id, made.body)),
+        )
+        return verdict_of(told)
 
     async def refuse(self, refusal: Refusal) -> Verdict:
         told: bytes = await self._server.run(

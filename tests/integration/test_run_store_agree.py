@@ -14,7 +14,19 @@ from hypothesis import strategies as st
 from engine.errors import FencedError, NotJudged
 from engine.memory_store import MemoryRunStore
 from engine.redis import RedisRunStore
-from engine.run_store import Answer, Claim, Commit, EffectClaim, NewAsk, NewEffect, NewRun, Refusal, RunStore, Timer
+from engine.run_store import (
+    Amendment,
+    Answer,
+    Claim,
+    Commit,
+    EffectClaim,
+    NewAsk,
+    NewEffect,
+    NewRun,
+    Refusal,
+    RunStore,
+    Timer,
+)
 from tests.integration.test_run_store import skewing
 
 T0 = 1_700_000_000.0
@@ -215,6 +227,19 @@ refusals = st.builds(
     via=st.sampled_from(("", "button")),
 )
 ladders = st.lists(st.tuples(asks, st.sampled_from(("remind", "escalate", "expire")), later), max_size=3)
+amendments = st.builds(
+    Amendment,
+    runs,
+    asks,
+    st.sampled_from("1234567"),
+    actors,
+    st.just("changed"),
+    st.sampled_from((None, ("U1",), ("U2", "U3"))),
+    st.sampled_from(((), ("U1",), ("U2", "U3"))),
+    st.sampled_from(((), (NewEffect("copy:a:U1", b"U1", "a"),))),
+    st.sampled_from(("", "note")),
+    st.booleans(),
+)
 answers = st.builds(
     Answer,
     runs,
@@ -250,6 +275,7 @@ moves = st.one_of(
     st.tuples(st.just("deliver"), answers),
     st.tuples(st.just("store"), st.just("refuse"), refusals),
     st.tuples(st.just("deliver_and_claim"), answers, workers, st.sampled_from(("Deploy", "Deploy", "Other"))),
+    st.tuples(st.just("store"), st.just("amend"), amendments),
     st.tuples(st.just("store"), st.just("send"), runs, st.sampled_from("12"), st.just(b"event")),
     st.tuples(st.just("store"), st.just("cancel"), runs, actors),
     st.tuples(st.just("store"), st.just("reopen"), runs, actors),

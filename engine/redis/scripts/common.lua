@@ -125,6 +125,13 @@ local function close_ask(key, ask, status, by, at, response, answer)
   owe('lock:' .. ask, ask, shown_by(ask, fields), '')
 end
 
+-- What an ask that is closed tells whoever comes late: it never changes, so it need not be kept for redeliveries.
+local function closed_as(status, by, at, response)
+  if status == 'answered' then return pack('already', by or '', at, response or '') end
+  if status == 'expired' then return pack('expired', at) end
+  return pack('cancelled', by or '', at)
+end
+
 local function is_open(key)
   local ask = redis.call('HMGET', key, 'o', 's')
   return ask[1] and not ask[2]

@@ -15,11 +15,8 @@ if told then return told end
 local is = redis.call('HMGET', key, 'o', 's', 'v', 'q', 'd', 'b', 't', 'r', 'y', 'h', 'w', 'p', 'c')
 local meta = redis.call('HMGET', META, 's', 'l', 'w', 'i', 'u')
 if not is[1] or not meta[1] then return pack('unknown') end
--- A run that is over has no open ask: the script that ended it closed them. What closed asks tell never
--- changes, so it need not be kept for redeliveries.
-if is[2] == 'answered' then return pack('already', is[6] or '', is[7], is[8] or '') end
-if is[2] == 'expired' then return pack('expired', is[7]) end
-if is[2] then return pack('cancelled', is[6] or '', is[7]) end
+-- A run that is over has no open ask: the script that ended it closed them.
+if is[2] then return closed_as(is[2], is[6], is[7], is[8]) end
 
 local function has(list, item)
   for _, one in ipairs(unpack_items(list)) do
