@@ -18,7 +18,7 @@ from bot.prompts import AskToken, Question, question_of
 from bot.replies import NOTHING, Amiss, Filled, NoReply, NotTaken, NotUnderstood, Reply, read_reply, respond
 from engine.run_store import AskRecord, RunRecord
 from engine.runner import Asked, Runner
-from engine.verdicts import Accepted, Already, Invalid, Recorded, Stale, Unknown, Verdict
+from engine.verdicts import Accepted, Already, Expired, Invalid, Recorded, Stale, Unknown, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -144,6 +144,8 @@ class Answering:
             return None
         if thread.shown is None:
             return Told(NotTaken("nothing_open"))
+        if thread.shown.asks_back and reply.user_id == thread.run.requester not in thread.shown.allowed:
+            return None  # they tell whoever asked what they wanted to know
         if _posted_at(thread.shown) > float(reply.message_ts):
             return Told(Stale(), current=await self._address(thread.run, thread.shown.messages[:1]))
         asked = Asked(thread.run, thread.shown, self._runner.question(thread.run, thread.shown))
@@ -172,6 +174,8 @@ class Answering:
             approves=_digest(reply.text) if reply.text is not None and reply.edited else "",
             **reply.fields,
         )
+        if isinstance(verdict, Expired) and (silence := question.silence):
+            verdict = Already("", verdict.at, silence)
         logger.info(
             "answer judged",
             extra={"run_id": asked.run.run_id, "ask": asked.ask.ask_id, "by": user, "verdict": type(verdict).__name__},

@@ -20,6 +20,7 @@ from bot.aside import Aside
 from bot.directory import Directory
 from bot.finding import Finding
 from bot.fleet import Fleet
+from bot.keeping import Keeping
 from bot.languages import CATALOGUES
 from bot.listeners import Listeners
 from bot.my_runs import MyRuns
@@ -197,6 +198,7 @@ class App:
             self._aside.spawn,
             MyRuns(self.runner, self.finding, self.surface, self.directory, self._aside.spawn),
             Starting(self.plugins, self.runner, self.surface, self.directory, self._aside.spawn),
+            Keeping(self.runner, self.answering, self.surface, self.directory, self._aside.spawn),
             thread_replies=self.settings.thread_replies,
         ).listen(bolt)
         return bolt

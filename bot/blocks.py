@@ -40,6 +40,7 @@ READ_CHARS = 3 * MESSAGE_CHARS  # no Markdown of this length fits, so the rest n
 CONTEXT_CHARS = 2000
 TEXT_CHARS = 4000
 BUTTON_CHARS = 75
+OPTION_CHARS = 75
 COMMENT_CHARS = 1500
 EDITED_CHARS = 6000
 """Twice what can be typed: what is invisible is spelled out."""
@@ -51,6 +52,10 @@ OPEN = "open"
 """Action ids ``open.0``, ``open.1``: the click wants a modal, at once, since its trigger lives 3 s."""
 EDIT = "edit"
 """Action ids ``edit.0``, ``edit.1``: the click wants the modal in which a text may be changed before it is approved."""
+MENU = "more"
+"""Action id of the menu of what leaves a question open."""
+HAND_ON, DETAILS = "hand_on", "details"
+"""What its options stand for, and the modals they open."""
 ACTION = re.compile(r"(decide|open|edit)\.\d+")
 
 
@@ -95,6 +100,7 @@ def prompt_message(
     deadline: float | None = None,
     asked_at: float | None = None,
     reminded_at: float | None = None,
+    asked_too: Sequence[str] = (),
     votes: Sequence[tuple[str, str]] = (),
     thread_replies: bool = False,
     words: Catalogue = ENGLISH,
@@ -103,7 +109,7 @@ def prompt_message(
 
     *revision* and *digest* are the stored question's, which the buttons are bound to. With *thread_replies* people are
     told that a reply is an answer too, where the question takes words. Of a question that somebody was reminded of, it
-    says when and since when it waits.
+    says when and since when it waits; *asked_too* are those who were asked since.
     """
     facts = [words.asked_by.format(by=mention(requester))] if requester else []
     if question.version is not None:
@@ -114,6 +120,8 @@ def prompt_message(
         facts.append(_progress(question, votes, words))
     if asked_at is not None and reminded_at is not None:
         facts.append(words.reminded.format(asked=when(asked_at, words), at=when(reminded_at, words)))
+    if asked_too:
+        facts.append(words.asked_too.format(who=_people(asked_too, words.list_and)))
     if deadline is not None:
         facts.append(words.deadline.format(at=when(deadline, words)))
     if question.editable is not None and not question.edits:
@@ -127,6 +135,7 @@ def prompt_message(
         if question.edits:
             place = next(n for n, choice in enumerate(question.choices) if choice.value == question.yes)
             buttons.insert(place + 1, _edit_button(question.choices[place], place, token, words))
+        buttons += _menu(AskToken(run_id, ask_id, revision), words)
         foot.append({"type": "actions", "block_id": "answers", "elements": buttons})
     names = listed([choice.shown for choice in question.choices], words.list_or)
     text = words.notification.format(question=one_line(question.text, 300, words), choices=safe(shorten(names, 300)))
@@ -190,6 +199,12 @@ def failure_message(reason: str = "", *, requester: str = "", words: Catalogue =
     """Return that a run ended without a result. *reason* is for people, without a traceback."""
     text = " ".join(filter(None, [mention(requester) if requester else "", words.failed]))
     return Message(text, [section(text), *_quote(reason)])
+
+
+def details_message(by: str, requester: str, text: str, *, words: Catalogue = ENGLISH) -> Message:
+    """Return what somebody asks the requester before they answer."""
+    told = words.details_asked.format(by=mention(by), requester=mention(requester))
+    return Message(told, [section(told), *_quote(text)])
 
 
 def cancelled_message(by: str = "", *, words: Catalogue = ENGLISH) -> Message:
@@ -271,6 +286,16 @@ def edit_label(choice: Choice, words: Catalogue) -> str:
     """Return what it is called to change a text before it is approved by *choice*."""
     label = visible(choice.shown)
     return words.edit.format(choice=label if label[1:2].isupper() else label[:1].lower() + label[1:])
+
+
+def _menu(token: AskToken, words: Catalogue) -> list[Block]:
+    """Return the menu of what leaves a question open; none where ids are so long that no option can hold them."""
+    options: list[dict[str, Any]] = [
+        {"text": plain(text), "value": replace(token, choice=choice).encode()}
+        for choice, text in ((HAND_ON, words.menu_hand_on), (DETAILS, words.menu_details))
+    ]
+    fits = all(len(option["value"]) <= OPTION_CHARS for option in options)
+    return [{"type": "overflow", "action_id": MENU, "options": options}] if fits else []
 
 
 def _people(who: Sequence[str], template: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bot.blocks import context, cut, edit_label, one_line, plain
+from bot.blocks import DETAILS, HAND_ON, context, cut, edit_label, one_line, plain
 from bot.inputs import LONG_CHARS, input_blocks
 from bot.languages import ENGLISH, Catalogue
 from bot.markdown import SECTION_CHARS, Block, section
@@ -121,6 +121,32 @@ def _comment(question: Question, choice: Choice, words: Catalogue, *, alone: boo
     if not needed:
         asked["hint"] = plain(words.comment_hint)
     return asked
+
+
+def hand_on_modal(token: AskToken, question: Question, *, words: Catalogue = ENGLISH) -> dict[str, Any]:
+    """Return the modal that asks who shall answer instead."""
+    element: Block = {"type": "users_select", "action_id": "user"}
+    return _input_modal(HAND_ON, words.hand_on_title, words.hand_on_label, element, token, question, words)
+
+
+def details_modal(token: AskToken, question: Question, *, words: Catalogue = ENGLISH) -> dict[str, Any]:
+    """Return the modal that asks what the requester shall be asked."""
+    element: Block = {"type": "plain_text_input", "action_id": "text", "multiline": True, "max_length": INPUT_CHARS}
+    return _input_modal(DETAILS, words.details_title, words.details_label, element, token, question, words)
+
+
+def _input_modal(
+    name: str, title: str, label: str, element: Block, token: AskToken, question: Question, words: Catalogue
+) -> dict[str, Any]:
+    """Return a modal of one field about a question; *name* is its callback id and the field's block id."""
+    asked: Block = {"type": "input", "block_id": name, "label": plain(label), "element": element}
+    return {
+        **_modal(title, words),
+        "callback_id": name,
+        "private_metadata": token.encode(),
+        "submit": plain(words.send),
+        "blocks": [*context(one_line(question.text.strip().partition("\n")[0], 300, words)), asked],
+    }
 
 
 def loading_modal(words: Catalogue = ENGLISH) -> dict[str, Any]:

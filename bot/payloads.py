@@ -172,6 +172,8 @@ def parse_click(body: object) -> ButtonClick:
     if not actions:
         raise PayloadError("block_actions: actions is empty")
     action = _Reader("block_actions: actions[0]", actions[0])
+    chosen = action.part("selected_option")
+    value = action.text("value") or chosen.text("value")
     user, container, message = read.part("user"), read.part("container"), read.part("message")
     team_id, enterprise_id = _owner(read, user)
     user_id, action_id = user.id("id"), action.text("action_id")
@@ -182,8 +184,8 @@ def parse_click(body: object) -> ButtonClick:
         raise PayloadError("block_actions: actions[0].action_id is missing")
     return ButtonClick(
         action_id=action_id,
-        value=action.text("value"),
-        token=AskToken.decode(action.raw("value")),
+        value=value,
+        token=AskToken.decode(action.raw("value") or chosen.raw("value")),
         user_id=user_id,
         user_name=user.text("username") or user.text("name"),
         channel_id=channel_id,
@@ -195,7 +197,7 @@ def parse_click(body: object) -> ButtonClick:
         trigger_id=trigger_id,
         response_url=read.text("response_url"),
         delivery_id=_digest(
-            *("click", team_id, user_id, channel_id, message_ts, action_id, action.text("value")),
+            *("click", team_id, user_id, channel_id, message_ts, action_id, value),
             *(action.text("action_ts"), trigger_id),
         ),
     )

@@ -195,6 +195,9 @@ class Prompt(InputRequiredEvent):
             raise ValueError(f"choices: {', '.join(sorted(twice))} is there twice; give each a value of its own")
         if 0 < len(self.approvers) < self.quorum and all(person[0] != "S" for person in self.approvers):
             raise ValueError(f"quorum is {self.quorum} but only {len(self.approvers)} may answer")
+        if self.on_timeout not in ("expire", "fail", *(options := self.options)) and options:
+            known = ", ".join(repr(value) for value in ("expire", "fail", *options))
+            raise ValueError(f"on_timeout {self.on_timeout!r} is no answer to this; use one of {known}")
         if self.home == "private" and not self.copies:
             raise ValueError("where is 'approvers', but approvers names no people: nobody would be asked")
         self._check_form()
@@ -276,6 +279,8 @@ class Question:
     editable: str | None = None
     form: Form | None = None
     version: int | None = None
+    silence: str = ""
+    """The response that silence stands for; "": it is none."""
     home: Home = ""
     copies: tuple[str, ...] = ()
     """Whom it is shown to in private."""
@@ -324,6 +329,7 @@ def question_of(event: InputRequiredEvent) -> Question:
         takes_text, text_is_response = "answer", True
     choices = _styled(_with_free_text(given, takes_text))
     yes, no = _polarity(choices)
+    on_timeout = _string(getattr(event, "on_timeout", None)) or "expire"
     return Question(
         text=text,
         choices=choices,
@@ -337,6 +343,7 @@ def question_of(event: InputRequiredEvent) -> Question:
         details=_string(getattr(event, "details", None)),
         editable=editable,
         version=_count(getattr(event, "version", None)),
+        silence="" if on_timeout in ("expire", "fail") else on_timeout,
         home=event.home if isinstance(event, Prompt) else "",
         copies=_words(getattr(event, "copies", None)),
         form=form,

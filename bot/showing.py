@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bot import blocks, wording
 from bot.languages import ENGLISH, Catalogue
-from bot.prompts import Question, question_of
+from bot.prompts import Escalation, Question, question_of
 from engine.events import StopEvent, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowTimedOutEvent
 from engine.held_run import RESULT
 from engine.run_store import AskRecord, EffectClaim, RunRecord
@@ -47,6 +49,7 @@ class Showing:
             deadline=ask.deadline,
             asked_at=ask.opened_at,
             reminded_at=ask.reminded_at,
+            asked_too=self._asked_too(run, ask),
             votes=ask.votes,
             thread_replies=self._thread_replies,
             words=self._words,
@@ -57,6 +60,17 @@ class Showing:
         voted = {actor for actor, _ in ask.votes}
         who = ", ".join(wording.mention(one) for one in ask.allowed if one not in voted)
         return blocks.private_message(self._words.reminder.format(who=who).strip())
+
+    def escalation(self, ask: AskRecord, who: Sequence[str]) -> blocks.Message:
+        """Return that further people are asked, and why."""
+        people = ", ".join(wording.mention(one) for one in who)
+        at = wording.when(ask.opened_at, self._words)
+        return blocks.private_message(self._words.escalated.format(who=people, at=at))
+
+    def details(self, claim: EffectClaim) -> blocks.Message:
+        """Return what somebody asks the requester."""
+        asked = json.loads(claim.body)
+        return blocks.details_message(asked["by"], claim.run.requester, asked["text"], words=self._words)
 
     def result(self, claim: EffectClaim) -> blocks.Message:
         """Return what a run came to."""
@@ -88,12 +102,26 @@ class Showing:
 
     def asked(self, run: RunRecord, ask: AskRecord) -> Question:
         """Return what is asked, and of whom by now."""
-        return replace(question_of(self._runner.question(run, ask)), approvers=ask.allowed)
+        asked = question_of(self._runner.question(run, ask))
+        return replace(asked, approvers=ask.allowed, copies=ask.allowed or asked.copies)
+
+    def escalated_to(self, run: RunRecord, ask: AskRecord, n: int) -> tuple[str, ...]:
+        """Return whom the *n*th rung of its ladder asks too."""
+        rungs = getattr(self._runner.question(run, ask), "escalate", None) or []
+        return tuple(getattr(rungs[n], "to", ())) if n < len(rungs) else ()
+
+    def _asked_too(self, run: RunRecord, ask: AskRecord) -> list[str]:
+        """Return whom the rungs that have fired have asked too."""
+        waited_s = 0.0 if ask.reminded_at is None else ask.reminded_at - ask.opened_at
+        rungs = getattr(self._runner.question(run, ask), "escalate", None) or []
+        fired = [rung for rung in rungs if isinstance(rung, Escalation) and rung.after <= waited_s]
+        return list(dict.fromkeys(person for rung in fired for person in rung.to))
 
     def _outcome(self, run: RunRecord, ask: AskRecord) -> blocks.Outcome:
         match ask.status:
             case "expired":
-                return Expired(ask.at)
+                silence = self.asked(run, ask).silence
+                return blocks.Decided("", ask.at, silence) if silence else Expired(ask.at)
             case "cancelled":
                 return Cancelled(ask.by, ask.at)
             case _:

@@ -8,6 +8,7 @@ or an unclear failure, finds what the first one did and adopts it.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from slack_sdk.errors import SlackApiError
 
@@ -21,8 +22,9 @@ from bot.telling import Telling
 from bot.workspaces import Workspaces
 from engine.errors import ContextSerdeError, RunNotFound, StoreUnavailable
 from engine.held_run import RESULT
-from engine.run_store import AskRecord, EffectClaim, RunRecord
+from engine.run_store import Amendment, AskRecord, EffectClaim, RunRecord, copy_of
 from engine.runner import PARKED, Runner
+from engine.verdicts import Accepted, Stale, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -115,8 +117,12 @@ class SlackSurface(Telling):
                 await self._ask_too(claim, claim.ask)
             case "update" | "lock" if claim.ask is not None:
                 await self._bring_up_to_date(claim, claim.ask)
-            case "remind" | "escalate" if claim.ask is not None:
+            case "remind" if claim.ask is not None:
                 await self._remind(claim, claim.ask)
+            case "escalate" if claim.ask is not None:
+                await self._escalate(claim, claim.ask)
+            case "details":
+                await self._posting.post(claim, self._home(claim.run), self._showing.details(claim))
             case _ if kind == RESULT:
                 await self._posting.post(claim, self._home(claim.run), self._showing.result(claim))
             case _ if kind == PARKED:
@@ -176,6 +182,21 @@ class SlackSurface(Telling):
         refs = [await self._posting.put(claim, place, self._showing.reminder(ask)) for place in places.values()]
         await self._store.finish_effect(claim, refs[0] if refs else "")
 
+    async def _escalate(self, claim: EffectClaim, ask: AskRecord) -> None:
+        """Let further people answer, ask each of them in private, and say so below the question."""
+        who = self._showing.escalated_to(claim.run, ask, int(claim.effect_id.rpartition(":")[2]))
+        if not who:
+            await self._remind(claim, ask)
+            return
+        told: Verdict = Stale()
+        while told == Stale():  # somebody has just handed it on
+            ask = await self._store.ask(ask.run_id, ask.ask_id) or ask
+            told = await self._runner.amend(_asking_too(ask, who, claim.effect_id))
+        if not isinstance(told, Accepted):
+            await self._store.drop_effect(claim, "the question is closed")
+            return
+        await self._posting.post(claim, self._home(claim.run), self._showing.escalation(ask, who))
+
     def _home(self, run: RunRecord, *, in_thread: bool = True) -> Place:
         """Return where a run's messages go: into its thread, once there is one."""
         return Place(self._showing.home_of(run), run.thread.partition(":")[2] if in_thread else "")
@@ -224,6 +245,21 @@ class SlackSurface(Telling):
     async def _later(self, claim: EffectClaim, after_s: float | None = None) -> None:
         pause_s = RETRY_S[min(claim.attempt, len(RETRY_S)) - 1] if after_s is None else after_s
         await self._store.delay_effect(claim, claim.now + pause_s)
+
+
+def _asking_too(ask: AskRecord, who: Sequence[str], delivery_id: str) -> Amendment:
+    """Return what lets *who* answer, too, and shows it to each of them."""
+    allowed = tuple(dict.fromkeys((*ask.allowed, *who)))
+    return Amendment(
+        run_id=ask.run_id,
+        ask_id=ask.ask_id,
+        delivery_id=delivery_id,
+        actor="",
+        what="asked too",
+        allowed=allowed if ask.allowed and allowed != ask.allowed else None,
+        before=ask.allowed,
+        effects=[copy_of(ask.ask_id, person) for person in who if not person.startswith("S")],
+    )
 
 
 def _about(claim: EffectClaim, **more: str) -> dict[str, str]:

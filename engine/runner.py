@@ -29,6 +29,7 @@ from engine.held_run import RESULT, HeldRun
 from engine.model import Definition
 from engine.run_store import (
     REOPENABLE,
+    Amendment,
     Answer,
     AskRecord,
     Claim,
@@ -42,7 +43,7 @@ from engine.run_store import (
     RunStore,
 )
 from engine.snapshot import START, load_fields
-from engine.verdicts import Accepted, Invalid, Unknown, Verdict
+from engine.verdicts import Accepted, Invalid, Recorded, Unknown, Verdict
 from engine.versions import stored_names
 from engine.weight import LIMIT_BYTES, WARN_BYTES, Scale
 from engine.workflow import Workflow
@@ -279,8 +280,15 @@ class Runner:
             await self._work_at_once(claim)
         else:
             verdict = await self.store.deliver(answer)
-        if isinstance(verdict, Accepted):  # anything else leaves the run as it was
+        if isinstance(verdict, Accepted | Recorded):  # anything else leaves the run, and what it shows, as it was
             await self._wake(answer.run_id)
+        return verdict
+
+    async def amend(self, change: Amendment) -> Verdict:
+        """Change something about an open question; see `RunStore.amend`."""
+        verdict = await self.store.amend(change)
+        if isinstance(verdict, Accepted):
+            await self._wake(change.run_id)
         return verdict
 
     async def refuse(

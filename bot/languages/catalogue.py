@@ -107,6 +107,23 @@ class Catalogue:
     timed_out: str
     reminder: str
     asked_privately: str
+    # what leaves a question open
+    menu_hand_on: str
+    menu_details: str
+    hand_on_title: str
+    hand_on_label: str
+    details_title: str
+    details_label: str
+    handed_on: str
+    handed_to_nobody: str
+    handed_to_requester: str
+    handed_already: str
+    handed_to_too_few: str
+    not_yours_to_hand_on: str
+    details_asked: str
+    details_sent: str
+    asked_too: str
+    escalated: str
     not_asked: str
     not_posted: str
     modal_not_opened: str

@@ -272,7 +272,12 @@ def button(message: Message, label: str) -> dict[str, Any]:
 
 def _actions(message: Message) -> dict[str, dict[str, Any]]:
     blocks = [block for block in message.blocks or [] if block["type"] == "actions"]
-    return {element["text"]["text"]: element for block in blocks for element in block["elements"]}
+    return {
+        element["text"]["text"]: element
+        for block in blocks
+        for element in block["elements"]
+        if element["type"] == "button"
+    }
 
 
 def _effect(message: Message) -> str:

@@ -113,7 +113,8 @@ async def _processes() -> list[tuple[int, int, str]]:
 
 def _buttons(message: dict[str, Any]) -> dict[str, str]:
     blocks = [block for block in message["blocks"] or [] if block["type"] == "actions"]
-    return {element["text"]["text"]: element["action_id"] for block in blocks for element in block["elements"]}
+    pressed = [element for block in blocks for element in block["elements"] if element["type"] == "button"]
+    return {element["text"]["text"]: element["action_id"] for element in pressed}
 
 
 async def changed(before: set[int], look: Callable[[], Awaitable[dict[int, str]]]) -> set[int] | None:

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from bot import Choice, CommandReceived, Prompt, slash_command
+from bot import Choice, CommandReceived, Escalation, Prompt, slash_command
 from bot.languages import ENGLISH
 from bot.pace import BURST
 from bot.playground.faults import Kind
 from engine import HumanResponseEvent, StopEvent, Workflow, step
-from engine.verdicts import Accepted, NotAllowed, Recorded
+from engine.verdicts import Accepted, Already, NotAllowed, Recorded
 from tests.e2e.stage import buttons, shown
 from tests.integration.desk import ANA, BEN, CHLOE, DAN, HOME, desk
 
@@ -91,6 +91,81 @@ async def test_a_reminder_says_on_the_question_that_it_still_waits() -> None:
         assert reminder.thread_ts == prompt.ts
         assert f"<@{BEN}>" in reminder.text
         assert ANA not in reminder.text
+
+
+# --- further people, and silence ------------------------------------------------------------------
+
+
+async def test_further_people_are_asked_in_private_and_may_answer() -> None:
+    """Acceptance 19."""
+    board = Board(approvers=[BEN], escalate=[Escalation(after=60.0, to=[CHLOE])])
+    async with desk(board) as found:
+        await found.start(board)
+
+        refused = await found.answer(CHLOE, "approve")
+        await found.pass_time(61)
+        told = await found.answer(CHLOE, "approve")
+
+        prompt, note, _ = found.home()
+        (copy,) = found.private(CHLOE)
+        assert isinstance(refused.verdict, NotAllowed)
+        assert isinstance(told.verdict, Accepted)
+        assert f"<@{CHLOE}>: this has waited since" in note.text
+        assert note.thread_ts == prompt.ts
+        assert buttons(copy) == []
+        assert (await found.whats()).count("asked too") == 1
+
+
+async def test_a_question_tells_who_was_asked_since() -> None:
+    board = Board(approvers=[BEN], escalate=[Escalation(after=60.0, to=[CHLOE])])
+    async with desk(board) as found:
+        await found.start(board)
+
+        await found.pass_time(61)
+
+        prompt = found.home()[0]
+        assert f"For <@{BEN}> or <@{CHLOE}>" in shown(prompt)
+        assert f"Asked since: <@{CHLOE}>" in shown(prompt)
+
+
+async def test_a_question_for_everybody_stays_one_when_somebody_is_asked_too() -> None:
+    board = Board(escalate=[Escalation(after=60.0, to=[CHLOE])])
+    async with desk(board) as found:
+        await found.start(board)
+
+        await found.pass_time(61)
+
+        assert len(found.private(CHLOE)) == 1
+        assert isinstance((await found.answer(DAN, "approve")).verdict, Accepted)
+
+
+async def test_a_response_that_silence_stands_for_shows_as_the_decision() -> None:
+    board = Board(timeout=60.0, on_timeout="reject")
+    async with desk(board) as found:
+        await found.start(board)
+
+        await found.pass_time(61)
+
+        prompt, result = found.home()
+        assert "*Rejected* because nobody answered in time" in shown(prompt)
+        assert result.text == "decided: reject"
+        told = await found.answer(BEN, "approve")
+        assert isinstance(told.verdict, Already)
+        assert (told.verdict.by, told.verdict.response) == ("", "reject")
+        assert "when its time ran out" in told.text(ENGLISH)
+
+
+async def test_a_deadline_shows_in_each_readers_time_zone_and_then_that_it_is_over() -> None:
+    board = Board(timeout=60.0)
+    async with desk(board) as found:
+        await found.start(board)
+        opened = (await found.ask()).opened_at
+        assert f"Answer before <!date^{int(opened) + 60}^" in shown(found.home()[0])
+
+        await found.pass_time(61)
+
+        assert "*Expired* without an answer" in shown(found.home()[0])
+        assert buttons(found.home()[0]) == []
 
 
 # --- copies --------------------------------------------------------------------------------------

@@ -107,8 +107,8 @@ def check_block(block: dict[str, Any]) -> None:
                 check_text(element, MOST["context"])
         case "actions":
             assert 1 <= len(block["elements"]) <= 25
-            for button in block["elements"]:
-                check_button(button)
+            for element in block["elements"]:
+                check_menu(element) if element["type"] == "overflow" else check_button(element)
         case "rich_text":
             assert block["elements"]
             assert all(each(block, "text")), "an empty text element is refused"
@@ -129,6 +129,13 @@ def check_text(text: dict[str, Any], most: int) -> None:
         left = text["text"].replace("<!date^", "").replace("<@U", "").replace("<!subteam^S", "").replace("<#C", "")
         assert "<" not in left.replace("<https://", ""), "nothing of ours opens with that"
         assert "&" not in html.unescape(left) or "&amp;" in left
+
+
+def check_menu(menu: dict[str, Any]) -> None:
+    assert 1 <= len(menu["options"]) <= 5
+    for option in menu["options"]:
+        check_text(option["text"], 75)
+        assert 1 <= len(option["value"]) <= 75
 
 
 def check_button(button: dict[str, Any]) -> None:
@@ -329,7 +336,9 @@ def test_what_hides_is_shown() -> None:
 def test_a_button_carries_the_question_and_its_choice() -> None:
     message = prompt(asked(takes_text="feedback"))
 
-    buttons = message.blocks[-1]["elements"]
+    *buttons, menu = message.blocks[-1]["elements"]
+    choices = [AskToken.decode(option["value"]) for option in menu["options"]]
+    assert choices == [AskToken("r1", "a1", 1, "hand_on"), AskToken("r1", "a1", 1, "details")]
     assert [button["text"]["text"] for button in buttons] == ["Approve", "Reject", "Give feedback"]
     assert [AskToken.decode(button["value"]) for button in buttons] == [
         AskToken("r1", "a1", 1, "approve"),
@@ -503,7 +512,7 @@ def test_a_text_can_be_edited_by_a_button_beside_the_one_that_approves_it() -> N
     message = prompt(asked("Send?", editable="Dear all", choices=["keep", Choice("send", means="yes"), "drop"]))
 
     check(message)
-    buttons = message.blocks[-1]["elements"]
+    *buttons, _ = message.blocks[-1]["elements"]
     assert [button["text"]["text"] for button in buttons] == ["Keep", "Send", "Edit and send", "Drop"]
     tokens = [AskToken.decode(button["value"]) for button in buttons]
     assert tokens[1] == tokens[2]

@@ -553,3 +553,10 @@ def test_a_text_is_edited_whole_or_not_at_all() -> None:
 
     assert [question_of(Prompt(prefix="?", editable=text)).edits for text in texts] == [True, False, True, False]
     assert values(question_of(Prompt(prefix="?", editable="x"))) == ["approve", "reject"]
+
+
+def test_silence_stands_for_an_answer_that_there_is() -> None:
+    with pytest.raises(ValidationError, match="use one of 'expire', 'fail', 'yes', 'no'"):
+        Prompt(prefix="?", choices=["yes", "no"], on_timeout="maybe")
+
+    assert question_of(Prompt(prefix="?", choices=["yes", "no"], on_timeout="no")).silence == "no"

@@ -1,0 +1,210 @@
+"""What can be done about a question that stays open: hand it on to somebody else, or ask the requester for details."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+
+from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.response import BoltResponse
+
+from bot import blocks, modals, wording
+from bot.answering import Answering
+from bot.directory import Directory, Unchecked
+from bot.hearing import Body, Readers, Spawn, in_time, tenant_of, unreadable
+from bot.languages import Catalogue
+from bot.payloads import ButtonClick, ModalSubmit, PayloadError, parse_click, parse_modal
+from bot.prompts import question_of
+from bot.telling import Telling
+from engine.errors import ContextSerdeError, StoreUnavailable
+from engine.run_store import Amendment, NewEffect, copy_of
+from engine.runner import Asked, Runner
+from engine.verdicts import Accepted, Already, Cancelled, Expired, Stale, Unknown, Verdict
+
+logger = logging.getLogger(__name__)
+
+TRIES = 3
+"""How often who may answer is looked up again when it has just changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of it, for whoever did it; *field* names what they have to put right, "" if nothing."""
+
+    text: str
+    field: str = ""
+
+
+class Keeping:
+    """The menu of an open question and the modals it opens."""
+
+    def __init__(
+        self, runner: Runner, answering: Answering, telling: Telling, directory: Directory, spawn: Spawn
+    ) -> None:
+        """*spawn* takes what may go on after the acknowledgement."""
+        self._runner = runner
+        self._answering = answering
+        self._telling = telling
+        self._directory = directory
+        self._spawn = spawn
+        self._words = Readers(directory, spawn).words
+
+    def listen(self, app: AsyncApp) -> None:
+        app.action(blocks.MENU)(self.on_menu)
+        app.view(blocks.HAND_ON)(self.on_handed_on)
+        app.view(blocks.DETAILS)(self.on_details)
+
+    async def on_menu(self, ack: AsyncAck, body: Body) -> BoltResponse:
+        """Open the modal of what was chosen, or say privately why there is nothing to be done."""
+        try:
+            click = parse_click(body)
+        except PayloadError as error:
+            unreadable(error)
+            return await ack()
+        words = self._words(click)
+        try:
+            async with in_time():
+                asked = await self._answering.look_up(click.token, tenant_of(click))
+            told = None if asked is None else _closed(asked)
+            if asked is None or click.token is None or told is not None:
+                self._tell(click, wording.verdict_text(told or Unknown(), viewer=click.user_id, words=words))
+            else:
+                modal = modals.hand_on_modal if click.token.choice == blocks.HAND_ON else modals.details_modal
+                view = modal(click.token, question_of(asked.event), words=words)
+                if not await self._telling.open_modal(tenant_of(click), click.trigger_id, view):
+                    self._tell(click, words.modal_not_opened)
+        except (ContextSerdeError, StoreUnavailable) as error:
+            logger.error("question not looked up", extra={"reason": str(error)})
+            self._tell(click, words.not_recorded)
+        return await ack()
+
+    async def on_handed_on(self, ack: AsyncAck, body: Body) -> BoltResponse:
+        """Let somebody else answer."""
+        return await self._sent(ack, body, self._hand_on)
+
+    async def on_details(self, ack: AsyncAck, body: Body) -> BoltResponse:
+        """Ask the requester something."""
+        return await self._sent(ack, body, self._ask_back)
+
+    async def _sent(
+        self, ack: AsyncAck, body: Body, act: Callable[[Asked, ModalSubmit, Catalogue], Awaitable[Done]]
+    ) -> BoltResponse:
+        try:
+            sent = parse_modal(body)
+        except PayloadError as error:
+            return await ack(modals.replaced_by(modals.notice_modal(unreadable(error))))
+        words = self._words(sent)
+        try:
+            async with in_time():
+                asked = await self._answering.look_up(sent.token, tenant_of(sent))
+                done = Done(words.unknown) if asked is None else await act(asked, sent, words)
+        except (ContextSerdeError, StoreUnavailable, Unchecked) as error:
+            logger.error("modal not recorded", extra={"reason": str(error)})
+            done = Done(words.not_recorded, sent.callback_id)
+        if done.field:
+            return await ack(modals.field_errors({done.field: done.text}))
+        return await ack(modals.replaced_by(modals.notice_modal(done.text, words)))
+
+    async def _hand_on(self, asked: Asked, sent: ModalSubmit, words: Catalogue) -> Done:
+        run, to = asked.run, sent.text(blocks.HAND_ON)
+        verdict: Verdict = Stale()
+        for _ in range(TRIES):
+            names = await self._names(asked, sent.user_id)
+            problem = _why_not(asked, names, to, words)
+            if problem is not None:
+                return Done(problem, blocks.HAND_ON)
+            ask = asked.ask
+            change = Amendment(
+                run_id=run.run_id,
+                ask_id=ask.ask_id,
+                delivery_id=sent.delivery_id,
+                actor=sent.user_id,
+                what="handed on",
+                allowed=_handed_on(ask.allowed, names, to),
+                before=ask.allowed,
+                effects=[copy_of(ask.ask_id, to)],
+            )
+            verdict = await self._runner.amend(change)
+            if verdict != Stale():
+                break
+            asked = await self._runner.asked(run.run_id, ask.ask_id) or asked
+        return self._told(asked, verdict, sent, words.handed_on.format(who=wording.mention(to)), words)
+
+    async def _ask_back(self, asked: Asked, sent: ModalSubmit, words: Catalogue) -> Done:
+        text, ask = sent.text(blocks.DETAILS).strip(), asked.ask
+        if not text:
+            return Done(words.comment_missing, blocks.DETAILS)
+        if ask.allowed and not await self._names(asked, sent.user_id) & set(ask.allowed):
+            return Done(words.not_yours_to_hand_on, blocks.DETAILS)
+        body = json.dumps({"by": sent.user_id, "text": text}).encode()
+        change = Amendment(
+            run_id=ask.run_id,
+            ask_id=ask.ask_id,
+            delivery_id=sent.delivery_id,
+            actor=sent.user_id,
+            what="asked back",
+            effects=[NewEffect(f"details:{ask.ask_id}:{sent.delivery_id}", body, ask.ask_id)],
+            note=text,
+            asks_back=True,
+        )
+        verdict = await self._runner.amend(change)
+        told = words.details_sent.format(requester=wording.mention(asked.run.requester))
+        return self._told(asked, verdict, sent, told, words)
+
+    def _told(self, asked: Asked, verdict: Verdict, sent: ModalSubmit, done: str, words: Catalogue) -> Done:
+        extra = {"run_id": asked.run.run_id, "ask": asked.ask.ask_id, "by": sent.user_id}
+        logger.info("question kept open", extra={**extra, "how": sent.callback_id, "verdict": type(verdict).__name__})
+        if isinstance(verdict, Accepted):
+            return Done(done)
+        labels = question_of(asked.event).labels
+        return Done(wording.verdict_text(verdict, viewer=sent.user_id, labels=labels, words=words))
+
+    async def _names(self, asked: Asked, user: str) -> set[str]:
+        """Return by which names somebody stands on the list of who may answer, and their own."""
+        standing = await self._directory.check(asked.run.tenant, user, asked.ask.allowed)
+        return {user, *standing.groups}
+
+    def _tell(self, click: ButtonClick, text: str) -> None:
+        place = {"response_url": click.response_url, "channel": click.channel_id, "thread_ts": click.thread_ts}
+        self._spawn(self._telling.tell(tenant_of(click), click.user_id, text, **place))
+
+
+def _closed(asked: Asked) -> Verdict | None:
+    """Return what a question tells that takes no answer any more."""
+    ask = asked.ask
+    match ask.status:
+        case "answered":
+            return Already(ask.by, ask.at, ask.response)
+        case "expired":
+            return Expired(ask.at)
+        case "cancelled":
+            return Cancelled(ask.by, ask.at)
+        case "open":
+            return None
+
+
+def _why_not(asked: Asked, names: Collection[str], to: str, words: Catalogue) -> str | None:
+    """Return why somebody with these *names* cannot hand a question on to *to*, or None."""
+    ask, requester = asked.ask, asked.run.requester
+    if ask.allowed and requester not in names and not set(ask.allowed).intersection(names):
+        return words.not_yours_to_hand_on
+    if not to:
+        return words.handed_to_nobody
+    if to == requester and not ask.self_approval:
+        return words.handed_to_requester
+    if to in ask.allowed:
+        return words.handed_already.format(who=wording.mention(to))
+    left = _handed_on(ask.allowed, names, to)
+    if ask.status == "open" and len(left) < ask.quorum and not any(name.startswith("S") for name in left):
+        return words.handed_to_too_few.format(quorum=ask.quorum)
+    return None
+
+
+def _handed_on(allowed: tuple[str, ...], names: Collection[str], to: str) -> tuple[str, ...]:
+    """Return who may answer once *to* has taken the place of somebody with these *names*; of everybody, if that one
+    is not on the list."""
+    if not set(allowed).intersection(names):
+        return (to,)
+    return (*(name for name in allowed if name not in names), to)

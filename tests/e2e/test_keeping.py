@@ -1,0 +1,104 @@
+"""What leaves a question open: handing it on to somebody else, and asking the requester for details."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.playground.workspace import Message, View
+from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Room, buttons, shown
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def choose(room: Room, user: str, message: Message, number: int) -> None:
+    """Choose from the menu of a question."""
+    (menu,) = [
+        element
+        for block in message.blocks or []
+        if block["type"] == "actions"
+        for element in block["elements"]
+        if element["type"] == "overflow"
+    ]
+    option = menu["options"][number]
+    assert (await room.slack.click(user, room.channel, message.ts, menu["action_id"], option["value"])).ok
+
+
+async def opened(room: Room, user: str, message: Message, number: int) -> View:
+    await choose(room, user, message, number)
+    return await room.see(lambda: room.slack.view_of(user))
+
+
+async def hand_on(room: Room, user: str, message: Message, to: str) -> None:
+    view = await opened(room, user, message, 0)
+    assert (await room.slack.submit(user, view.id, {"hand_on": {"user": to}})).ok
+
+
+def says(room: Room, user: str, words: str) -> bool:
+    """Whether the modal that somebody has open says so."""
+    view = room.slack.view_of(user)
+    return view is not None and words in str(view.blocks)
+
+
+async def test_a_question_handed_on_is_asked_in_private_and_only_theirs(http_room: Room) -> None:
+    room = http_room
+    prompt = await room.started(ANA, "/deploy v2")
+
+    await hand_on(room, BEN, prompt, CHLOE)
+
+    dm = room.slack.workspace.dm_of(CHLOE).id
+    copy = (await room.see(lambda: [m for m in room.slack.messages(dm) if buttons(m)]))[-1]
+    await room.stage.idle()
+    assert says(room, BEN, f"<@{CHLOE}> may answer now")
+    assert f"For <@{CHLOE}>" in shown(prompt)
+    await room.press(DAN, prompt, "Ship")
+    await room.told(DAN, f"Please ask <@{CHLOE}>")
+    await Room(room.stage, dm).press(CHLOE, copy, "Ship")
+    assert (await room.result()).text == "Shipped v2"
+    assert f"by <@{CHLOE}>" in await room.locked(prompt)
+    assert await room.times("handed on", prompt) == 1
+
+
+async def test_only_who_may_answer_or_has_asked_can_hand_on(http_room: Room) -> None:
+    room = http_room
+    prompt = await room.started(ANA, "/deploy v2")
+    await hand_on(room, BEN, prompt, CHLOE)
+    view = await opened(room, DAN, prompt, 0)
+
+    result = await room.slack.submit(DAN, view.id, {"hand_on": {"user": DAN}})
+    await hand_on(room, ANA, prompt, BEN)
+
+    assert "Only who may answer" in result.errors["hand_on"]
+    await room.see(lambda: f"For <@{BEN}>" in shown(prompt))
+
+
+async def test_a_question_decided_meanwhile_is_not_handed_on(http_room: Room) -> None:
+    room = http_room
+    prompt = await room.started(ANA, "/deploy v2")
+    view = await opened(room, BEN, prompt, 0)
+    await room.press(CHLOE, prompt, "Ship")
+    await room.result()
+
+    await room.slack.submit(BEN, view.id, {"hand_on": {"user": DAN}})
+
+    await room.see(lambda: says(room, BEN, f"by <@{CHLOE}>"))
+    assert await room.times("handed on", prompt) == 0
+
+
+async def test_the_requester_is_asked_for_details_and_the_question_stays_open(http_room: Room) -> None:
+    room = http_room
+    prompt = await room.started(ANA, "/approve-draft AI safety")
+    view = await opened(room, BEN, prompt, 1)
+
+    await room.slack.submit(BEN, view.id, {"details": {"text": "For whom is <!channel> it?"}})
+
+    (asked,) = await room.see(lambda: room.posted("details:"))
+    assert asked.thread_ts == prompt.ts
+    assert f"<@{ANA}>" in asked.text
+    assert "For whom is <!channel> it?" in shown(asked)
+    await room.reply(ANA, asked, "For the board")
+    await room.stage.idle()
+    assert "Give feedback" in buttons(prompt)
+    await room.reply(CHLOE, prompt, "Shorter, please")
+    second = await room.prompt(2)
+    assert "Shorter, please" in shown(second)
+    assert await room.times("asked back", prompt) == 1
