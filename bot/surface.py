@@ -179,7 +179,16 @@ class SlackSurface(Telling):
         places[home] = self._home(run)
         if self._showing.hidden(run, ask, home):
             del places[home]
-        refs = [await self._posting.put(claim, place, self._showing.reminder(ask)) for place in places.values()]
+        refs, closed = [], None
+        for place in places.values():
+            try:
+                refs.append(await self._posting.put(claim, place, self._showing.reminder(ask)))
+            except SlackApiError as error:  # the others are told all the same
+                if code(error) not in CLOSED_TO_US:
+                    raise
+                closed = error
+        if closed is not None and not refs:
+            raise closed
         await self._store.finish_effect(claim, refs[0] if refs else "")
 
     async def _escalate(self, claim: EffectClaim, ask: AskRecord) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
+from pathlib import Path
+
 import pytest
 
 from bot.playground.workspace import Message, View
-from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Room, buttons, shown
+from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Logs, Room, buttons, shown, stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -102,3 +105,47 @@ async def test_the_requester_is_asked_for_details_and_the_question_stays_open(ht
     second = await room.prompt(2)
     assert "Shorter, please" in shown(second)
     assert await room.times("asked back", prompt) == 1
+
+
+WORKFLOW = f'''
+"""Ask two people, and never the one who asks."""
+
+from bot import Choice, CommandReceived, Prompt, slash_command
+from engine import HumanResponseEvent, StopEvent, Workflow, step
+
+
+@slash_command("/deploy", summary="Ship a version", usage="version")
+class Deploy(Workflow):
+    @step
+    async def ask(self, ev: CommandReceived) -> Prompt:
+        choices = [Choice("ship"), Choice("keep back")]
+        return Prompt(prefix="Ship?", choices=choices, approvers=["{BEN}", "{CHLOE}"], quorum=2, four_eyes=True)
+
+    @step
+    async def decide(self, ev: HumanResponseEvent) -> StopEvent:
+        return StopEvent(result=ev.response)
+'''
+
+
+async def test_handing_on_goes_neither_around_four_eyes_nor_below_the_quorum(
+    logs: Logs, redis_url: str, prefix: str, tmp_path: Path
+) -> None:
+    (tmp_path / "deploy.py").write_text(textwrap.dedent(WORKFLOW))
+    async with stage(logs, redis_url, prefix, settings={"SIGNOFF_WORKFLOWS": str(tmp_path)}) as found:
+        room = found.room()
+        prompt = await room.started(ANA, "/deploy v2")
+        told = []
+        for user, to in ((BEN, ANA), (BEN, CHLOE), (ANA, DAN), (DAN, DAN)):
+            view = await opened(room, user, prompt, 0)
+            told.append((await room.slack.submit(user, view.id, {"hand_on": {"user": to}})).errors["hand_on"])
+
+        await hand_on(room, BEN, prompt, DAN)
+        await room.see(lambda: f"For <@{CHLOE}> or <@{DAN}>" in shown(prompt))
+        await room.press(DAN, prompt, "Ship")
+        await room.press(CHLOE, prompt, "Ship")
+
+        assert "Whoever made the request cannot decide it" in told[0]
+        assert f"<@{CHLOE}> may answer already" in told[1]
+        assert "2 people must agree" in told[2]
+        assert "Only who may answer" in told[3]
+        assert (await room.result()).text == "ship"

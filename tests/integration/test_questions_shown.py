@@ -63,6 +63,23 @@ async def test_the_decision_shows_after_the_votes() -> None:
         assert result.text == "decided: approve"
 
 
+async def test_the_same_person_twice_counts_once_and_one_rejection_ends_it() -> None:
+    """Acceptance 17."""
+    board = Board(approvers=[BEN, CHLOE, DAN], quorum=2)
+    async with desk(board) as found:
+        await found.start(board)
+        await found.answer(BEN, "approve")
+
+        again = await found.answer(BEN, "approve")
+        ended = await found.answer(CHLOE, "reject")
+
+        prompt, result = found.home()
+        assert again.verdict == Recorded(1, 2)
+        assert isinstance(ended.verdict, Accepted)
+        assert f"*Rejected* by <@{CHLOE}>" in shown(prompt)
+        assert result.text == "decided: reject"
+
+
 async def test_a_vote_that_slack_would_not_show_is_shown_later() -> None:
     board = Board(quorum=2)
     async with desk(board) as found:
@@ -258,6 +275,18 @@ async def test_a_reminder_comes_below_every_copy_and_names_who_has_not_voted() -
             assert f"<@{CHLOE}>" in reminder.text
             assert BEN not in reminder.text
             assert "Still waiting: asked" in shown(copy)
+
+
+async def test_people_asked_in_private_are_reminded_though_the_channel_is_archived() -> None:
+    board = Board(approvers=[BEN], remind=[60.0], where=["channel", "approvers"])
+    async with desk(board) as found:
+        await found.start(board)
+        found.slack.archive(HOME)
+
+        await found.pass_time(61)
+
+        assert len(found.private(BEN)) == 2
+        assert isinstance((await found.answer(BEN, "approve")).verdict, Accepted)
 
 
 async def test_what_is_decided_is_not_reminded_of() -> None:
