@@ -200,7 +200,7 @@ class Control:
         slack, workspace = self._slack, self._slack.workspace
         channels = workspace.visible_channels(user.id)
         home = workspace.homes.get(user.id)
-        found: Json = {
+        return {
             "ok": True,
             "rev": slack.pulse.rev,
             "team": {"id": workspace.team_id, "name": workspace.team_name},
@@ -212,6 +212,7 @@ class Control:
             "view": self._view(workspace.modal_of(user.id)),
             "home": {"id": home.id, "blocks": home.blocks, "warning": home.warning} if home else None,
             "commands": [dataclasses.asdict(info) for info in slack.app.commands],
+            "shortcuts": [dataclasses.asdict(info) for info in slack.app.shortcuts],
             "faults": self._fault_json(),
             "clock_offset_s": slack.clock.offset_s,
             "bot": {
@@ -219,9 +220,6 @@ class Control:
                 "mode": "http" if slack.app.request_url else "socket",
             },
         }
-        if slack.app.shortcuts:
-            found["shortcuts"] = [dataclasses.asdict(info) for info in slack.app.shortcuts]
-        return found
 
     def _fault_json(self) -> Json:
         return self._slack.faults.to_json()

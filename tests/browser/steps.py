@@ -5,13 +5,18 @@ from playwright.sync_api import Locator, Page, expect
 ANA, BEN, CHLOE, DAN, MIA = "U1", "U2", "U3", "U4", "U5"
 
 
-def ask(page: Page, line: str) -> Locator:
-    """Type a command, send it with Enter, and return the question it leads to."""
+def say(page: Page, line: str) -> None:
+    """Type a message or a command into the channel and send it with Enter."""
     composer = page.get_by_test_id("composer")
     composer.press_sequentially(line)
     composer.press("Enter")
+
+
+def ask(page: Page, line: str, answer: str = "Approve") -> Locator:
+    """Send a command and return the question it leads to, which has a button called *answer*."""
+    say(page, line)
     asked = message(page, line.partition(" ")[2])
-    expect(button(asked, "Approve")).to_be_visible()
+    expect(button(asked, answer)).to_be_visible()
     return asked
 
 

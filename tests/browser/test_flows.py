@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.running import Demo, running
-from tests.browser.steps import ANA, BEN, CHLOE, DAN, ask, be, button, drawer, message, note, press
+from tests.browser.steps import ANA, BEN, CHLOE, DAN, ask, be, button, drawer, message, note, open_thread, press, say
 
 pytestmark = pytest.mark.browser
 
@@ -170,3 +170,51 @@ def test_the_inspector_shows_what_passed_in_both_directions(page: Page) -> None:
     expect(command.get_by_label("Request")).to_contain_text("Seen from behind")
     expect(call.get_by_label("Request")).to_contain_text("Vote: Seen from behind")
     expect(call.get_by_label("Response")).to_contain_text(re.compile('"ok": true'))
+
+
+# --- in private ------------------------------------------------------------------------------------
+
+
+def test_a_question_asked_in_private_is_answered_there_and_closes_for_the_other(page: Page) -> None:
+    say(page, "/in-private Pay rise")
+    be(page, CHLOE)
+    direct = page.get_by_test_id("channel-D3")
+    expect(direct).to_have_accessible_name(re.compile(r"^Signoff \d+ new message"))
+    direct.click()
+    hers = message(page, "Between us: Pay rise")
+    expect(button(hers, "Approve")).to_be_visible()
+
+    be(page, BEN)
+    press(button(message(page, "Between us: Pay rise"), "Approve"))
+
+    be(page, CHLOE)
+    expect(hers).to_contain_text("Approved by @Ben Okoye")
+    expect(button(hers, "Approve")).to_have_count(0)
+    page.get_by_test_id("channel-C2").click()
+    expect(page.get_by_text("Between us")).to_have_count(0)
+
+
+# --- forms -----------------------------------------------------------------------------------------
+
+
+def test_what_a_form_may_not_say_stands_under_its_field_and_is_put_right_there(page: Page) -> None:
+    asked = ask(page, "/release the engine", "Fill in")
+    be(page, BEN)
+    button(asked, "Fill in").click()
+    modal = page.get_by_test_id("modal")
+    name = modal.get_by_label("Name")
+    expect(name).to_be_focused()
+    name.fill("Release 1")
+    modal.get_by_label("Day").fill("2027-03-01")
+    modal.get_by_role("radio", name="Low").check()
+    modal.get_by_label("Owner").select_option("Chloe Roy")
+
+    button(modal, "Send").click()
+    expect(name).to_have_accessible_description("There is a release of this name")
+    expect(name).to_be_focused()
+    name.fill("Release 2")
+    page.keyboard.press("Control+Enter")
+
+    expect(modal).to_have_count(0)
+    expect(asked).to_contain_text("Filled in by @Ben Okoye")
+    expect(open_thread(asked)).to_contain_text("Release 2 on 01.03.2027, risk low, 1 times")

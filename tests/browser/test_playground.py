@@ -42,6 +42,24 @@ def test_feedback_through_the_modal_brings_version_two(page: Page) -> None:
     expect(message(open_thread(first), "Version 2 of 3: Modal feedback")).to_contain_text("Shorter, please")
 
 
+def test_a_draft_is_edited_before_it_is_approved(page: Page) -> None:
+    first = ask(page, "/approve-draft Own words")
+    button(first, "Edit and approve").click()
+    modal = page.get_by_test_id("modal")
+    text = modal.get_by_role("textbox")
+    expect(text).to_have_value(re.compile("Own words: what it is"))
+
+    text.fill(" ")
+    page.keyboard.press("Control+Enter")
+    expect(text).to_have_accessible_description(re.compile("Please complete this required field|Please fill this in"))
+    text.fill("What we really mean.")
+    page.keyboard.press("Control+Enter")
+
+    expect(first).to_contain_text("Approved by @Ana Ito")
+    expect(first).to_contain_text("What we really mean.")
+    expect(open_thread(first)).to_contain_text("What we really mean.")
+
+
 def test_escape_closes_a_modal_and_answers_nothing(page: Page) -> None:
     first = ask(page, "/approve-draft Second thoughts")
     button(first, "Give feedback").click()
@@ -91,19 +109,21 @@ def test_the_keyboard_alone_leads_from_the_first_load_to_an_approval(page: Page)
     expect(first).to_contain_text("Approved by @Ana Ito")
 
 
-def test_slash_commands_complete_and_one_without_its_topic_is_refused_privately(page: Page) -> None:
+def test_slash_commands_complete_and_one_without_its_topic_asks_for_it(page: Page) -> None:
     composer = page.get_by_test_id("composer")
-    composer.press_sequentially("/app")
+    composer.press_sequentially("/approve-dr")
     expect(page.get_by_role("option", name="/approve-draft")).to_be_visible()
     composer.press("Tab")
     expect(composer).to_have_value("/approve-draft ")
 
     composer.press("Enter")
 
-    refused = note(page, "/approve-draft needs some text")
-    expect(refused).to_be_visible()
-    be(page, BEN)
-    expect(refused).to_have_count(0)
+    modal = page.get_by_test_id("modal")
+    expect(modal.get_by_role("heading", name="/approve-draft")).to_be_visible()
+    expect(modal.get_by_role("textbox")).to_be_focused()
+    page.keyboard.type("A topic from a form")
+    page.keyboard.press("Control+Enter")
+    expect(button(message(page, "Version 1 of 3: A topic from a form"), "Approve")).to_be_visible()
 
 
 # --- what breaks -------------------------------------------------------------------------------

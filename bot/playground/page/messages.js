@@ -10,7 +10,6 @@ import { askFirst, openList } from "./popup.js";
 import { surface } from "./surface.js";
 
 const GROUP_S = 300;  // as in Slack: lines one person writes within five minutes share one name
-const SHORTCUTS = [{ callback_id: "send_for_approval", name: "Send for approval" }];
 
 let editing = null;
 
@@ -129,7 +128,7 @@ function replyParts(message, place, part) {
 function toolbarItems(message, place) {
   if (message.ephemeral) return [];
   const items = [];
-  const canDoMore = message.user === me() || (place.shortcuts ?? SHORTCUTS).length;
+  const canDoMore = message.user === me() || place.shortcuts.length;
   if (!place.inThread) {
     items.push({ key: "reply", sig: "", make: () => h("button", {
       type: "button", class: "tool", "aria-label": "Reply in thread", title: "Reply in thread",
@@ -150,7 +149,7 @@ function toolbarItems(message, place) {
 function moreMenu(node) {
   const row = node.closest(".message");
   const { message, channel, shortcuts, redraw } = row.place;
-  const options = (shortcuts ?? SHORTCUTS).map((shortcut) => ({
+  const options = shortcuts.map((shortcut) => ({
     label: shortcut.name, description: botName(), value: shortcut.callback_id,
     run: () => busy(node, async () => complainAloud(await post("shortcut", { user: me(), channel, ts: message.ts, callback_id: shortcut.callback_id }))),
   }));
