@@ -22,7 +22,8 @@ def command_payload(slack: Platform, user: User, channel: Channel, command: str,
         "command": command,
         "text": text,
         "api_app_id": slack.app.app_id,
-        "is_enterprise_install": "false",
+        **({"enterprise_id": slack.enterprise_id} if slack.enterprise_id else {}),
+        "is_enterprise_install": "true" if slack.org_wide else "false",
         "response_url": slack.response_url(channel.id, user.id),
         "trigger_id": slack.trigger(user.id),
     }
@@ -100,17 +101,17 @@ def event_payload(slack: Platform, event: Event) -> Json:
     """The envelope of an event; the same for each retry."""
     team = slack.workspace.team_id
     authorization = {
-        "enterprise_id": None,
+        "enterprise_id": slack.enterprise_id,
         "team_id": team,
         "user_id": slack.app.bot_user_id,
         "is_bot": True,
-        "is_enterprise_install": False,
+        "is_enterprise_install": slack.org_wide,
     }
     return {
         "token": slack.app.verification_token,
         "team_id": team,
         "context_team_id": team,
-        "context_enterprise_id": None,
+        "context_enterprise_id": slack.enterprise_id,
         "api_app_id": slack.app.app_id,
         "event": event.body,
         "type": "event_callback",
@@ -181,8 +182,8 @@ def _interaction(slack: Platform, kind: str, user: User) -> dict[str, Any]:
         "token": slack.app.verification_token,
         "trigger_id": slack.trigger(user.id),
         "team": {"id": team, "domain": DOMAIN},
-        "enterprise": None,
-        "is_enterprise_install": False,
+        "enterprise": {"id": slack.enterprise_id, "name": slack.enterprise_id} if slack.enterprise_id else None,
+        "is_enterprise_install": slack.org_wide,
     }
 
 

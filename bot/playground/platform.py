@@ -102,6 +102,9 @@ class Platform:
     response_urls: dict[str, ResponseUrl] = field(default_factory=dict)
     events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
     installed: bool = True
+    enterprise_id: str | None = None
+    org_wide: bool = False
+    """Whether the app was installed for the whole organisation."""
     underway: int = 0  # events queued or being delivered, and calls being answered
     log: ExchangeLog = field(init=False)
 

@@ -76,6 +76,18 @@ class FakeSlack(People):
         """`http://127.0.0.1:PORT`, known once the server runs."""
         return self._slack.url
 
+    def stand_behind(self, url: str, enterprise_id: str | None = None, *, org_wide: bool = False) -> None:
+        """Be reached through another server at *url*, as one workspace of several, maybe of an organisation."""
+        self._slack.url = url
+        self._slack.enterprise_id, self._slack.org_wide = enterprise_id, org_wide
+
+    def knows(self, id_: str) -> bool:
+        """Whether a response_url, upload, trigger or channel with that id is of this workspace."""
+        slack = self._slack
+        return any(id_ in known for known in (slack.response_urls, slack.triggers, slack.workspace.files)) or (
+            id_ in slack.workspace.channels
+        )
+
     @property
     def api_base_url(self) -> str:
         """What to give slack_sdk as `base_url`."""
