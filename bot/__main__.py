@@ -1,4 +1,4 @@
-"""The command line: ``signoff demo | serve | worker | runs | doctor | manifest | key``."""
+"""The command line: ``signoff demo | serve | worker | runs | installs | doctor | manifest | key``."""
 
 from __future__ import annotations
 
@@ -90,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("worker", help="work on runs only").set_defaults(run=_worker)
     _add_runs(commands.add_parser("runs", help="look at runs, cancel them, try them again, remove them"))
+    _add_installs(commands.add_parser("installs", help="look where the app is installed, if anybody may install it"))
     doctor = commands.add_parser("doctor", help="check settings, workflows, Redis and Slack, and say what to repair")
     doctor.add_argument("--thorough", action="store_true", help="read every key in Redis, too")
     doctor.add_argument("--json", action="store_true", help="print JSON, for machines")
@@ -99,6 +100,10 @@ def _parser() -> argparse.ArgumentParser:
 
     told = commands.add_parser("manifest", help="print the manifest of the Slack app")
     told.add_argument("--request-url", help="public https address of this bot; without it the app uses Socket Mode")
+    told.add_argument(
+        "--redirect-url",
+        help="for an app that many workspaces install: this bot's address with /slack/oauth_redirect behind it",
+    )
     told.add_argument(
         "--workflows", type=Path, default=_workflows(), help="folder with workflow files (default: %(default)s)"
     )
@@ -139,6 +144,17 @@ def _add_runs(parser: argparse.ArgumentParser) -> None:
     purged = action("purge", "remove runs that are over, and all that is stored of them", "*")
     purged.add_argument("--force", action="store_true", help="remove runs that are not over, too")
     _add_filters(purged)
+
+
+def _add_installs(parser: argparse.ArgumentParser) -> None:
+    """Add ``signoff installs list | remove``."""
+    actions = parser.add_subparsers(title="actions", required=True, metavar="action", dest="action")
+    listed = actions.add_parser("list", help="list workspaces and organisations")
+    removed = actions.add_parser("remove", help="give their tokens back, and close their runs")
+    removed.add_argument("ids", nargs="+", metavar="ID", help="as `signoff installs list` tells it")
+    for action in (listed, removed):
+        action.add_argument("--json", action="store_true", help="print JSON, an object a line")
+        action.set_defaults(run=_installs)
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
@@ -250,6 +266,12 @@ def _runs(args: argparse.Namespace) -> int:
     return asyncio.run(operate(settings.load_store(**_here()), args))
 
 
+def _installs(args: argparse.Namespace) -> int:
+    from bot.installing import operate
+
+    return asyncio.run(operate(settings.load(**_here()), args))
+
+
 def _doctor(args: argparse.Namespace) -> int:
     from bot.doctor import examine
 
@@ -265,7 +287,8 @@ def _doctor(args: argparse.Namespace) -> int:
 
 def _manifest(args: argparse.Namespace) -> int:
     commands = [plugin.command for plugin in discover(args.workflows).values()]
-    print(manifest.to_yaml(manifest.build(commands, request_url=args.request_url)), end="")
+    built = manifest.build(commands, request_url=args.request_url, redirect_url=args.redirect_url)
+    print(manifest.to_yaml(built), end="")
     return 0
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import aiohttp
+from pydantic import SecretStr
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
-from slack_bolt.async_app import AsyncApp
+from slack_bolt.async_app import AsyncApp, AsyncBoltContext
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
@@ -20,20 +21,25 @@ from bot.aside import Aside
 from bot.directory import Directory
 from bot.finding import Finding
 from bot.fleet import Fleet
+from bot.installed import InstalledWorkspaces
+from bot.installs import InstallStore
 from bot.keeping import Keeping
 from bot.languages import CATALOGUES
 from bot.listeners import Listeners
+from bot.manifest import scopes
 from bot.my_runs import MyRuns
+from bot.oauth import INSTALL, OAuth
 from bot.pacing import Pacing
 from bot.plugins import discover
 from bot.settings import Settings
 from bot.slack_calls import CALL_TIMEOUT_S
 from bot.starting import Starting
-from bot.stores import store_of
+from bot.stores import installs_of, store_of
 from bot.surface import SlackSurface
+from bot.tenancy import Tenancy
 from bot.verify import Verifier
 from bot.web import application, serving
-from bot.workspaces import OneWorkspace
+from bot.workspaces import OneWorkspace, Workspaces
 from bot.writing import writer_of
 from engine.errors import StoreUnavailable
 from engine.runner import Runner
@@ -75,12 +81,13 @@ class App:
             self.store, [plugin.workflow for plugin in self.plugins.values()], lease_s=settings.lease_s
         )
         self.client = AsyncWebClient(
-            token=settings.bot_token.get_secret_value(),
+            token=_value(settings.bot_token),
             base_url=settings.api_base_url,
             timeout=CALL_TIMEOUT_S,
             retry_handlers=[],  # a repeated post is a second message: the surface decides what to repeat
         )
-        self.workspaces = OneWorkspace(self.client)
+        self.installs = installs_of(settings) if settings.many_workspaces else None
+        self.workspaces = self._workspaces()
         words = CATALOGUES[settings.language]
         self.surface = SlackSurface(self.workspaces, self.runner, thread_replies=settings.thread_replies, words=words)
         self.directory = Directory(self.workspaces, words=words)
@@ -90,8 +97,31 @@ class App:
         self.fleet = Fleet(url, self.attend, self.due, name=settings.key_prefix, sweep_s=settings.sweep_s)
         self.runner.wake = self._wake
         self._identity: AuthorizeResult | None = None
+        self._meeting = asyncio.Lock()
         self._aside = Aside()
+        self._tenancy = self._tenants()
         self._stopping = False
+
+    def _workspaces(self) -> Workspaces:
+        if self.installs is None:
+            return OneWorkspace(self.client)
+        secret = self.settings.client_secret
+        assert secret is not None
+        return InstalledWorkspaces(self.installs, self.client, self.settings.client_id, secret)
+
+    def _tenants(self) -> Tenancy | None:
+        """Return who keeps workspaces apart, if there may be several."""
+        if self.installs is None or not isinstance(self.workspaces, InstalledWorkspaces):
+            return None
+        return Tenancy(
+            self.workspaces,
+            self.installs,
+            self.runner,
+            self.surface,
+            self._aside.spawn,
+            install_url=self.settings.public_url + INSTALL,
+            words=CATALOGUES[self.settings.language],
+        )
 
     async def _wake(self, run_id: str) -> None:
         """Bring a run to a worker, behind the acknowledgement if one is being made: that need not wait for it."""
@@ -113,6 +143,8 @@ class App:
     async def due(self) -> Iterable[str]:
         """Fire timers, show what is late, and return the runs that have something to do."""
         try:
+            if self._tenancy is not None:
+                await self._tenancy.tidy()
             runs = await self.runner.sweep()
             await self.surface.catch_up()
         except StoreUnavailable as error:
@@ -143,6 +175,8 @@ class App:
         finally:
             await self.client.session.close()
             await self.store.close()
+            if self.installs is not None:
+                await self.installs.close()
 
     async def _drain(self, fleet: asyncio.Task[None]) -> None:
         """Take no more work, let what is in hand end, and give back what does not."""
@@ -163,6 +197,8 @@ class App:
         secret = settings.signing_secret
         verifier = Verifier(secret) if secret is not None and not settings.socket_mode else None
         site = application(bolt, verifier, settings.request_path, self.not_ready)
+        if self.installs is not None:
+            site.add_routes(self._oauth(self.installs).routes())
         async with self._aside, self._socket(bolt), serving(site, settings.host, settings.port) as port:
             yield port
 
@@ -180,9 +216,29 @@ class App:
         finally:
             await handler.close_async()  # type: ignore[no-untyped-call]  # Bolt leaves it untyped
 
+    def _oauth(self, installs: InstallStore) -> OAuth:
+        settings, secret = self.settings, self.settings.client_secret
+        assert secret is not None
+        return OAuth(
+            installs,
+            self.client,
+            client_id=settings.client_id,
+            client_secret=secret,
+            authorize_url=settings.authorize_url,
+            public_url=settings.public_url,
+            scopes=scopes(thread_replies=settings.thread_replies),
+            words=CATALOGUES[settings.language],
+        )
+
     def _bolt(self) -> AsyncApp:
-        async def authorize() -> AuthorizeResult:  # Bolt fills every parameter it sees, so there is none
-            return await self._introduction()
+        async def authorize(  # Bolt fills every parameter it sees, a method's `self`, too: this is none
+            context: AsyncBoltContext, enterprise_id: str | None, team_id: str | None
+        ) -> AuthorizeResult:
+            if self._tenancy is not None:
+                return await self._tenancy.authorize(context, enterprise_id, team_id)
+            if self._identity is None and not self._meeting.locked():  # no request waits for Slack
+                self._aside.spawn(self._meet())
+            return self._identity or AuthorizeResult(enterprise_id=None, team_id=None)
 
         bolt = AsyncApp(
             client=self.client,
@@ -191,6 +247,8 @@ class App:
             request_verification_enabled=False,  # bot.verify has done it, over the raw bytes
         )
         Pacing(self.settings.per_minute, self.directory, self.surface, self._aside.spawn).listen(bolt)
+        if self._tenancy is not None:
+            self._tenancy.listen(bolt)
         Listeners(
             self.answering,
             self.surface,
@@ -207,10 +265,17 @@ class App:
 
     async def _introduce(self) -> None:
         """Learn from Slack who we are, so that no request has to wait for it; later, if Slack is away."""
-        await self._accepted("SLACK_BOT_TOKEN", self._introduction())
+        if self.installs is None:
+            await self._accepted("SLACK_BOT_TOKEN", self._introduction())
         if (token := self.settings.app_token) is not None:  # the socket's client would ask again for ever
             opened = self.client.apps_connections_open(app_token=token.get_secret_value())
             await self._accepted("SLACK_APP_TOKEN", opened)
+
+    async def _meet(self) -> None:
+        """Learn who we are after all: Slack was away when we began. A refusal is told by `not_ready`."""
+        async with self._meeting:
+            with suppress(SlackRefused):
+                await self._introduce()
 
     async def _accepted(self, name: str, call: Awaitable[object]) -> None:
         try:
@@ -229,7 +294,7 @@ class App:
             self._identity = AuthorizeResult(
                 enterprise_id=me.get("enterprise_id"),
                 team_id=me.get("team_id"),
-                bot_token=self.settings.bot_token.get_secret_value(),
+                bot_token=_value(self.settings.bot_token),
                 bot_id=me.get("bot_id"),
                 bot_user_id=me.get("user_id"),
             )
@@ -240,14 +305,18 @@ class App:
         if self._stopping:
             return "it is stopping"
         try:
-            if self._identity is None:
+            if self.installs is None and self._identity is None:
                 await self._introduce()
         except SlackRefused as error:
             return str(error)
-        if self._identity is None:
+        if self.installs is None and self._identity is None:
             return "Slack has not been reached yet"
         try:
             await self.store.due(1)
         except StoreUnavailable as error:
             return str(error)
         return None
+
+
+def _value(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()

@@ -13,9 +13,11 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import manifest
+from bot.oauth import INSTALL
 from bot.plugins import PluginError, discover
 from bot.settings import Settings
-from engine.errors import ContextSerdeError, StoreUnavailable
+from bot.stores import installs_of
+from engine.errors import CodecError, ContextSerdeError, StoreUnavailable
 from engine.keyring import PLAIN
 from engine.redis import RedisRunStore
 from engine.redis.condition import Condition
@@ -215,22 +217,42 @@ async def _leftovers(store: RedisRunStore) -> Finding:
 
 
 async def _slack(settings: Settings) -> list[Finding]:
-    client = AsyncWebClient(
-        token=settings.bot_token.get_secret_value(), base_url=settings.api_base_url, timeout=LIMIT_S
-    )
+    client = AsyncWebClient(base_url=settings.api_base_url, timeout=LIMIT_S)
+    found: list[Finding] = []
     asking = "SLACK_BOT_TOKEN"
     try:
-        me = await client.auth_test()
+        if settings.bot_token is not None:
+            me = await client.auth_test(token=settings.bot_token.get_secret_value())
+            found.append(Finding("ok", "Slack", f"{me.get('team')} as {me.get('user')}"))
+            if granted := me.headers.get("x-oauth-scopes") or me.headers.get("X-OAuth-Scopes"):
+                found.append(_scopes(granted, settings))
         if settings.app_token is not None:
             asking = "SLACK_APP_TOKEN"
             await client.apps_connections_open(app_token=settings.app_token.get_secret_value())
     except SlackApiError as error:
-        return [Finding("fail", "Slack", f"does not accept {asking}: {error.response.get('error')}")]
+        return [*found, Finding("fail", "Slack", f"does not accept {asking}: {error.response.get('error')}")]
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        return [Finding("fail", "Slack", f"cannot be reached: {error}")]
-    found = [Finding("ok", "Slack", f"{me.get('team')} as {me.get('user')}")]
-    granted = me.headers.get("x-oauth-scopes") or me.headers.get("X-OAuth-Scopes")
-    return [*found, _scopes(granted, settings)] if granted else found
+        return [*found, Finding("fail", "Slack", f"cannot be reached: {error}")]
+    return [*found, *await _installs(settings)]
+
+
+async def _installs(settings: Settings) -> list[Finding]:
+    """Look where the app is installed, if many workspaces may install it."""
+    if not settings.many_workspaces:
+        return []
+    what, installs = "installations", installs_of(settings)
+    try:
+        found = await installs.all()
+    except (CodecError, StoreUnavailable) as error:
+        return [Finding("fail", what, str(error))]
+    finally:
+        await installs.close()
+    wrong = [made for made in found if made.refused or not made.bot_token]
+    if wrong:
+        told = f"{len(found)}; Slack does not accept the token of {len(wrong)}, as of {wrong[0].id}; install it there"
+        return [Finding("warn", what, f"{told} again, or `signoff installs remove` it")]
+    where = f"{len(found)}" if found else f"none yet; open {settings.public_url}{INSTALL}"
+    return [Finding("ok", what, where), *(_scopes(",".join(made.scopes), settings) for made in found[:1])]
 
 
 def _scopes(granted: str, settings: Settings) -> Finding:

@@ -38,13 +38,22 @@ _READS = ("channels:history", "groups:history", "im:history", "mpim:history")
 HISTORY: Mapping[str, tuple[str, ...]] = {"conversations.history": _READS, "conversations.replies": _READS}
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 MESSAGE_EVENTS = ("message.channels", "message.groups", "message.im", "message.mpim")
+LEAVING_EVENTS = ("app_uninstalled", "tokens_revoked")
 
 
 def build(
-    commands: Sequence[SlashCommand], *, request_url: str | None = None, thread_replies: bool = True, name: str = NAME
+    commands: Sequence[SlashCommand],
+    *,
+    request_url: str | None = None,
+    redirect_url: str | None = None,
+    thread_replies: bool = True,
+    name: str = NAME,
 ) -> dict[str, Any]:
     """Return the manifest for *commands* and those built in. Without a *request_url* the app connects through
     Socket Mode.
+
+    With a *redirect_url*, which is where Slack sends people who install it, it is an app for many workspaces and
+    organisations, and its tokens end and are refreshed.
 
     Raises:
         ValueError: Slack would not take it.
@@ -54,15 +63,14 @@ def build(
         raise ValueError(f"{len(commands)} commands; a Slack app may have {COMMANDS}")
     if request_url is not None and not request_url.startswith("https://"):
         raise ValueError(f"request address {request_url!r}: Slack reaches https addresses only")
-    methods = {**SCOPES, **HISTORY} if thread_replies else SCOPES
     settings: dict[str, Any] = {
         "interactivity": _reached({"is_enabled": True}, request_url),
-        "org_deploy_enabled": False,
+        "org_deploy_enabled": redirect_url is not None,
         "socket_mode_enabled": request_url is None,
-        "token_rotation_enabled": False,
+        "token_rotation_enabled": redirect_url is not None,
     }
-    if thread_replies:
-        settings["event_subscriptions"] = _reached({"bot_events": list(MESSAGE_EVENTS)}, request_url)
+    if events := [*(MESSAGE_EVENTS if thread_replies else ()), *(LEAVING_EVENTS if redirect_url else ())]:
+        settings["event_subscriptions"] = _reached({"bot_events": events}, request_url)
     features: dict[str, Any] = {
         "app_home": {
             "home_tab_enabled": False,
@@ -77,9 +85,18 @@ def build(
     return {
         "display_information": {"name": name, "description": DESCRIPTION, "background_color": COLOUR},
         "features": features,
-        "oauth_config": {"scopes": {"bot": sorted({scope for scopes in methods.values() for scope in scopes})}},
+        "oauth_config": {
+            **({"redirect_urls": [redirect_url]} if redirect_url else {}),
+            "scopes": {"bot": scopes(thread_replies=thread_replies)},
+        },
         "settings": settings,
     }
+
+
+def scopes(*, thread_replies: bool = True) -> list[str]:
+    """Return the scopes that the app asks for."""
+    methods = {**SCOPES, **HISTORY} if thread_replies else SCOPES
+    return sorted({scope for needed in methods.values() for scope in needed})
 
 
 def to_yaml(manifest: Mapping[str, Any]) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.languages import CATALOGUES
@@ -19,6 +21,11 @@ WHERE = {
     "SLACK_BOT_TOKEN": "api.slack.com/apps > your app > OAuth & Permissions > Bot User OAuth Token; "
     "it begins with xoxb-",
     "SLACK_SIGNING_SECRET": "api.slack.com/apps > your app > Basic Information > App Credentials > Signing Secret",
+    "SLACK_CLIENT_ID": "api.slack.com/apps > your app > Basic Information > App Credentials > Client ID",
+    "SLACK_CLIENT_SECRET": "api.slack.com/apps > your app > Basic Information > App Credentials > Client Secret",
+    "SIGNOFF_PUBLIC_URL": "where people reach this bot, as https://signoff.example.com; "
+    "the app's redirect URL is that with /slack/oauth_redirect behind it",
+    "SIGNOFF_ENCRYPTION_KEYS": "`signoff key` makes one",
     "SLACK_APP_TOKEN": "api.slack.com/apps > your app > Basic Information > App-Level Tokens, with the scope "
     "connections:write; it begins with xapp-",
 }
@@ -115,11 +122,17 @@ class StoreSettings(BaseSettings):
 class Settings(StoreSettings, WriterSettings):
     """What the environment says, of Slack and of how the process works, too."""
 
-    bot_token: SecretStr = Field(alias="SLACK_BOT_TOKEN")
+    bot_token: SecretStr | None = Field(default=None, alias="SLACK_BOT_TOKEN")
+    """For one workspace; without it many may install the app, which the client id is for."""
+    client_id: str = Field(default="", alias="SLACK_CLIENT_ID")
+    client_secret: SecretStr | None = Field(default=None, alias="SLACK_CLIENT_SECRET")
+    public_url: str = Field(default="", alias="SIGNOFF_PUBLIC_URL")
+    """Where people's browsers reach this bot to install the app."""
     signing_secret: SecretStr | None = Field(default=None, alias="SLACK_SIGNING_SECRET")
     app_token: SecretStr | None = Field(default=None, alias="SLACK_APP_TOKEN")
     """If set, Slack is reached through a socket and needs no public address."""
     api_base_url: str = Field(default="https://slack.com/api/", alias="SLACK_API_BASE_URL")
+    authorize_url: str = Field(default="https://slack.com/oauth/v2/authorize", alias="SLACK_AUTHORIZE_URL")
     request_path: str = Field(default="/slack/events", alias="SLACK_REQUEST_PATH")
     host: str = Field(default="127.0.0.1", alias="SIGNOFF_HOST")
     port: int = Field(default=3000, ge=0, le=65535, alias="SIGNOFF_PORT")
@@ -141,9 +154,13 @@ class Settings(StoreSettings, WriterSettings):
         return self.app_token is not None
 
     @property
+    def many_workspaces(self) -> bool:
+        return bool(self.client_id)
+
+    @property
     def secrets(self) -> list[str]:
         """Everything that must never be logged."""
-        held = [self.bot_token, self.signing_secret, self.app_token, self.model_key]
+        held = [self.bot_token, self.signing_secret, self.app_token, self.client_secret, self.model_key]
         return [
             *(secret.get_secret_value() for secret in held if secret is not None),
             *(key for key in re.split(r"[,\s]+", self.encryption_keys.get_secret_value()) if key not in ("", PLAIN)),
@@ -164,8 +181,8 @@ class Settings(StoreSettings, WriterSettings):
 
     @field_validator("bot_token")
     @classmethod
-    def _is_bot_token(cls, given: SecretStr) -> SecretStr:
-        if not given.get_secret_value().startswith("xoxb-"):
+    def _is_bot_token(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is not None and not given.get_secret_value().startswith("xoxb-"):
             raise ValueError("is not a bot token: one begins with xoxb-")
         return given
 
@@ -179,17 +196,18 @@ class Settings(StoreSettings, WriterSettings):
     @field_validator("api_base_url")
     @classmethod
     def _is_safe(cls, given: str) -> str:
-        try:
-            address = urlsplit(given)
-            secure = address.scheme == "https" or (address.scheme == "http" and is_loopback(address.hostname or ""))
-            held = bool(address.hostname) and address.username is None
-        except ValueError:
-            secure = held = False
-        if not (secure and held):
+        if not _is_safe_address(given):
             raise ValueError(
                 "is not an https address; plain http is for this machine only, as http://127.0.0.1:8080/api/"
             )
         return given if given.endswith("/") else f"{given}/"
+
+    @field_validator("authorize_url", "public_url")
+    @classmethod
+    def _is_for_browsers(cls, given: str) -> str:
+        if given and (not _is_safe_address(given) or set(given) & set("?#")):
+            raise ValueError("is not an https address; plain http is for this machine only, as http://127.0.0.1:3000")
+        return given.rstrip("/")
 
     @field_validator("request_path")
     @classmethod
@@ -199,10 +217,28 @@ class Settings(StoreSettings, WriterSettings):
         return given
 
     @model_validator(mode="after")
-    def _can_be_reached(self) -> Settings:
-        if self.app_token is None and self.signing_secret is None:
-            raise ValueError("SLACK_SIGNING_SECRET is missing")
+    def _fits_together(self) -> Settings:
+        if problems := [*self._lacking()]:
+            raise ValueError("\n".join(problems))
         return self
+
+    def _lacking(self) -> Iterator[str]:
+        """Tell what is missing or too much, each with the name of the setting in front."""
+        if self.many_workspaces:
+            if self.bot_token is not None:
+                yield "SLACK_BOT_TOKEN is for one workspace and SLACK_CLIENT_ID for many; leave one of them out"
+            if self.client_secret is None:
+                yield "SLACK_CLIENT_SECRET is missing"
+            if not self.public_url:
+                yield "SIGNOFF_PUBLIC_URL is missing"
+            if not self.keyring.seals:
+                yield "SIGNOFF_ENCRYPTION_KEYS must begin with a key: the tokens of workspaces are kept in Redis"
+        elif self.client_secret is not None:
+            yield "SLACK_CLIENT_ID is missing"
+        elif self.bot_token is None:
+            yield "SLACK_BOT_TOKEN is missing"
+        if self.app_token is None and self.signing_secret is None:
+            yield "SLACK_SIGNING_SECRET is missing"
 
 
 def load(env_file: Path | str | None = ".env", **given: Any) -> Settings:
@@ -214,8 +250,8 @@ def load(env_file: Path | str | None = ".env", **given: Any) -> Settings:
     try:
         return Settings(_env_file=env_file, **given)
     except ValidationError as error:
-        problems = [_told(problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()]
-        problems += _unreached(problems, env_file, given)
+        problems = [line for problem in error.errors() for line in _told(problem)]
+        problems += _unreached(error, env_file, given)
     except UnicodeDecodeError:
         problems = [f"  {env_file} is not UTF-8 text"]
     raise SettingsError("Signoff cannot start:\n" + "\n".join(problems)) from None
@@ -243,7 +279,7 @@ def _part(kind: type[S], trouble: str, env_file: Path | str | None, given: dict[
     try:
         return kind(_env_file=env_file, **given)
     except ValidationError as error:
-        problems = [_told(problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()]
+        problems = [line for problem in error.errors() for line in _told(problem)]
     except UnicodeDecodeError:
         problems = [f"  {env_file} is not UTF-8 text"]
     raise SettingsError(f"{trouble}:\n" + "\n".join(problems)) from None
@@ -259,30 +295,57 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _is_safe_address(given: str) -> bool:
+    try:
+        address = urlsplit(given)
+        secure = address.scheme == "https" or (address.scheme == "http" and is_loopback(address.hostname or ""))
+        return secure and bool(address.hostname) and address.username is None
+    except ValueError:
+        return False
+
+
 def _passwords(url: str) -> list[str]:
     """Return the passwords in an address of Redis, of however many hosts: as they stand there and as they are."""
     given = re.findall(r"(?<=://)[^/?#@:]*:([^/?#@]+)@|[?&]\w*password=([^&#]+)", url)
     return [shown for found in given for shown in dict.fromkeys(("".join(found), unquote("".join(found))))]
 
 
-def _told(loc: tuple[int | str, ...], kind: str, message: str) -> str:
-    name = str(loc[0]) if loc else ""
-    if name in Settings.model_fields:
-        name = Settings.model_fields[name].alias or name
-    if not name:
-        name = "SLACK_SIGNING_SECRET"
-        kind = "missing"
-    text = "is missing" if kind == "missing" else message.removeprefix("Value error, ")
-    text = text if kind in ("missing", "value_error") else f"is not accepted: {text}"
-    return f"  {name} {text}" + (f"\n      {WHERE[name]}" if name in WHERE else "")
+def _told(problem: ErrorDetails) -> Sequence[str]:
+    """Return what people are told of one thing that is wrong, or of all that does not fit together."""
+    message = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:
+        return [_with_place(line) for line in message.split("\n")]
+    name = _name(problem)
+    text = message if problem["type"] == "value_error" else f"is not accepted: {message}"
+    return [_with_place(f"{name} {text}")]
 
 
-def _unreached(problems: list[str], env_file: Path | str | None, given: dict[str, Any]) -> list[str]:
+def _with_place(line: str) -> str:
+    name = line.partition(" ")[0]
+    return f"  {line}" + (f"\n      {WHERE[name]}" if name in WHERE else "")
+
+
+def _name(problem: ErrorDetails) -> str:
+    """Return the environment's name of the setting that is wrong."""
+    name = str(problem["loc"][0])
+    field = Settings.model_fields.get(name)
+    return name if field is None else field.alias or name
+
+
+def _unreached(error: ValidationError, env_file: Path | str | None, given: dict[str, Any]) -> list[str]:
     """Pydantic checks the whole only when the parts are right; say all of it the first time."""
-    if any("SLACK_SIGNING_SECRET" in problem or "SLACK_APP_TOKEN" in problem for problem in problems):
-        return []
+    wrong = {_name(problem) for problem in error.errors() if problem["loc"]}
+    right = {name: field.default for name, field in Settings.model_fields.items() if field.alias in wrong}
+    right |= {name: _RIGHT[name] for name in right if name in _RIGHT}
     try:
-        Settings(_env_file=env_file, **{**given, "bot_token": "xoxb-"})
-    except ValidationError as error:
-        return [_told((), "missing", "") for problem in error.errors() if not problem["loc"]]
+        if wrong:
+            Settings(_env_file=env_file, **{**given, **right})
+    except ValidationError as more:
+        told = [line for problem in more.errors() if not problem["loc"] for line in problem["msg"].split("\n")]
+        lines = [line.removeprefix("Value error, ") for line in told]
+        return [_with_place(line) for line in lines if line.partition(" ")[0] not in wrong]
     return []
+
+
+_RIGHT = {"bot_token": "xoxb-", "app_token": "xapp-"}
+"""What stands for a setting that is wrong, so that the others can be looked at."""

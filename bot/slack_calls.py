@@ -28,6 +28,8 @@ CLOSED_TO_US = {"channel_not_found", "not_in_channel", "is_archived", "restricte
 _GONE = "message_not_found"
 _UNCHANGEABLE = {_GONE, "cant_update_message", "edit_window_closed", "is_inactive"}
 _PASSING = {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+TOKEN_REFUSED = {"account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked"}
+"""The token is not accepted: nothing can be done until somebody installs the app again, and then everything."""
 UNCLEAR = (SlackClientError, aiohttp.ClientError, asyncio.TimeoutError, OSError)
 """What a call may end with besides an answer: it may have been done or not."""
 
@@ -106,7 +108,7 @@ class SlackCalls:
         try:
             await client.chat_delete(channel=channel, ts=ts)
         except SlackApiError as error:
-            if code(error) in _PASSING:
+            if is_passing(error):
                 raise
             logger.info("message could not be deleted", extra={"ref": ref, "reason": code(error)})
 
@@ -134,7 +136,11 @@ def code(error: SlackApiError) -> str:
 
 def is_passing(error: SlackApiError) -> bool:
     """Whether it is worth asking again later."""
-    return code(error) in _PASSING or error.response.status_code >= 500 or error.response.status_code == 429
+    return (
+        code(error) in _PASSING | TOKEN_REFUSED
+        or error.response.status_code >= 500
+        or error.response.status_code == 429
+    )
 
 
 def retry_after(error: SlackApiError) -> float | None:

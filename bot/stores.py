@@ -1,10 +1,15 @@
-"""Where runs are kept, as the settings say."""
+"""Where runs and installations are kept, as the settings say."""
 
 from __future__ import annotations
 
+from bot.installs import InstallStore
 from bot.settings import StoreSettings
 from engine.redis import RedisRunStore
+from engine.redis.connections import connections_to
+from engine.redis.scripts import Server
 from engine.sealed_store import SealedRunStore
+
+INSTALLS_TIMEOUT_S = 5.0
 
 
 def store_of(settings: StoreSettings) -> SealedRunStore:
@@ -18,3 +23,10 @@ def store_of(settings: StoreSettings) -> SealedRunStore:
         replicas=settings.replicas,
     )
     return SealedRunStore(kept, settings.keyring)
+
+
+def installs_of(settings: StoreSettings) -> InstallStore:
+    """Return the store of installations; nothing is connected yet."""
+    connections = connections_to(settings.redis_url.get_secret_value(), INSTALLS_TIMEOUT_S)
+    server = Server(connections, settings.replicas, INSTALLS_TIMEOUT_S)
+    return InstallStore(server, settings.key_prefix, settings.keyring)

@@ -19,7 +19,7 @@ from bot.posting import Place, Posting
 from bot.showing import Showing
 from bot.slack_calls import CLOSED_TO_US, UNCLEAR, SlackCalls, code, is_passing, retry_after
 from bot.telling import Telling
-from bot.workspaces import Workspaces
+from bot.workspaces import NotInstalled, Workspaces
 from engine.errors import ContextSerdeError, RunNotFound, StoreUnavailable
 from engine.held_run import RESULT
 from engine.run_store import Amendment, AskRecord, EffectClaim, RunRecord, copy_of
@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 EFFECT_LEASE_S = 30.0
 RETRY_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 """How long to wait after the first, second, ... attempt whose outcome is unclear."""
+HELD_S = 300.0
+"""How long to wait before looking again whether the app was installed again."""
 _LEFT = "message left to other workers: what it shows cannot be read here"
 
 
@@ -104,6 +106,9 @@ class SlackSurface(Telling):
             await self._store.delay_effect(claim, claim.now + held.after_s, untried=True)
         except SlackApiError as error:
             await self._refused(claim, error)
+        except NotInstalled as error:
+            logger.warning("message held back until the app is installed again", extra=_about(claim, reason=str(error)))
+            await self._later(claim, HELD_S)
         except UNCLEAR as error:
             logger.warning("Slack did not answer", extra=_about(claim, reason=str(error)))
             await self._later(claim)

@@ -8,11 +8,15 @@ from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 
-class NotInstalled(SlackClientError):
-    """There is no client for a workspace: the app is not installed there, or not any more."""
+class NoClient(SlackClientError):
+    """There is no client for a workspace now; the message says why."""
 
-    def __init__(self, tenant: str) -> None:
-        super().__init__(f"the app is not installed in workspace {tenant or 'without an id'}; install it there")
+
+class NotInstalled(NoClient):
+    """The app is not installed in a workspace, or not any more, or its token is not accepted there."""
+
+    def __init__(self, tenant: str, why: str = "the app is not installed there") -> None:
+        super().__init__(f"workspace {tenant or 'without an id'} cannot be reached: {why}; install it again")
         self.tenant = tenant
 
 
@@ -28,6 +32,7 @@ class Workspaces(Protocol):
 
         Raises:
             NotInstalled: the app is not installed there.
+            NoClient: it cannot be told for now.
         """
 
 

@@ -148,6 +148,17 @@ class Catalogue:
     confirm_yes: str
     confirm_no: str
     notice_title: str
+    # where the app is installed
+    not_installed: str
+    installed: str
+    installed_where: str
+    not_installed_title: str
+    install_again: str
+    install_declined: str
+    install_expired: str
+    install_elsewhere: str
+    install_refused: str
+    install_later: str
     loading: str
     # on lists of runs
     statuses: Mapping[str, str]

@@ -142,6 +142,18 @@ ENGLISH = Catalogue(
     confirm_yes="Yes",
     confirm_no="Go back",
     notice_title="Signoff",
+    not_installed="I am not installed in this workspace, so nothing has happened. Whoever may add apps can do so "
+    "here: {url}",
+    installed="Signoff is installed",
+    installed_where="It works in {where} now. You may close this page and go back to Slack.",
+    not_installed_title="Signoff was not installed",
+    install_again="Try again",
+    install_declined="You did not allow it on Slack's page, so nothing has changed.",
+    install_expired="This page was opened before, or more than ten minutes after the start. Please begin again.",
+    install_elsewhere="The installation was begun in another browser, or this one takes no cookies. "
+    "Please begin again here.",
+    install_refused="Slack did not complete it ({reason}). Please begin again.",
+    install_later="Something it needs cannot be reached right now. Please try again in a minute.",
     loading="One moment…",
     statuses={
         "ready": "At work",

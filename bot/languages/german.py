@@ -153,6 +153,19 @@ GERMAN = Catalogue(
     confirm_yes="Ja",
     confirm_no="Zurück",
     notice_title="Signoff",
+    not_installed="Ich bin in diesem Workspace nicht installiert, es ist also nichts geschehen. Wer Apps hinzufügen "
+    "darf, kann es hier tun: {url}",
+    installed="Signoff ist installiert",
+    installed_where="Es arbeitet jetzt in {where}. Du kannst diese Seite schließen und zu Slack zurückgehen.",
+    not_installed_title="Signoff wurde nicht installiert",
+    install_again="Noch einmal versuchen",
+    install_declined="Du hast es auf Slacks Seite nicht erlaubt, es hat sich nichts geändert.",
+    install_expired="Diese Seite wurde schon einmal geöffnet, oder der Anfang ist mehr als zehn Minuten her. "
+    "Bitte fang noch einmal an.",
+    install_elsewhere="Angefangen hat das in einem anderen Browser, oder dieser hier nimmt keine Cookies an. "
+    "Bitte fang hier noch einmal an.",
+    install_refused="Slack hat es nicht abgeschlossen ({reason}). Bitte fang noch einmal an.",
+    install_later="Etwas, das dafür nötig ist, ist gerade nicht erreichbar. Bitte versuch es in einer Minute wieder.",
     loading="Einen Moment …",
     statuses={
         "ready": "In Arbeit",

@@ -111,6 +111,10 @@ class Server:
         """Send several commands, in one round trip to each server."""
         return _good(await self._send([(str(call[1]) if len(call) > 1 else "", call) for call in calls]))
 
+    async def keep(self, key: str, *call: Argument) -> Any:
+        """Send one command, to where *key* is; somebody is told afterwards that it is done."""
+        return _good(await self._send([(key, call)], self._wait is not None))[0]
+
     async def each(self, *calls: Call) -> list[list[Any]]:
         """Send *calls* to every server that has keys; an answer that is an error is a `Refused`. Not for daily use."""
         try:

@@ -68,6 +68,11 @@ class BotProcess:
     async def is_ready(self) -> bool:
         return (await self.readiness())[0] == 200
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What it is started with."""
+        return dict(self._environment)
+
     def set(self, **settings: str) -> None:
         """Change settings for the next start."""
         self._environment.update(settings)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from bot.manifest import HISTORY, SCOPES, build, to_yaml
+from bot.manifest import HISTORY, LEAVING_EVENTS, SCOPES, build, to_yaml
 from bot.plugins import discover
 from bot.triggers import SlashCommand
 
@@ -76,6 +76,20 @@ def test_with_an_address_slack_is_told_it_everywhere() -> None:
     assert {command["url"] for command in manifest["features"]["slash_commands"]} == {URL}
 
 
+@pytest.mark.parametrize("url", [None, URL])
+@pytest.mark.parametrize("replies", [True, False])
+def test_an_app_that_many_install_hears_who_leaves_and_has_tokens_that_end(url: str | None, replies: bool) -> None:
+    back = "https://bot.example/slack/oauth_redirect"
+
+    manifest = build(COMMANDS, request_url=url, redirect_url=back, thread_replies=replies)
+
+    assert faults(manifest) == []
+    assert manifest["oauth_config"]["redirect_urls"] == [back]
+    assert {*LEAVING_EVENTS} <= {*manifest["settings"]["event_subscriptions"]["bot_events"]}
+    assert manifest["settings"]["org_deploy_enabled"]
+    assert manifest["settings"]["token_rotation_enabled"]
+
+
 @pytest.mark.parametrize("url", ["http://bot.example/", "bot.example", ""])
 def test_slack_reaches_https_only(url: str) -> None:
     with pytest.raises(ValueError, match="https"):
@@ -115,7 +129,7 @@ def test_our_yaml_means_what_it_was_made_of(value: dict[str, Any]) -> None:
 
 # --- least scopes -------------------------------------------------------------------------
 
-NEEDS_NO_SCOPE = {"auth.test", "views.open", "views.update", "chat.getPermalink", "apps.connectionsOpen"}
+NEEDS_NO_SCOPE = {"auth.test", "auth.revoke", "views.open", "views.update", "chat.getPermalink", "apps.connectionsOpen"}
 IN_PIECES = {
     "files.uploadV2": ("files.getUploadURLExternal", "files.completeUploadExternal"),
     "usergroups.usersList": ("usergroups.users.list",),

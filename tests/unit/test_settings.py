@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from bot.settings import Settings, SettingsError, is_loopback, load
 from engine.keyring import new_key
@@ -38,7 +39,8 @@ def test_two_secrets_are_enough(environment: Any) -> None:
 
     settings = load(None)
 
-    assert settings.bot_token.get_secret_value() == "xoxb-1-abc"
+    assert settings.bot_token == SecretStr("xoxb-1-abc")
+    assert not settings.many_workspaces
     assert (settings.host, settings.port, settings.request_path) == ("127.0.0.1", 3000, "/slack/events")
     assert settings.workflows == Path("workflows")
     assert settings.api_base_url == "https://slack.com/api/"
@@ -51,6 +53,7 @@ def test_every_setting_has_a_well_known_name() -> None:
         *("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN", "SLACK_API_BASE_URL", "SLACK_REQUEST_PATH"),
         *("REDIS_URL", "SIGNOFF_HOST", "SIGNOFF_PORT", "SIGNOFF_WORKFLOWS", "SIGNOFF_KEY_PREFIX", "SIGNOFF_LANES"),
         *("SIGNOFF_LEASE_S", "SIGNOFF_SWEEP_S", "SIGNOFF_LOG_LEVEL", "SIGNOFF_LOG_FORMAT", "SIGNOFF_THREAD_REPLIES"),
+        *("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET", "SLACK_AUTHORIZE_URL", "SIGNOFF_PUBLIC_URL"),
         *(
             "SIGNOFF_DURABILITY",
             "SIGNOFF_ENCRYPTION_KEYS",
@@ -259,3 +262,52 @@ def test_messages_are_in_a_language_that_is_written(environment: Any) -> None:
     environment(SIGNOFF_LANGUAGE="xx")
     with pytest.raises(SettingsError, match="SIGNOFF_LANGUAGE is a language nobody has written yet; there is en, de"):
         load(None)
+
+
+MANY = {
+    "bot_token": None,
+    "client_id": "1.2",
+    "client_secret": "a-client-secret",
+    "public_url": "https://signoff.example.com/",
+    "signing_secret": "8f742231b10e8888",
+    "encryption_keys": new_key(),
+}
+
+
+def test_an_app_for_many_workspaces_needs_no_token_of_one() -> None:
+    settings = load(None, **MANY)
+
+    assert settings.many_workspaces
+    assert settings.public_url == "https://signoff.example.com"
+    assert settings.authorize_url == "https://slack.com/oauth/v2/authorize"
+    assert "a-client-secret" in settings.secrets
+    assert "a-client-secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"client_secret": None}, "SLACK_CLIENT_SECRET is missing"),
+        ({"client_id": ""}, "SLACK_CLIENT_ID is missing"),
+        ({"public_url": ""}, "SIGNOFF_PUBLIC_URL is missing"),
+        ({"public_url": "http://signoff.example.com"}, "SIGNOFF_PUBLIC_URL is not an https address"),
+        ({"public_url": "https://a.example/?b=c"}, "SIGNOFF_PUBLIC_URL is not an https address"),
+        ({"authorize_url": "ftp://slack.com"}, "SLACK_AUTHORIZE_URL is not an https address"),
+        ({"bot_token": "xoxb-1"}, "SLACK_BOT_TOKEN is for one workspace and SLACK_CLIENT_ID for many"),
+        ({"encryption_keys": "plain"}, "SIGNOFF_ENCRYPTION_KEYS must begin with a key"),
+        ({"signing_secret": None}, "SLACK_SIGNING_SECRET is missing"),
+    ],
+)
+def test_what_an_app_for_many_workspaces_lacks_is_told(given: dict[str, Any], told: str) -> None:
+    text = problems(**{**MANY, **given})
+
+    assert told in text
+    assert "a-client-secret" not in text
+
+
+def test_what_does_not_fit_together_is_told_beside_what_is_wrong() -> None:
+    text = problems(**{**MANY, "port": -1, "bot_token": "xoxp-1", "client_secret": None})
+
+    assert [line.split()[0] for line in text.splitlines()[1:] if not line.startswith("      ")] == [
+        *("SLACK_BOT_TOKEN", "SIGNOFF_PORT", "SLACK_CLIENT_SECRET")
+    ]
