@@ -108,7 +108,9 @@ class SlackSurface(Telling):
             await self._refused(claim, error)
         except NotInstalled as error:
             logger.warning("message held back until the app is installed again", extra=_about(claim, reason=str(error)))
-            await self._later(claim, HELD_S)
+            first = claim.attempt == 1  # it may be tried a thousand times, and the journal is for people
+            why = f"not installed in {error.tenant}" if first else ""
+            await self._store.delay_effect(claim, claim.now + HELD_S, why=why)
         except UNCLEAR as error:
             logger.warning("Slack did not answer", extra=_about(claim, reason=str(error)))
             await self._later(claim)

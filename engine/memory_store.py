@@ -618,11 +618,13 @@ class MemoryRunStore:
             run.record = replace(run.record, thread=ref)
         self._note(run, "shown again", gone=gone, ref=ref)
 
-    async def delay_effect(self, claim: EffectClaim, until: float, *, untried: bool = False) -> None:
-        _, effect = self._attempted(claim)
-        if effect is not None:
+    async def delay_effect(self, claim: EffectClaim, until: float, *, untried: bool = False, why: str = "") -> None:
+        run, effect = self._attempted(claim)
+        if run is not None and effect is not None:
             effect.not_before = until
             effect.attempts -= untried
+            if why:
+                self._note(run, "held back", effect=claim.effect_id, reason=why)
 
     async def drop_effect(self, claim: EffectClaim, reason: str) -> None:
         run, effect = self._attempted(claim)

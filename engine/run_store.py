@@ -494,8 +494,11 @@ class RunStore(Protocol):
     async def replace_message(self, run_id: str, ask_id: str, gone: str, ref: str) -> None:
         """Record that what an ask's message *gone* showed is now shown by *ref*, also as the run's thread."""
 
-    async def delay_effect(self, claim: EffectClaim, until: float, *, untried: bool = False) -> None:
-        """Give the effect back, to be tried at *until* (POSIX seconds). *untried*: this attempt has done nothing."""
+    async def delay_effect(self, claim: EffectClaim, until: float, *, untried: bool = False, why: str = "") -> None:
+        """Give the effect back, to be tried at *until* (POSIX seconds). *untried*: this attempt has done nothing.
+
+        If there is a *why* the journal says that it is held back for that.
+        """
 
     async def drop_effect(self, claim: EffectClaim, reason: str) -> None:
         """Give the effect up for good; the journal says why."""

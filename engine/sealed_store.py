@@ -297,8 +297,8 @@ class SealedRunStore:
     async def replace_message(self, run_id: str, ask_id: str, gone: str, ref: str) -> None:
         await self._store.replace_message(run_id, ask_id, gone, ref)
 
-    async def delay_effect(self, claim: EffectClaim, until: float, *, untried: bool = False) -> None:
-        await self._store.delay_effect(claim, until, untried=untried)
+    async def delay_effect(self, claim: EffectClaim, until: float, *, untried: bool = False, why: str = "") -> None:
+        await self._store.delay_effect(claim, until, untried=untried, why=why)
 
     async def drop_effect(self, claim: EffectClaim, reason: str) -> None:
         await self._store.drop_effect(claim, reason)

@@ -56,8 +56,8 @@ class Outbox:
     async def replace_message(self, run_id: str, ask_id: str, gone: str, ref: str) -> None:
         await self._server.run("replace_message", self._keys.of(run_id, [ask_id]), run_id, gone, ref)
 
-    async def delay_effect(self, claim: EffectClaim, until: float, *, untried: bool = False) -> None:
-        await self._over(claim, "put back" if untried else "delay", until)
+    async def delay_effect(self, claim: EffectClaim, until: float, *, untried: bool = False, why: str = "") -> None:
+        await self._over(claim, "put back" if untried else "delay", until, why=why)
 
     async def drop_effect(self, claim: EffectClaim, reason: str) -> None:
         await self._over(claim, "drop", reason)
@@ -65,10 +65,10 @@ class Outbox:
     async def settle(self, run_id: str, effect_id: str, ref: str) -> None:
         await self._server.run("settle", self._keys.of(run_id), run_id, effect_id, ref)
 
-    async def _over(self, claim: EffectClaim, how: str, what: str | float, look_s: float = 0.0) -> bytes:
+    async def _over(self, claim: EffectClaim, how: str, what: str | float, look_s: float = 0.0, why: str = "") -> bytes:
         run_id = claim.run.run_id
         keys = self._keys.of(run_id, [] if claim.ask is None else [claim.ask.ask_id])
         told: bytes = await self._server.run(
-            "out_done", keys, run_id, claim.effect_id, claim.attempt, how, what, look_s
+            "out_done", keys, run_id, claim.effect_id, claim.attempt, how, what, look_s, why
         )
         return told

@@ -181,6 +181,16 @@ async def test_a_delayed_effect_is_owed_when_it_was_said(world: World) -> None:
     assert (await take(world, claim.run_id, "prompt:a1")).attempt == 2
 
 
+async def test_the_journal_says_why_an_effect_is_held_back(world: World) -> None:
+    claim = await world.ask()
+    effect = await take(world, claim.run_id, "prompt:a1")
+
+    await world.store.delay_effect(effect, effect.now + 100, why="not installed in T1")
+
+    line = (await world.store.journal(claim.run_id))[-1]
+    assert (line.what, dict(line.details)) == ("held back", {"effect": "prompt:a1", "reason": "not installed in T1"})
+
+
 async def test_an_attempt_that_did_nothing_is_none(world: World) -> None:
     claim = await world.ask()
     effect = await take(world, claim.run_id, "prompt:a1")

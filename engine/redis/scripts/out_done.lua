@@ -2,6 +2,7 @@
 --   KEYS     see common.lua; KEYS[17], if given, its ask
 --   ARGV[2]  effect   ARGV[4]  "done", "delay", "put back" or "drop"       ARGV[6]  seconds until a done effect
 --   ARGV[3]  attempt  ARGV[5]  the reference, when to try again, or why             in doubt is looked at
+--                                                                          ARGV[7]  why one is put off, or ""
 --   returns  the reference that counts; "" if none does
 local effect, attempt, how, what = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local key = KEYS[FIRST_ASK]
@@ -26,6 +27,7 @@ if how == 'put back' then item[2] = attempt - 1 end
 if how == 'delay' or how == 'put back' then
   redis.call('HSET', OUTBOX, effect, 'p' .. pack(unpack(item)))
   redis.call('ZADD', OUTQ, what, member)
+  if ARGV[7] ~= '' then journal('held back', '', 'effect', effect, 'reason', ARGV[7]) end
   return ''
 end
 
