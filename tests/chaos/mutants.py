@@ -68,8 +68,8 @@ MUTANTS = (
     Mutant(
         "an answered question takes answers",
         "deliver",
-        "if is[2] == 'answered' then return pack('already', is[6] or '', is[7], is[8] or '') end",
-        "if is[2] == 'answered' then is[2] = nil end",
+        "if is[2] then return closed_as(is[2], is[6], is[7], is[8]) end",
+        "if is[2] and is[2] ~= 'answered' then return closed_as(is[2], is[6], is[7], is[8]) end",
     ),
     Mutant(
         "an answer may come late",
