@@ -126,6 +126,18 @@ def test_slash_commands_complete_and_one_without_its_topic_asks_for_it(page: Pag
     expect(button(message(page, "Version 1 of 3: A topic from a form"), "Approve")).to_be_visible()
 
 
+def test_a_command_whose_modal_slack_does_not_open_is_refused_privately(page: Page) -> None:
+    lose_calls(page, 1)
+    page.get_by_test_id("composer").press_sequentially("/approve-draft ")
+
+    page.get_by_test_id("composer").press("Enter")
+
+    refused = note(page, "/approve-draft needs some text")
+    expect(refused).to_be_visible()
+    be(page, BEN)
+    expect(refused).to_have_count(0)
+
+
 # --- what breaks -------------------------------------------------------------------------------
 
 
