@@ -38,3 +38,17 @@ def test_the_switch_of_people_shows_who_was_written_to(page: Page, demo: Demo) -
     expect(message(page, "Chloe, please look")).to_be_visible()
     be(page, ANA)
     expect(chloe).not_to_contain_text("has new messages")
+
+
+def test_a_link_to_a_message_leads_there(page: Page, demo: Demo) -> None:
+    question = call(page.request, demo.url, "chat.postMessage", channel="C1", text="The question itself")
+    answer = call(page.request, demo.url, "chat.postMessage", channel="C1", text="Its reply", thread_ts=question["ts"])
+    for name, ts in (("question", question["ts"]), ("reply", answer["ts"])):
+        link = call(page.request, demo.url, "chat.getPermalink", channel="C1", message_ts=ts)["permalink"]
+        call(page.request, demo.url, "chat.postMessage", channel="C2", text=f"<{link}|See the {name}>")
+
+    page.get_by_role("link", name="See the question").click()
+    expect(message(page, "The question itself")).to_be_focused()
+    page.get_by_test_id("channel-C2").click()
+    page.get_by_role("link", name="See the reply").click()
+    expect(page.get_by_test_id("thread-pane").get_by_test_id("message").filter(has_text="Its reply")).to_be_focused()

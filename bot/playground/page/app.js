@@ -4,7 +4,7 @@ import { listen, post, readState } from "./api.js";
 import { Behind } from "./behind.js";
 import { blockItems } from "./blocks.js";
 import { botName, channelName, learn, userName } from "./directory.js";
-import { announce, byKey, h, icon, patch } from "./dom.js";
+import { announce, byKey, h, icon, patch, toast } from "./dom.js";
 import { Composer } from "./composer.js";
 import { avatar } from "./avatar.js";
 import { drawMessages } from "./messages.js";
@@ -16,6 +16,7 @@ import { surface } from "./surface.js";
 import { Unread } from "./unread.js";
 
 const SUGGESTION = "/approve-draft AI safety";
+const PERMALINK = /^\/archives\/([^/]+)\/p(\d+)(\d{6})$/;
 const $ = (id) => document.getElementById(id);
 
 let state = null;
@@ -129,6 +130,15 @@ async function openHome() {
 function openThread(ts) {
   move({ thread: ts });
   threadComposer.focus();
+}
+
+function openMessage(channel, ts, thread) {
+  if (!state.channels.some((one) => one.id === channel)) return toast("You cannot see that conversation.", "bad");
+  move({ place: channel, thread });
+  const row = $(thread ? "thread" : "scroller").querySelector(`.message[data-ts="${CSS.escape(ts)}"]`);
+  row?.scrollIntoView({ block: "center" });
+  row?.focus();
+  return undefined;
 }
 
 function closeThread() {
@@ -333,6 +343,13 @@ function frameThread(pane) {
 
 $("thread").addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !event.defaultPrevented) closeThread();
+});
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href]");
+  const found = link?.origin === location.origin && PERMALINK.exec(link.pathname);
+  if (!found) return;
+  event.preventDefault();  // a link to a message leads there, as whoever one is now
+  openMessage(found[1], `${found[2]}.${found[3]}`, new URL(link.href).searchParams.get("thread_ts"));
 });
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && draw());
 document.querySelector(".skip").addEventListener("click", (event) => {
