@@ -19,6 +19,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from pydantic import SecretStr
+from yarl import URL
 
 from bot.limits import Allowance, Seen
 
@@ -30,6 +31,7 @@ FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 TIMESTAMP = "x-slack-request-timestamp"
 SIGNATURE = "x-slack-signature"
+QUICK_CHARS = 64 * 1024
 REPLAY_S = 600.0
 """Longer than a signature is good for."""
 STRANGER_PER_MINUTE, STRANGER_AT_ONCE = 60, 100
@@ -156,6 +158,8 @@ def _read(content_type: str, body: bytes) -> Rejection | dict[str, Any]:
         return Rejection(400, "body is not UTF-8")
     if content_type.partition(";")[0].strip().lower() == JSON:
         return _object(text, "body")
+    if (payload := _sole_payload(text)) is not None:
+        return _object(payload, "payload")
     try:
         form = parse_qs(text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=100)
     except ValueError:  # UnicodeDecodeError is one too
@@ -166,6 +170,18 @@ def _read(content_type: str, body: bytes) -> Rejection | dict[str, Any]:
     if len(payloads) > 1:
         return Rejection(400, "more than one payload")
     return _object(payloads[0], "payload")
+
+
+def _sole_payload(text: str) -> str | None:
+    """Return the payload of an interaction, as Slack sends it; None for any other form.
+
+    yarl takes a tenth of the time, which for a click is as much as all the rest that Bolt does; but it lets pass what
+    is not UTF-8, and keeps the last it was given.
+    """
+    if not text.startswith("payload=") or "&" in text or len(text) > QUICK_CHARS:
+        return None
+    payload = URL.build(query_string=text, encoded=True).query["payload"]
+    return None if "\N{REPLACEMENT CHARACTER}" in payload else payload
 
 
 def _object(text: str, where: str) -> Rejection | dict[str, Any]:

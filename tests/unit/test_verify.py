@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -185,6 +186,13 @@ def test_a_body_of_a_mebibyte_gets_in_and_one_byte_more_does_not() -> None:
 # --- a good signature on a bad body ---------------------------------------------------------
 
 
+@given(st.dictionaries(st.text(), st.text() | st.integers()))
+def test_a_payload_means_what_was_sent(payload: dict[str, Any]) -> None:
+    body = urlencode({"payload": json.dumps(payload)}).encode()
+
+    assert VERIFIER.verify(signed(body), body, NOW) == payload
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
@@ -200,6 +208,8 @@ def test_a_body_of_a_mebibyte_gets_in_and_one_byte_more_does_not() -> None:
         (FORM, b"payload=%7B"),
         (FORM, b"payload=%5B%5D"),
         (FORM, b"payload="),
+        (FORM, b"payload=%7B%22a%22:%22%ff%22%7D"),
+        (FORM, b"payload={}&payload={}"),
         (FORM, b"&".join(b"a=1" for _ in range(101))),
     ],
 )
