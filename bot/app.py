@@ -18,9 +18,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.answering import Answering
 from bot.aside import Aside
+from bot.cancelling import Cancelling
 from bot.directory import Directory
 from bot.finding import Finding
 from bot.fleet import Fleet
+from bot.home import Home, HomeListeners
 from bot.installed import InstalledWorkspaces
 from bot.installs import InstallStore
 from bot.keeping import Keeping
@@ -34,7 +36,7 @@ from bot.plugins import discover
 from bot.settings import Settings
 from bot.slack_calls import CALL_TIMEOUT_S
 from bot.starting import Starting
-from bot.stores import installs_of, store_of
+from bot.stores import audience_of, installs_of, store_of
 from bot.surface import SlackSurface
 from bot.tenancy import Tenancy
 from bot.verify import Verifier
@@ -93,6 +95,8 @@ class App:
         self.directory = Directory(self.workspaces, words=words)
         commands = {plugin.workflow.definition.stored_name: plugin.command.command for plugin in self.plugins.values()}
         self.finding = Finding(self.runner, commands, self.surface.permalink)
+        self.audience = audience_of(settings)
+        self.home = Home(self.workspaces, self.runner, self.finding, self.directory, self.audience)
         self.answering = Answering(self.runner, self.surface.permalink)
         self.fleet = Fleet(url, self.attend, self.due, name=settings.key_prefix, sweep_s=settings.sweep_s)
         self.runner.wake = self._wake
@@ -136,7 +140,7 @@ class App:
         """Do what a run has to do and show what it owes."""
         try:
             await self.runner.work(run_id)
-            await self.surface.show(run_id)
+            await self.home.changed(await self.surface.show(run_id))
         except StoreUnavailable as error:
             logger.warning("run left for later", extra={"run_id": run_id, "reason": str(error)})
 
@@ -146,7 +150,7 @@ class App:
             if self._tenancy is not None:
                 await self._tenancy.tidy()
             runs = await self.runner.sweep()
-            await self.surface.catch_up()
+            await self.home.changed(await self.surface.catch_up())
         except StoreUnavailable as error:
             logger.warning("sweep cut short", extra={"reason": str(error)})
             return ()
@@ -177,6 +181,7 @@ class App:
             await self.store.close()
             if self.installs is not None:
                 await self.installs.close()
+            await self.audience.close()
 
     async def _drain(self, fleet: asyncio.Task[None]) -> None:
         """Take no more work, let what is in hand end, and give back what does not."""
@@ -249,14 +254,17 @@ class App:
         Pacing(self.settings.per_minute, self.directory, self.surface, self._aside.spawn).listen(bolt)
         if self._tenancy is not None:
             self._tenancy.listen(bolt)
+        cancelling, spawn = Cancelling(self.runner, self.finding), self._aside.spawn
         Listeners(
             self.answering,
             self.surface,
             self.directory,
-            self._aside.spawn,
-            MyRuns(self.runner, self.finding, self.surface, self.directory, self._aside.spawn),
-            Starting(self.plugins, self.runner, self.surface, self.directory, self._aside.spawn),
-            Keeping(self.runner, self.answering, self.surface, self.directory, self._aside.spawn),
+            self.home,
+            spawn,
+            MyRuns(self.finding, cancelling, self.surface, self.directory, spawn),
+            HomeListeners(self.home, cancelling, self.surface, self.directory, spawn),
+            Starting(self.plugins, self.runner, self.surface, self.directory, spawn),
+            Keeping(self.runner, self.answering, self.surface, self.directory, spawn),
             thread_replies=self.settings.thread_replies,
         ).listen(bolt)
         return bolt

@@ -129,14 +129,8 @@ def prompt_message(
     if thread_replies and question.takes_text is not None:
         facts.append(words.reply_hint)
     foot = [*_folded(question.details), *context(" · ".join(facts))]
-    if question.choices:
-        token = AskToken(run_id, ask_id, revision, digest=digest)
-        buttons = [_button(choice, n, token, words) for n, choice in enumerate(question.choices)]
-        if question.edits:
-            place = next(n for n, choice in enumerate(question.choices) if choice.value == question.yes)
-            buttons.insert(place + 1, _edit_button(question.choices[place], place, token, words))
-        buttons += _menu(AskToken(run_id, ask_id, revision), words)
-        foot.append({"type": "actions", "block_id": "answers", "elements": buttons})
+    menu = _menu(AskToken(run_id, ask_id, revision), words)
+    foot += answers(question, AskToken(run_id, ask_id, revision, digest=digest), words, more=menu)
     names = listed([choice.shown for choice in question.choices], words.list_or)
     text = words.notification.format(question=one_line(question.text, 300, words), choices=safe(shorten(names, 300)))
     return _message(text, question.text, foot, words)
@@ -252,6 +246,26 @@ def _quote(text: str) -> list[Block]:
         return []
     quote = {"type": "rich_text_quote", "elements": [{"type": "text", "text": shown}]}
     return [{"type": "rich_text", "elements": [quote]}]
+
+
+def answers(
+    question: Question,
+    token: AskToken,
+    words: Catalogue = ENGLISH,
+    *,
+    block_id: str = "answers",
+    first: int = 0,
+    more: Sequence[Block] = (),
+) -> list[Block]:
+    """Return the question's buttons, if it has any, and *more* behind them.
+
+    *first*, which they are numbered from, and *block_id* tell them from those of other questions beside this one.
+    """
+    buttons = [_button(choice, n, token, words) for n, choice in enumerate(question.choices, first)]
+    if question.edits:
+        place = next(n for n, choice in enumerate(question.choices) if choice.value == question.yes)
+        buttons.insert(place + 1, _edit_button(question.choices[place], first + place, token, words))
+    return [{"type": "actions", "block_id": block_id, "elements": [*buttons, *more]}] if buttons else []
 
 
 def _button(choice: Choice, place: int, token: AskToken, words: Catalogue) -> Block:

@@ -104,6 +104,15 @@ class Directory:
             channels = await self._known(("channels", tenant, user), KEPT_S, lambda: self._channels_of(tenant, user))
         return (user, *(group for group, users in groups.items() if user in users), *channels)
 
+    async def members(self, tenant: str, name: str) -> frozenset[str]:
+        """Return who is in a user group or channel.
+
+        Raises:
+            Unchecked: Slack does not say.
+        """
+        async with _answered(name):
+            return await self._members(tenant, name, KEPT_S)
+
     async def person(self, tenant: str, user: str) -> Person:
         """Return somebody as they were described last.
 

@@ -50,6 +50,16 @@ class Finding:
         links = await self._links_to([(run.tenant, run.thread) for run in runs])
         return [await self._row(run, link) for run, link in zip(runs, links, strict=True)]
 
+    async def asked(self, asks: Sequence[AskRecord]) -> list[Row]:
+        """Return open questions, each with its run and the way to its own message; those of runs that are gone not."""
+        runs = [await self._runner.store.run(ask.run_id) for ask in asks]
+        found = [(run, ask) for run, ask in zip(runs, asks, strict=True) if run is not None]
+        links = await self._links_to([(run.tenant, "".join(ask.messages[-1:])) for run, ask in found])
+        return [
+            Row(run, self._command(run), "", link, (Waiting(ask, self._question(run, ask)),))
+            for (run, ask), link in zip(found, links, strict=True)
+        ]
+
     async def _numbered(self, tenant: str, user: str, given: str) -> RunRecord | None:
         if not given.isdecimal() or not 1 <= int(given) <= PAGE * (LAST_PAGE + 1):
             return None
@@ -58,8 +68,10 @@ class Finding:
 
     async def _row(self, run: RunRecord, link: str | None) -> Row:
         waits = [Waiting(ask, self._question(run, ask)) for ask in await self._open(run)]
-        command = self._commands.get(run.workflow, run.workflow)
-        return Row(run, command, await self._typed(run), link, tuple(waits))
+        return Row(run, self._command(run), await self._typed(run), link, tuple(waits))
+
+    def _command(self, run: RunRecord) -> str:
+        return self._commands.get(run.workflow, run.workflow)
 
     async def _open(self, run: RunRecord) -> Sequence[AskRecord]:
         try:

@@ -22,6 +22,8 @@ Body: TypeAlias = Mapping[str, Any]
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 
 EMPTY = BoltResponse(status=200, body="")
+NOT_SAVED = BoltResponse(status=503, body="not saved")
+"""Makes Slack send the event again."""
 SAVE_LIMIT_S = 2.5
 """Slack waits 3 seconds for an acknowledgement. A Redis that hangs is told of like one that is away."""
 

@@ -20,7 +20,8 @@ from slack_bolt.response import BoltResponse
 from bot import blocks, modals
 from bot.answering import Answering, Thread, Told
 from bot.directory import Directory
-from bot.hearing import EMPTY, Body, Listening, Readers, Spawn, in_time, tenant_of, unreadable
+from bot.hearing import EMPTY, NOT_SAVED, Body, Listening, Readers, Spawn, in_time, tenant_of, unreadable
+from bot.home import Home
 from bot.languages import Catalogue
 from bot.payloads import (
     ButtonClick,
@@ -45,8 +46,6 @@ Text: TypeAlias = Callable[[Catalogue], str]
 """What somebody is told, once their language is known."""
 
 ANYTHING = re.compile(r".*", re.DOTALL)
-NOT_SAVED = BoltResponse(status=503, body="not saved")
-"""Makes Slack send the event again."""
 FRESH_S = 60.0
 """A thread of ours this young may not be known by its run yet: posting it and noting that are two calls."""
 
@@ -59,6 +58,7 @@ class Listeners:
         answering: Answering,
         surface: SlackSurface,
         directory: Directory,
+        home: Home,
         spawn: Spawn,
         *others: Listening,
         thread_replies: bool = True,
@@ -67,6 +67,7 @@ class Listeners:
         self._answering = answering
         self._surface = surface
         self._directory = directory
+        self._home = home
         self._spawn = spawn
         self._others = others
         self._words = Readers(directory, spawn).words
@@ -169,8 +170,17 @@ class Listeners:
         return replace(told, verdict=NotTaken("lost"))
 
     def _tell(self, click: ButtonClick, text: Text) -> None:
+        if not click.response_url and not click.channel_id:
+            self._spawn(self._say_above(click, text))
+            return
         place = {"channel": click.channel_id, "thread_ts": click.thread_ts}
         self._spawn(self._say(tenant_of(click), click.user_id, text, response_url=click.response_url, **place))
+
+    async def _say_above(self, click: ButtonClick, text: Text) -> None:
+        """Tell somebody in App Home, which has no place for a private note; and show it as it stands now."""
+        tenant, words = tenant_of(click), self._words(click)
+        await self._surface.tell_above(tenant, click.user_id, click.trigger_id, text(words), words)
+        await self._home.refresh(tenant, click.user_id)
 
     async def _say(self, tenant: str, user: str, text: Text, **place: str) -> None:
         words = await self._directory.learn(tenant, user)

@@ -72,15 +72,12 @@ def cancel_card(row: Row, *, words: Catalogue = ENGLISH) -> Message:
 
 def entry(row: Row, words: Catalogue, number: int = 0) -> list[Block]:
     """Return what a run is called, how it stands, and what it waits for; with a *number*, in three blocks at most."""
-    facts = [words.statuses[row.run.status], words.run_started.format(at=when(row.run.created_at, words))]
-    if row.link is not None:
-        facts.append(linked(row.link, words.run_open))
     called: Block = {"type": "section", "text": plain(f"{number}. {name_of(row)}" if number else name_of(row))}
-    if row.run.status not in OVER:
-        called["accessory"] = _cancel_button(row, number, words)
+    if (button := cancel_button(row, f"{CANCEL}.{number}", words)) is not None:
+        called["accessory"] = button
     return [
         called,
-        *context(" · ".join(facts)),
+        *context(facts(row, words)),
         *(waiting(wait, words) for wait in row.waits[: 1 if number else WAITS]),
     ]
 
@@ -88,6 +85,12 @@ def entry(row: Row, words: Catalogue, number: int = 0) -> list[Block]:
 def name_of(row: Row) -> str:
     """Return what a run is called, on one line."""
     return visible(shorten(" ".join(f"{row.command} {row.text}".split()), TITLE_CHARS))
+
+
+def facts(row: Row, words: Catalogue = ENGLISH) -> str:
+    """Return how a run stands, since when it is there, and the way to its message."""
+    told = [words.statuses[row.run.status], words.run_started.format(at=when(row.run.created_at, words))]
+    return " · ".join([*told, *([] if row.link is None else [linked(row.link, words.run_open)])])
 
 
 def waiting(wait: Waiting, words: Catalogue = ENGLISH) -> Block:
@@ -126,10 +129,13 @@ def pager(action: str, page: int, *, more: bool, words: Catalogue = ENGLISH) -> 
     return [{"type": "actions", "block_id": action, "elements": buttons}] if buttons else []
 
 
-def _cancel_button(row: Row, number: int, words: Catalogue) -> Block:
+def cancel_button(row: Row, action_id: str, words: Catalogue = ENGLISH) -> Block | None:
+    """Return the button that cancels a run; None if it is over."""
+    if row.run.status in OVER:
+        return None
     return {
         "type": "button",
-        "action_id": f"{CANCEL}.{number}",
+        "action_id": action_id,
         "text": plain(words.run_cancel),
         "value": row.run.run_id,
         "style": "danger",

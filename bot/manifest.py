@@ -37,6 +37,7 @@ SCOPES: Mapping[str, tuple[str, ...]] = {
 _READS = ("channels:history", "groups:history", "im:history", "mpim:history")
 HISTORY: Mapping[str, tuple[str, ...]] = {"conversations.history": _READS, "conversations.replies": _READS}
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
+EVENTS = ("app_home_opened",)
 MESSAGE_EVENTS = ("message.channels", "message.groups", "message.im", "message.mpim")
 LEAVING_EVENTS = ("app_uninstalled", "tokens_revoked")
 
@@ -69,11 +70,11 @@ def build(
         "socket_mode_enabled": request_url is None,
         "token_rotation_enabled": redirect_url is not None,
     }
-    if events := [*(MESSAGE_EVENTS if thread_replies else ()), *(LEAVING_EVENTS if redirect_url else ())]:
-        settings["event_subscriptions"] = _reached({"bot_events": events}, request_url)
+    events = [*EVENTS, *(MESSAGE_EVENTS if thread_replies else ()), *(LEAVING_EVENTS if redirect_url else ())]
+    settings["event_subscriptions"] = _reached({"bot_events": events}, request_url)
     features: dict[str, Any] = {
         "app_home": {
-            "home_tab_enabled": False,
+            "home_tab_enabled": True,
             "messages_tab_enabled": True,
             "messages_tab_read_only_enabled": False,
         },

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.response import BoltResponse
 
 from bot import listing
 from bot.blocks import Message, private_message
+from bot.cancelling import Cancelling, ended
 from bot.directory import Directory
 from bot.finding import Finding
 from bot.hearing import Body, Readers, Spawn, in_time, tenant_of, unreadable
 from bot.languages import Catalogue
-from bot.listing import Row
 from bot.payloads import ButtonClick, CommandCall, PayloadError, parse_click, parse_command
 from bot.telling import Telling
 from bot.triggers import RUNS
 from bot.wording import safe, shorten
 from engine.errors import StoreUnavailable
-from engine.runner import Runner
 
 logger = logging.getLogger(__name__)
 
@@ -30,15 +28,15 @@ class MyRuns:
 
     def __init__(
         self,
-        runner: Runner,
         finding: Finding,
+        cancelling: Cancelling,
         telling: Telling,
         directory: Directory,
         spawn: Spawn,
     ) -> None:
         """*spawn* takes what may go on after the acknowledgement."""
-        self._runner = runner
         self._finding = finding
+        self._cancelling = cancelling
         self._telling = telling
         self._spawn = spawn
         self._words = Readers(directory, spawn).words
@@ -71,12 +69,13 @@ class MyRuns:
         if click.action_id.startswith(listing.PAGED):
             self._spawn(self._show(click, _number(click)))
             return await ack()
+        words = self._words(click)
         try:
             async with in_time():
-                row, told = await self._cancel(click)
+                row, told = await self._cancelling.cancel(tenant_of(click), click.user_id, click.value, words)
         except StoreUnavailable as error:
             logger.error("run not cancelled", extra={"reason": str(error)})
-            row, told = None, self._words(click).not_recorded
+            row, told = None, words.not_recorded
         if row is None or not _number(click):
             self._spawn(self._telling.replace(click.response_url, private_message(told)))
         else:
@@ -105,7 +104,7 @@ class MyRuns:
     ) -> Message:
         """Return a page of runs; the one that was just *cancelled* may still be at work for a moment."""
         rows, more = await self._finding.page(tenant, user, page)
-        shown = [_ended(row) if row.run.run_id == cancelled else row for row in rows]
+        shown = [ended(row) if row.run.run_id == cancelled else row for row in rows]
         return listing.run_list(shown, page, more=more, headline=headline, words=words)
 
     async def _show(self, click: ButtonClick, page: int, *, headline: str = "", cancelled: str = "") -> None:
@@ -119,25 +118,6 @@ class MyRuns:
             logger.error("runs not looked up", extra={"reason": str(error)})
             message = private_message(headline or words.not_looked_up)
         await self._telling.replace(click.response_url, message)
-
-    async def _cancel(self, click: ButtonClick) -> tuple[Row | None, str]:
-        """Cancel a run of whoever clicked; return it, unless it is not theirs, and what to tell them."""
-        words = self._words(click)
-        row = await self._finding.one(tenant_of(click), click.user_id, click.value)
-        if row is None:
-            return None, words.runs_unknown.format(run=safe(shorten(click.value, 40)))
-        name = safe(listing.name_of(row))
-        if not await self._runner.cancel(row.run.run_id, click.user_id):
-            row = await self._finding.one(tenant_of(click), click.user_id, row.run.run_id) or row
-            if row.run.status != "cancelled":
-                return row, words.run_over.format(run=name)
-        logger.info("run cancelled", extra={"run_id": row.run.run_id, "by": click.user_id})
-        return _ended(row), words.run_cancelled.format(run=name)
-
-
-def _ended(row: Row) -> Row:
-    """Return a run as it is once a worker has seen that it is cancelled."""
-    return replace(row, run=replace(row.run, status="cancelled"), waits=())
 
 
 def _number(click: ButtonClick) -> int:

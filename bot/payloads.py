@@ -20,12 +20,14 @@ __all__ = [
     "ButtonClick",
     "CommandCall",
     "FieldValue",
+    "HomeOpened",
     "Ignored",
     "ModalSubmit",
     "PayloadError",
     "ThreadReply",
     "parse_click",
     "parse_command",
+    "parse_home_opened",
     "parse_modal",
     "parse_reply",
     "thread_link",
@@ -122,6 +124,18 @@ class ThreadReply:
     enterprise_id: str
     event_id: str
     delivery_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HomeOpened:
+    """Somebody has opened the app's Home, or another of its tabs."""
+
+    user_id: str
+    tab: str
+    view_hash: str
+    """Of what is shown there now; "" if nothing ever was."""
+    team_id: str
+    enterprise_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +292,22 @@ def parse_reply(body: object) -> ThreadReply | Ignored:
         event_id=read.text("event_id"),
         delivery_id=_digest("reply", team_id, channel_id, message_ts),
     )
+
+
+def parse_home_opened(body: object) -> HomeOpened:
+    """Read an ``app_home_opened`` event.
+
+    Raises:
+        PayloadError: something that must be there is not.
+    """
+    read = _Reader("event", body)
+    event = read.part("event")
+    view = event.part("view")
+    user_id, view_hash = event.id("user"), view.text("hash")
+    team_id = read.id("team_id", "") or view.id("team_id", "")
+    enterprise_id = read.id("enterprise_id", "")
+    read.needs_owner(team_id, enterprise_id)
+    return HomeOpened(user_id, event.text("tab"), view_hash, team_id, enterprise_id)
 
 
 def thread_link(team_id: str, channel_id: str, ts: str) -> str:

@@ -1,7 +1,8 @@
-"""Where runs and installations are kept, as the settings say."""
+"""Where runs and installations are kept, and who looks at them, as the settings say."""
 
 from __future__ import annotations
 
+from bot.audience import Audience
 from bot.installs import InstallStore
 from bot.settings import StoreSettings
 from engine.redis import RedisRunStore
@@ -9,7 +10,8 @@ from engine.redis.connections import connections_to
 from engine.redis.scripts import Server
 from engine.sealed_store import SealedRunStore
 
-INSTALLS_TIMEOUT_S = 5.0
+TIMEOUT_S = 5.0
+"""For one call of Redis."""
 
 
 def store_of(settings: StoreSettings) -> SealedRunStore:
@@ -27,6 +29,11 @@ def store_of(settings: StoreSettings) -> SealedRunStore:
 
 def installs_of(settings: StoreSettings) -> InstallStore:
     """Return the store of installations; nothing is connected yet."""
-    connections = connections_to(settings.redis_url.get_secret_value(), INSTALLS_TIMEOUT_S)
-    server = Server(connections, settings.replicas, INSTALLS_TIMEOUT_S)
+    connections = connections_to(settings.redis_url.get_secret_value(), TIMEOUT_S)
+    server = Server(connections, settings.replicas, TIMEOUT_S)
     return InstallStore(server, settings.key_prefix, settings.keyring)
+
+
+def audience_of(settings: StoreSettings) -> Audience:
+    """Return who has App Home open; nothing is connected yet."""
+    return Audience(Server(connections_to(settings.redis_url.get_secret_value(), TIMEOUT_S)), settings.key_prefix)

@@ -59,10 +59,13 @@ class SlackSurface(Telling):
 
     # --- what runs owe ---------------------------------------------------------------------
 
-    async def show(self, run_id: str) -> None:
-        """Do everything one run owes now, in order."""
-        for effect_id in await self._store.effects_of(run_id):
-            await self.perform(run_id, effect_id)
+    async def show(self, run_id: str) -> list[EffectClaim]:
+        """Do everything one run owes now, in order, and return what was tried."""
+        return [
+            claim
+            for effect_id in await self._store.effects_of(run_id)
+            if (claim := await self.perform(run_id, effect_id)) is not None
+        ]
 
     async def show_again(self, run_id: str) -> None:
         """Give a run's open questions their buttons back, where they stand; what it owes comes by itself.
@@ -80,21 +83,23 @@ class SlackSurface(Telling):
         except (HeldBack, SlackApiError, ContextSerdeError, RunNotFound, StoreUnavailable, *UNCLEAR) as error:
             logger.warning("question not shown again", extra={"run_id": run_id, "reason": str(error)})
 
-    async def catch_up(self, limit: int = 100) -> None:
-        """Do what is owed and late, of any run, and look again at what was done more than once."""
-        for run_id, effect_id in await self._store.due_effects(limit):
-            await self.perform(run_id, effect_id)
+    async def catch_up(self, limit: int = 100) -> list[EffectClaim]:
+        """Do what is owed and late, of any run, and return what was tried; look again at what was done twice."""
+        claims = [await self.perform(run_id, effect_id) for run_id, effect_id in await self._store.due_effects(limit)]
         for run_id, effect_id, ref in await self._store.doubtful(limit):
             await self._posting.repair(run_id, effect_id, ref)
+        return [claim for claim in claims if claim is not None]
 
-    async def perform(self, run_id: str, effect_id: str) -> None:
-        """Do one effect, unless somebody else does."""
+    async def perform(self, run_id: str, effect_id: str) -> EffectClaim | None:
+        """Do one effect, unless somebody else does, and return the claim on it."""
         try:
             claim = await self._store.claim_effect(run_id, effect_id, EFFECT_LEASE_S)
             if claim is not None:
                 await self._perform(claim)
         except ContextSerdeError as error:  # it stays owed, and is tried again when the lease is over
             logger.warning(_LEFT, extra={"run_id": run_id, "effect": effect_id, "reason": str(error)})
+            return None
+        return claim
 
     async def _perform(self, claim: EffectClaim) -> None:
         try:

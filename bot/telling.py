@@ -12,6 +12,8 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 
 from bot import blocks
+from bot.languages import Catalogue
+from bot.modals import notice_modal
 from bot.slack_calls import CALL_TIMEOUT_S, UNCLEAR, code
 from bot.workspaces import Workspaces
 
@@ -21,6 +23,10 @@ OPEN_LIMIT_S = 2.0
 """For a modal: the click that wants it must be acknowledged within 3 seconds."""
 LINK_LIMIT_S = 1.0
 """For a link in what a late answer is told: nice to have, and the acknowledgement waits for it."""
+
+
+_NOT_THERE = {"user_not_in_channel", "not_in_channel", "channel_not_found", "is_archived"}
+"""Why somebody cannot be told beside a question: they have answered it from App Home."""
 
 
 class Telling:
@@ -44,6 +50,8 @@ class Telling:
                 )
         except (SlackApiError, *UNCLEAR) as error:
             logger.warning("could not tell somebody privately", extra={"reason": str(error)})
+            if isinstance(error, SlackApiError) and code(error) in _NOT_THERE:
+                await self.tell_directly(tenant, user, text)
 
     async def replace(self, url: str, message: blocks.Message) -> None:
         """Show *message* in the place of the private one that a click came from, by that click's response_url."""
@@ -64,6 +72,11 @@ class Telling:
             )
         except (SlackApiError, *UNCLEAR) as error:
             logger.error("could not reach somebody", extra={"reason": str(error)})
+
+    async def tell_above(self, tenant: str, user: str, trigger_id: str, text: str, words: Catalogue) -> None:
+        """Tell one person something in a modal, or, if that does not open, in their conversation with the bot."""
+        if not await self.open_modal(tenant, trigger_id, notice_modal(text, words)):
+            await self.tell_directly(tenant, user, text)
 
     async def open_modal(self, tenant: str, trigger_id: str, view: dict[str, Any]) -> bool:
         """Open a modal; False if Slack would not, most often because the click is older than 3 seconds.

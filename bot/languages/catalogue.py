@@ -181,5 +181,11 @@ class Catalogue:
     votes_count: str
     anybody: str
     question_elsewhere: str
+    home_waiting: str
+    home_nothing_waiting: str
+    home_started: str
+    home_nothing_started: str
+    home_recent: str
+    home_too_long: str
     newer: str
     older: str

@@ -183,5 +183,11 @@ ENGLISH = Catalogue(
     anybody="anybody",
     question_elsewhere="(a question that cannot be shown here just now)",
     newer="Newer",
+    home_waiting="Waits for you",
+    home_nothing_waiting="Nothing waits for you.",
+    home_started="What you have started",
+    home_nothing_started="You have started nothing that is still open.",
+    home_recent="Finished lately",
+    home_too_long="It is too long to be shown here whole: read it where it was asked.",
     older="Older",
 )

@@ -195,5 +195,11 @@ GERMAN = Catalogue(
     anybody="irgendjemanden",
     question_elsewhere="(eine Frage, die hier gerade nicht gezeigt werden kann)",
     newer="Neuere",
+    home_waiting="Wartet auf dich",
+    home_nothing_waiting="Nichts wartet auf dich.",
+    home_started="Was du begonnen hast",
+    home_nothing_started="Du hast nichts begonnen, das noch offen ist.",
+    home_recent="Kürzlich beendet",
+    home_too_long="Das ist zu lang, um hier ganz gezeigt zu werden: lies es dort, wo gefragt wurde.",
     older="Ältere",
 )

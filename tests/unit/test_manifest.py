@@ -100,7 +100,7 @@ def test_without_thread_replies_nothing_is_read_and_nothing_heard() -> None:
     manifest = build(COMMANDS, thread_replies=False)
 
     assert "history" not in to_yaml(manifest)
-    assert "event_subscriptions" not in manifest["settings"]
+    assert manifest["settings"]["event_subscriptions"]["bot_events"] == ["app_home_opened"]
 
 
 def test_more_commands_than_slack_takes_are_refused() -> None:
@@ -129,7 +129,15 @@ def test_our_yaml_means_what_it_was_made_of(value: dict[str, Any]) -> None:
 
 # --- least scopes -------------------------------------------------------------------------
 
-NEEDS_NO_SCOPE = {"auth.test", "auth.revoke", "views.open", "views.update", "chat.getPermalink", "apps.connectionsOpen"}
+NEEDS_NO_SCOPE = {
+    "auth.test",
+    "auth.revoke",
+    "views.open",
+    "views.publish",
+    "views.update",
+    "chat.getPermalink",
+    "apps.connectionsOpen",
+}
 IN_PIECES = {
     "files.uploadV2": ("files.getUploadURLExternal", "files.completeUploadExternal"),
     "usergroups.usersList": ("usergroups.users.list",),
