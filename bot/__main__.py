@@ -1,4 +1,4 @@
-"""The command line: ``signoff demo | serve | worker | runs | installs | doctor | manifest | key``."""
+"""The command line: ``signoff demo | serve | worker | runs | audit | installs | doctor | manifest | key``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
@@ -90,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("worker", help="work on runs only").set_defaults(run=_worker)
     _add_runs(commands.add_parser("runs", help="look at runs, cancel them, try them again, remove them"))
+    _add_audit(commands.add_parser("audit", help="print every decision: who, on what exactly, when, which way"))
     _add_installs(commands.add_parser("installs", help="look where the app is installed, if anybody may install it"))
     doctor = commands.add_parser("doctor", help="check settings, workflows, Redis and Slack, and say what to repair")
     doctor.add_argument("--thorough", action="store_true", help="read every key in Redis, too")
@@ -146,6 +148,15 @@ def _add_runs(parser: argparse.ArgumentParser) -> None:
     _add_filters(purged)
 
 
+def _add_audit(parser: argparse.ArgumentParser) -> None:
+    """Add ``signoff audit``."""
+    parser.add_argument("--since", type=_time, metavar="TIME", help="only decisions from then on, as 2026-11-01 (UTC)")
+    parser.add_argument("--until", type=_time, metavar="TIME", help="only decisions before then")
+    parser.add_argument("--json", action="store_true", help="print JSON, an object a line")
+    _add_which(parser)
+    parser.set_defaults(run=_runs, parser=parser, action="audit")
+
+
 def _add_installs(parser: argparse.ArgumentParser) -> None:
     """Add ``signoff installs list | remove``."""
     actions = parser.add_subparsers(title="actions", required=True, metavar="action", dest="action")
@@ -159,6 +170,10 @@ def _add_installs(parser: argparse.ArgumentParser) -> None:
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--older-than", type=_days, metavar="DAYS", help="only runs started longer ago than that")
+    _add_which(parser)
+
+
+def _add_which(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workflow", metavar="NAME", help="only runs of this workflow")
     parser.add_argument("--requester", metavar="USER", help="only runs that this person started")
     parser.add_argument("--tenant", metavar="TEAM", help="only runs of this Slack workspace")
@@ -186,6 +201,14 @@ def _days(text: str) -> float:
     if not 0 <= days < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of days, as 30 or 0.5")
     return days
+
+
+def _time(text: str) -> float:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time, as 2026-11-01 or 2026-11-01T09:30Z") from None
+    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
 
 
 def _workflows() -> Path:

@@ -1,4 +1,4 @@
-"""``signoff runs``: what an operator does with runs, straight on the run store. No worker has to be there."""
+"""``signoff runs`` and ``signoff audit``: what an operator does, on the run store alone. No worker has to be there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from bot import reports
@@ -62,6 +62,8 @@ class _Operator:
             case "export":
                 print(json.dumps(reports.whole_json(await self._whole()), indent=2, ensure_ascii=False))
                 return 0
+            case "audit":
+                return await self._audit()
             case "purge" if not self._args.ids:
                 return await self._purge_old()
             case _:
@@ -84,7 +86,8 @@ class _Operator:
     async def _found(self, statuses: frozenset[RunStatus], limit: int | None) -> AsyncIterator[RunRecord]:
         """Find the runs that the command line asks for, newest first; None: all of them."""
         args = self._args
-        place = None if args.older_than is None else (time.time() - args.older_than * _DAY_S, "")
+        older_than = getattr(args, "older_than", None)
+        place = None if older_than is None else (time.time() - older_than * _DAY_S, "")
         if before := getattr(args, "before", None):
             first = (await self._run(before)).place
             place = first if place is None else min(first, place)
@@ -114,6 +117,15 @@ class _Operator:
             _say(reports.json_lines([reports.details_json(whole, lines)]))
         else:
             _say(reports.details(whole, lines, shutil.get_terminal_size((100, 24)).columns))
+        return 0
+
+    async def _audit(self) -> int:
+        """Print every decision of every run there is when it begins, in no more memory than a run takes."""
+        since, until = self._args.since or 0.0, self._args.until or float("inf")
+        async for run in self._found(frozenset(), None):
+            lines = [line for line in await self._store.journal(run.run_id) if since <= line.at < until]
+            facts = [fact for line in lines if (fact := reports.decision_json(run, line)) is not None]
+            _say(reports.json_lines(facts) if self._args.json else map(reports.decision_line, facts))
         return 0
 
     async def _run(self, run_id: str) -> RunRecord:
@@ -205,6 +217,6 @@ def _complain(error: Exception) -> None:
     print(f"signoff: {error}", file=sys.stderr)
 
 
-def _say(lines: Sequence[str]) -> None:
+def _say(lines: Iterable[str]) -> None:
     for line in lines:
         print(line)

@@ -255,6 +255,50 @@ def _line_json(line: JournalEntry) -> dict[str, Any]:
     return {"at": iso(line.at), "what": line.what, "by": line.by, "details": dict(line.details)}
 
 
+_DECISIONS = {
+    "answered": "accepted",
+    "voted": "recorded",
+    "refused": "not allowed",
+    "expired": "expired",
+    "withdrawn": "withdrawn",
+    "cancelled": "cancelled",
+    "reopened": "reopened",
+}
+"""What lines of the journal that decide something, or that somebody was kept from it, stand for."""
+
+
+def decision_json(run: RunRecord, line: JournalEntry) -> dict[str, Any] | None:
+    """Return who decided what, and exactly which text they were shown; None of a line that decides nothing."""
+    verdict = _DECISIONS.get(line.what)
+    if verdict is None:
+        return None
+    told = dict(line.details)
+    named = {name: told.pop(name, "") for name in ("ask", "response", "digest", "via")}
+    revision = told.pop("revision", "")
+    return {
+        "at": iso(line.at),
+        "run": run.run_id,
+        "workflow": run.workflow,
+        "tenant": run.tenant,
+        "requester": run.requester,
+        "ask": named["ask"],
+        "version": int(revision) if revision.isdecimal() else None,
+        "digest": named["digest"],
+        "by": line.by,
+        "response": named["response"],
+        "via": named["via"],
+        "verdict": verdict,
+        "details": told,
+    }
+
+
+def decision_line(fact: Mapping[str, Any]) -> str:
+    """Return a decision for people, on one line."""
+    parts = [fact["at"], fact["run"], fact["workflow"], fact["ask"], fact["verdict"], fact["response"]]
+    parts += [f"by {fact['by']}" if fact["by"] else "", f"via {fact['via']}" if fact["via"] else ""]
+    return line_of(" ".join(filter(None, parts)))
+
+
 def json_lines(items: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return one line of JSON for each item."""
     return [json.dumps(item, ensure_ascii=False) for item in items]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -64,8 +65,11 @@ class Desk:
         await self.store.commit(claim, Commit("parked", consumed=1, note="no step of that name"))
 
     async def runs(self, *arguments: str, **changes: str) -> Told:
+        return await self.signoff("runs", *arguments, **changes)
+
+    async def signoff(self, *arguments: str, **changes: str) -> Told:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bot", "runs", *arguments),
+            *(sys.executable, "-m", "bot", *arguments),
             env=environment({**self.settings, **changes}),
             cwd=self.folder,  # where no .env lies
             stdin=asyncio.subprocess.DEVNULL,
@@ -227,3 +231,59 @@ async def test_what_cannot_be_done_is_told_in_a_sentence(
 
     assert (found.code, found.out) == (code, "")
     assert told in found.err
+
+
+# --- the audit ---------------------------------------------------------------------------------------
+
+
+async def test_the_audit_has_every_decision_of_every_run(desk: Desk) -> None:
+    """Acceptance 22; Security 13."""
+    ids = [await desk.start(f"v{number}", requester=f"U{number}") for number in range(230)]
+    for run_id in ids[:205]:
+        await desk.finish(run_id)
+    await desk.runner.cancel(ids[-1], "U9")
+    await desk.runner.drain()
+    asks = {run_id: (await desk.store.export(run_id)).asks[0] for run_id in ids[:205]}  # type: ignore[union-attr]
+
+    told = await desk.signoff("audit", "--json")
+
+    answered = {fact["run"]: fact for fact in told.facts if fact["verdict"] == "accepted"}
+    assert (told.code, told.err) == (0, "")
+    assert answered.keys() == set(ids[:205])
+    for run_id, fact in answered.items():
+        ask = asks[run_id]
+        assert (fact["by"], fact["response"], fact["workflow"]) == ("U2", "ship", "Deploy")
+        assert (fact["ask"], fact["version"], fact["digest"]) == (ask.ask_id, ask.revision, ask.digest)
+        assert fact["at"].startswith("20")
+    assert [(fact["run"], fact["by"]) for fact in told.facts if fact["verdict"] == "cancelled"] == [(ids[-1], "U9")]
+
+
+async def test_the_audit_misses_nothing_while_new_runs_come(desk: Desk) -> None:
+    """Acceptance 22: what was there when it began is in it, once, however much begins and ends meanwhile."""
+    ids = [await desk.start(f"v{number}") for number in range(30)]
+    for run_id in ids:
+        await desk.finish(run_id)
+
+    async with asyncio.TaskGroup() as tasks:
+        audit = tasks.create_task(desk.signoff("audit", "--json"))
+        for number in range(30):
+            await desk.finish(await desk.start(f"new {number}"))
+
+    audited = [fact["run"] for fact in audit.result().facts]
+    assert [run_id for run_id in audited if run_id in ids] == ids[::-1]
+    assert len(set(audited)) == len(audited)
+
+
+async def test_the_audit_is_cut_to_a_time_and_a_workflow(desk: Desk) -> None:
+    run_id = await desk.start()
+    await desk.finish(run_id)
+
+    none = await desk.signoff("audit", "--until", "2020-01-01")
+    other = await desk.signoff("audit", "--workflow", "Other")
+    text = await desk.signoff("audit", "--since", "2020-01-01T00:00Z", "--workflow", "Deploy")
+    wrong = await desk.signoff("audit", "--since", "yesterday")
+
+    assert (none.out, other.out) == ("", "")
+    assert re.fullmatch(rf"\S+ {run_id} Deploy \S+ accepted ship by U2\n", text.out)
+    assert wrong.code == 2
+    assert "'yesterday' is no time, as 2026-11-01" in wrong.err
