@@ -2,7 +2,7 @@
 
 from bot.forms import SlackUser
 from bot.prompts import Choice, Escalation, Prompt, literal
-from bot.triggers import CommandReceived, slash_command
+from bot.triggers import CommandReceived, shortcut, slash_command
 from bot.writing import Brief, Writer, configured_writer, written
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Writer",
     "configured_writer",
     "literal",
+    "shortcut",
     "slash_command",
     "written",
 ]

@@ -309,8 +309,10 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _manifest(args: argparse.Namespace) -> int:
-    commands = [plugin.command for plugin in discover(args.workflows).values()]
-    built = manifest.build(commands, request_url=args.request_url, redirect_url=args.redirect_url)
+    plugins = discover(args.workflows).values()
+    commands = [plugin.command for plugin in plugins]
+    shortcuts = [plugin.shortcut for plugin in plugins if plugin.shortcut is not None]
+    built = manifest.build(commands, shortcuts, request_url=args.request_url, redirect_url=args.redirect_url)
     print(manifest.to_yaml(built), end="")
     return 0
 

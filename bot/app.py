@@ -34,6 +34,7 @@ from bot.oauth import INSTALL, OAuth
 from bot.pacing import Pacing
 from bot.plugins import discover
 from bot.settings import Settings
+from bot.shortcuts import Shortcuts
 from bot.slack_calls import CALL_TIMEOUT_S
 from bot.starting import Starting
 from bot.stores import audience_of, installs_of, store_of
@@ -262,6 +263,7 @@ class App:
             self.home,
             spawn,
             MyRuns(self.finding, cancelling, self.surface, self.directory, spawn),
+            Shortcuts(self.plugins, self.runner, self.surface, self.directory, spawn),
             HomeListeners(self.home, cancelling, self.surface, self.directory, spawn),
             Starting(self.plugins, self.runner, self.surface, self.directory, spawn),
             Keeping(self.runner, self.answering, self.surface, self.directory, spawn),

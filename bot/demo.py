@@ -17,7 +17,7 @@ from pathlib import Path
 import aiohttp
 from redis.asyncio import Redis
 
-from bot.playground import AppConfig, CommandInfo, FakeSlack
+from bot.playground import AppConfig, CommandInfo, FakeSlack, ShortcutInfo
 from bot.playground.valkey import PrivateValkey, die_with_parent, end_process
 from bot.plugins import discover
 from bot.triggers import BUILT_IN
@@ -126,13 +126,19 @@ async def demo(folder: Path, workflows: Path, port: int = PORT) -> AsyncIterator
         PluginError: a workflow file cannot be used.
         ValkeyUnavailable: there is no Redis to be had.
     """
+    plugins = discover(workflows).values()
     commands = tuple(
         CommandInfo(command.command, command.summary, command.usage)
-        for command in [*(plugin.command for plugin in discover(workflows).values()), *BUILT_IN]
+        for command in [*(plugin.command for plugin in plugins), *BUILT_IN]
+    )
+    shortcuts = tuple(
+        ShortcutInfo(shortcut.callback_id, shortcut.name)
+        for shortcut in (plugin.shortcut for plugin in plugins)
+        if shortcut is not None
     )
     bot_port = _free_port()
     request_url = f"http://127.0.0.1:{bot_port}/slack/events"
-    config = AppConfig(signing_secret=SIGNING_SECRET, commands=commands, request_url=request_url)
+    config = AppConfig(signing_secret=SIGNING_SECRET, commands=commands, shortcuts=shortcuts, request_url=request_url)
     async with _redis(folder) as redis_url:
 
         async def reached() -> bool:

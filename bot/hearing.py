@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeAlias
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 Body: TypeAlias = Mapping[str, Any]
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 
+ANYTHING = re.compile(r".*", re.DOTALL)
 EMPTY = BoltResponse(status=200, body="")
 NOT_SAVED = BoltResponse(status=503, body="not saved")
 """Makes Slack send the event again."""

@@ -7,7 +7,6 @@ acknowledgement does not wait for Slack.
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -20,7 +19,7 @@ from slack_bolt.response import BoltResponse
 from bot import blocks, modals
 from bot.answering import Answering, Thread, Told
 from bot.directory import Directory
-from bot.hearing import EMPTY, NOT_SAVED, Body, Listening, Readers, Spawn, in_time, tenant_of, unreadable
+from bot.hearing import ANYTHING, EMPTY, NOT_SAVED, Body, Listening, Readers, Spawn, in_time, tenant_of, unreadable
 from bot.home import Home
 from bot.languages import Catalogue
 from bot.payloads import (
@@ -45,7 +44,6 @@ logger = logging.getLogger(__name__)
 Text: TypeAlias = Callable[[Catalogue], str]
 """What somebody is told, once their language is known."""
 
-ANYTHING = re.compile(r".*", re.DOTALL)
 FRESH_S = 60.0
 """A thread of ours this young may not be known by its run yet: posting it and noting that are two calls."""
 

@@ -10,12 +10,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.triggers import BUILT_IN, SlashCommand
+from bot.triggers import BUILT_IN, MessageShortcut, SlashCommand
 
 NAME = "Signoff"
 DESCRIPTION = "Asks people for a decision and goes on with their answer"
 COLOUR = "#1f5f4a"
-COMMANDS = 50  # in Slack's manifest schema
+COMMANDS, SHORTCUTS = 50, 10  # in Slack's manifest schema
 
 # Why each scope is there; a method that is not named needs none.
 SCOPES: Mapping[str, tuple[str, ...]] = {
@@ -44,6 +44,7 @@ LEAVING_EVENTS = ("app_uninstalled", "tokens_revoked")
 
 def build(
     commands: Sequence[SlashCommand],
+    shortcuts: Sequence[MessageShortcut] = (),
     *,
     request_url: str | None = None,
     redirect_url: str | None = None,
@@ -62,6 +63,8 @@ def build(
     commands = [*commands, *BUILT_IN]
     if len(commands) > COMMANDS:
         raise ValueError(f"{len(commands)} commands; a Slack app may have {COMMANDS}")
+    if len(shortcuts) > SHORTCUTS:
+        raise ValueError(f"{len(shortcuts)} shortcuts; a Slack app may have {SHORTCUTS}")
     if request_url is not None and not request_url.startswith("https://"):
         raise ValueError(f"request address {request_url!r}: Slack reaches https addresses only")
     settings: dict[str, Any] = {
@@ -83,6 +86,8 @@ def build(
             _command(command, request_url) for command in sorted(commands, key=lambda command: command.command)
         ],
     }
+    if shortcuts:
+        features["shortcuts"] = [_shortcut(one) for one in sorted(shortcuts, key=lambda one: one.name)]
     return {
         "display_information": {"name": name, "description": DESCRIPTION, "background_color": COLOUR},
         "features": features,
@@ -114,6 +119,15 @@ def _command(command: SlashCommand, request_url: str | None) -> dict[str, Any]:
         entry["usage_hint"] = command.usage
     entry["should_escape"] = False
     return entry
+
+
+def _shortcut(shortcut: MessageShortcut) -> dict[str, Any]:
+    return {
+        "name": shortcut.name,
+        "type": "message",
+        "callback_id": shortcut.callback_id,
+        "description": shortcut.summary,
+    }
 
 
 def _reached(settings: dict[str, Any], request_url: str | None) -> dict[str, Any]:

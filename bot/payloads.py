@@ -24,18 +24,22 @@ __all__ = [
     "Ignored",
     "ModalSubmit",
     "PayloadError",
+    "ShortcutCall",
     "ThreadReply",
     "parse_click",
     "parse_command",
     "parse_home_opened",
     "parse_modal",
     "parse_reply",
+    "parse_shortcut",
+    "readable",
     "thread_link",
     "unescape",
 ]
 
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
 TIMESTAMP = re.compile(r"[0-9]{1,12}\.[0-9]{1,9}")
+_ENTITY = re.compile(r"<([@#!][^<>\n]+|(?:https?://|mailto:)[^<>\n]+)>")
 _SEPARATOR = "\x1f"
 _HUMAN_SUBTYPES = ("", "thread_broadcast", "file_share")
 
@@ -123,6 +127,25 @@ class ThreadReply:
     team_id: str
     enterprise_id: str
     event_id: str
+    delivery_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShortcutCall:
+    """Somebody picked a message for one of our shortcuts. *text* is as its readers see it."""
+
+    callback_id: str
+    text: str
+    author_id: str
+    """Who wrote the message; "" if an app did."""
+    message_ts: str
+    thread_ts: str
+    user_id: str
+    user_name: str
+    channel_id: str
+    team_id: str
+    enterprise_id: str
+    response_url: str
     delivery_id: str
 
 
@@ -294,6 +317,37 @@ def parse_reply(body: object) -> ThreadReply | Ignored:
     )
 
 
+def parse_shortcut(body: object) -> ShortcutCall:
+    """Read a ``message_action`` payload.
+
+    Raises:
+        PayloadError: something that must be there is not.
+    """
+    read = _Reader("message_action", body)
+    user, message = read.part("user"), read.part("message")
+    team_id, enterprise_id = _owner(read, user)
+    user_id, channel_id = user.id("id"), read.part("channel").id("id")
+    message_ts = message.id("ts", "") or read.id("message_ts")
+    callback_id, action_ts, trigger_id = read.text("callback_id"), read.text("action_ts"), read.text("trigger_id")
+    return ShortcutCall(
+        callback_id=callback_id,
+        text=readable(message.text("text")).strip(),
+        author_id="" if message.raw("bot_id") else message.id("user", ""),
+        message_ts=message_ts,
+        thread_ts=message.id("thread_ts", ""),
+        user_id=user_id,
+        user_name=user.text("username") or user.text("name"),
+        channel_id=channel_id,
+        team_id=team_id,
+        enterprise_id=enterprise_id,
+        response_url=read.text("response_url"),
+        delivery_id=_digest(
+            *("shortcut", team_id, user_id, channel_id, message_ts, callback_id),
+            *(action_ts, trigger_id),
+        ),
+    )
+
+
 def parse_home_opened(body: object) -> HomeOpened:
     """Read an ``app_home_opened`` event.
 
@@ -313,6 +367,20 @@ def parse_home_opened(body: object) -> HomeOpened:
 def thread_link(team_id: str, channel_id: str, ts: str) -> str:
     """Return the name under which a thread is remembered."""
     return f"{team_id}:{channel_id}:{ts}"
+
+
+def readable(text: str) -> str:
+    """Return a message's text with its mentions and links in words, for those who know nothing of Slack's form."""
+    return unescape(_ENTITY.sub(_in_words, text))
+
+
+def _in_words(found: re.Match[str]) -> str:
+    target, _, label = found[1].partition("|")
+    if target[:1] in ("@", "#"):
+        return f"{target[0]}{label.lstrip('@#') or target[1:]}"
+    if target[:1] == "!":
+        return label or f"@{target[1:].partition('^')[0]}"
+    return f"{label} ({target})" if label and label != target else target
 
 
 def unescape(text: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from bot.triggers import BUILT_IN, CommandReceived, SlashCommand, command_of
+from bot.triggers import BUILT_IN, CommandReceived, MessageShortcut, SlashCommand, command_of, shortcut_of
 from engine.workflow import Workflow
 
 NAMESPACE = "_signoff_workflows"
@@ -31,6 +31,8 @@ class Plugin:
     command: SlashCommand
     workflow: Workflow
     path: Path
+    shortcut: MessageShortcut | None = None
+    """What starts it from the menu of a message, too."""
 
 
 def discover(folder: Path) -> dict[str, Plugin]:
@@ -82,7 +84,7 @@ def _plugins_in(path: Path) -> list[Plugin]:
         if isinstance(kind, type) and kind.__module__ == module.__name__ and (command := command_of(kind)) is not None:
             if not issubclass(kind, Workflow):
                 raise PluginError(f"{path}: {kind.__name__} has {command.command} but is no Workflow")
-            plugins.append(Plugin(command, _checked(path, kind), path))
+            plugins.append(Plugin(command, _checked(path, kind), path, shortcut_of(kind)))
     if not plugins:
         raise PluginError(f"{path}: no class with @slash_command; put one on a Workflow, or name the file _{path.name}")
     return plugins
@@ -111,6 +113,8 @@ def _claim(found: dict[str, Plugin], plugin: Plugin) -> None:
     for other in found.values():
         if other.command.command == command:
             raise PluginError(f"{plugin.path}: {command} is taken by {other.path}; choose another command")
+        if (taken := plugin.shortcut) and other.shortcut and taken.callback_id == other.shortcut.callback_id:
+            raise PluginError(f"{plugin.path}: the shortcut {taken.name!r} is taken by {other.path}; rename it")
         if type(other.workflow).__name__ == kind:
             raise PluginError(f"{plugin.path}: a class {kind} is in {other.path} too; stored runs go by it, rename one")
     found[command] = plugin

@@ -18,7 +18,7 @@ from bot.languages import Catalogue
 from bot.payloads import ID, CommandCall, ModalSubmit, PayloadError, parse_command, parse_modal
 from bot.plugins import Plugin
 from bot.telling import Telling
-from bot.triggers import BUILT_IN, BadText, CommandReceived, EmptyText
+from bot.triggers import BUILT_IN, BadText, CommandReceived, EmptyText, TextTooLong
 from engine.errors import StoreUnavailable
 from engine.runner import Runner
 
@@ -128,6 +128,6 @@ def _place(sent: ModalSubmit) -> tuple[str, str]:
 
 
 def _problem(problem: BadText) -> Problem:
-    if isinstance(problem, EmptyText):
-        return Problem("missing")
-    return Problem("string_too_long", limits={"max_length": problem.max_chars})
+    if isinstance(problem, TextTooLong):
+        return Problem("string_too_long", limits={"max_length": problem.max_chars})
+    return Problem("missing")

@@ -16,7 +16,7 @@ from bot.forms import Problem
 from bot.languages import ENGLISH, Catalogue
 from bot.prompts import Question
 from bot.replies import NotTaken, NotUnderstood
-from bot.triggers import BadText, EmptyText, SlashCommand, TextTooLong
+from bot.triggers import BadText, EmptyText, MessageWithoutText, SlashCommand, TextTooLong
 from engine.verdicts import (
     Accepted,
     Already,
@@ -263,6 +263,8 @@ def bad_text(problem: BadText, words: Catalogue = ENGLISH) -> str:
         case EmptyText(command=command, usage=usage):
             template = words.empty_text_usage if usage else words.empty_text
             return template.format(command=safe(command), usage=safe(usage))
+        case MessageWithoutText():
+            return words.message_without_text
         case TextTooLong(command=command, chars=chars, max_chars=limit):
             return words.too_long.format(command=safe(command), chars=f"{chars:,}", max_chars=f"{limit:,}")
         case _:

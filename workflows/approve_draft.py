@@ -2,10 +2,22 @@
 
 from typing import Annotated
 
-from bot import Brief, Choice, CommandReceived, Prompt, Writer, configured_writer, literal, slash_command, written
+from bot import (
+    Brief,
+    Choice,
+    CommandReceived,
+    Prompt,
+    Writer,
+    configured_writer,
+    literal,
+    shortcut,
+    slash_command,
+    written,
+)
 from engine import Context, Event, HumanResponseEvent, Resource, StopEvent, Workflow, step
 
 MAX_REVISIONS = 3
+TITLE_CHARS = 80
 TASK = "Write a draft of three short paragraphs on the topic. If there is an earlier draft, work the feedback into it."
 
 
@@ -25,6 +37,7 @@ class ChangesWanted(Event):
     feedback: str
 
 
+@shortcut("Send for approval", summary="Ask people to approve what this message says")
 @slash_command("/approve-draft", summary="Write a draft and ask people to approve it", usage="topic")
 class ApproveDraft(Workflow):
     """Draft, ask, revise on feedback, at most `MAX_REVISIONS` versions."""
@@ -38,6 +51,8 @@ class ApproveDraft(Workflow):
     ) -> DraftReady | StopEvent:
         if isinstance(ev, CommandReceived):
             await ctx.store.set("requester", ev.user_id)
+            if ev.message_ts:
+                return DraftReady(topic=title_of(ev.text), text=ev.text, version=1, by="whoever wrote the message")
             topic, version, brief = ev.text, 1, Brief(TASK, {"topic": ev.text}, first_draft(ev.text))
         else:
             topic, version = ev.draft.topic, ev.draft.version + 1
@@ -71,6 +86,12 @@ class ApproveDraft(Workflow):
         status = {"approve": "approved", "reject": "rejected", "feedback": "max_revisions"}[ev.response]
         text = ev.get("text", draft.text)  # what was approved, perhaps edited first
         return StopEvent(result={"status": status, "version": draft.version, "draft": text})
+
+
+def title_of(text: str) -> str:
+    """The beginning of a message's first line."""
+    line = text.strip().partition("\n")[0]
+    return line if len(line) <= TITLE_CHARS else f"{line[: TITLE_CHARS - 1]}…"
 
 
 def first_draft(topic: str) -> str:

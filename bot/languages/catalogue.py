@@ -181,6 +181,8 @@ class Catalogue:
     votes_count: str
     anybody: str
     question_elsewhere: str
+    message_without_text: str
+    unknown_shortcut: str
     home_waiting: str
     home_nothing_waiting: str
     home_started: str

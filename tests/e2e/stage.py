@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bot import manifest
-from bot.playground import AppConfig, CommandInfo, DeliveryResult, FakeSlack
+from bot.playground import AppConfig, CommandInfo, DeliveryResult, FakeSlack, ShortcutInfo
 from bot.playground.workspace import Channel, Message, View
 from bot.plugins import discover
 from engine.errors import StoreUnavailable
@@ -224,12 +224,14 @@ async def stage(
 def app_config(folder: Path = WORKFLOWS) -> AppConfig:
     """The app as the manifest of the workflows in *folder* describes it, with no scope more."""
     plugins = discover(folder).values()
-    described = manifest.build([plugin.command for plugin in plugins])
+    shortcuts = [plugin.shortcut for plugin in plugins if plugin.shortcut is not None]
+    described = manifest.build([plugin.command for plugin in plugins], shortcuts)
     return AppConfig(
         signing_secret=SIGNING_SECRET,
         bot_token=BOT_TOKEN,
         app_token=APP_TOKEN,
         commands=tuple(CommandInfo(command["command"]) for command in described["features"]["slash_commands"]),
+        shortcuts=tuple(ShortcutInfo(shortcut.callback_id, shortcut.name) for shortcut in shortcuts),
         scopes=frozenset(described["oauth_config"]["scopes"]["bot"]),
         events=frozenset(described["settings"]["event_subscriptions"]["bot_events"]),
     )

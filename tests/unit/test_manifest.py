@@ -13,7 +13,7 @@ from jsonschema import Draft7Validator
 
 from bot.manifest import HISTORY, LEAVING_EVENTS, SCOPES, build, to_yaml
 from bot.plugins import discover
-from bot.triggers import SlashCommand
+from bot.triggers import MessageShortcut, SlashCommand
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "tests" / "data" / "slack-manifest.schema.json").read_text(encoding="utf-8"))
@@ -26,11 +26,14 @@ def faults(manifest: dict[str, Any]) -> list[str]:
 
 
 def test_the_manifest_in_the_repository_is_the_one_its_workflows_need() -> None:
-    commands = [plugin.command for plugin in discover(ROOT / "workflows").values()]
+    plugins = discover(ROOT / "workflows").values()
+    commands = [plugin.command for plugin in plugins]
+    shortcuts = [plugin.shortcut for plugin in plugins if plugin.shortcut is not None]
 
     text = (ROOT / "manifest.yml").read_text(encoding="utf-8")
 
-    assert text == to_yaml(build(commands))
+    assert text == to_yaml(build(commands, shortcuts))
+    assert [shortcut.name for shortcut in shortcuts] == ["Send for approval"]
     assert faults(yaml.safe_load(text)) == []
     assert {"/approve-draft", "/deploy", "/quick-approve"} <= {command.command for command in commands}
 
@@ -47,6 +50,17 @@ def test_the_schema_is_one_that_refuses() -> None:
     manifest["features"]["slash_commands"][0]["command"] = "no slash"
 
     assert len(faults(manifest)) == 1
+
+
+def test_shortcuts_are_listed_as_slack_wants_them() -> None:
+    manifest = build(COMMANDS, [MessageShortcut("Send it", "Ask people", 100), MessageShortcut("Keep it", "Ask", 100)])
+
+    kept, sent = manifest["features"]["shortcuts"]
+    assert faults(manifest) == []
+    assert kept["name"] == "Keep it"
+    assert sent == {"name": "Send it", "type": "message", "callback_id": "send_it", "description": "Ask people"}
+    with pytest.raises(ValueError, match="11 shortcuts; a Slack app may have 10"):
+        build([], [MessageShortcut(f"s{n}", "x", 1) for n in range(11)])
 
 
 def test_commands_are_listed_by_name_with_what_to_type() -> None:
@@ -156,6 +170,30 @@ def called() -> set[str]:
                     head, *rest = method.split("_")
                     found.add(f"{family}.{head}{''.join(part.title() for part in rest)}")
     return {piece for method in found for piece in IN_PIECES.get(method, (method,))}
+
+
+def heard() -> set[str]:
+    """Every event that the bot's own code listens for, off its syntax: ``app.event("message")`` and the like."""
+    found: set[str] = set()
+    for path in (ROOT / "bot").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Attribute(attr="event"), args=[ast.Constant(value=str(name))]):
+                    found.add(name)
+    return found
+
+
+def test_every_event_heard_is_subscribed_to_and_no_other() -> None:
+    """Security 12."""
+    leaving = {"app_uninstalled", "tokens_revoked"}  # only where anybody may install it
+    for replies in (True, False):
+        for redirect in (None, "https://bot.example/slack/oauth_redirect"):
+            built = build(COMMANDS, request_url=URL, redirect_url=redirect, thread_replies=replies)
+            told = built["settings"]["event_subscriptions"]["bot_events"]
+
+            wanted = heard() - (set() if replies else {"message"}) - (leaving if redirect is None else set())
+            assert {event.partition(".")[0] for event in told} == wanted
+            assert len(told) == len(set(told))
 
 
 def test_every_method_called_has_its_scope_and_no_other_is_asked_for() -> None:

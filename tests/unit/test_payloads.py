@@ -20,6 +20,8 @@ from bot.payloads import (
     parse_command,
     parse_modal,
     parse_reply,
+    parse_shortcut,
+    readable,
     thread_link,
     unescape,
 )
@@ -384,3 +386,33 @@ def test_equal_threads_of_two_workspaces_are_two() -> None:
 @pytest.mark.parametrize(("sent", "typed"), [("a &amp;lt; b", "a &lt; b"), ("&lt;!channel&gt;", "<!channel>")])
 def test_unescaping_happens_once(sent: str, typed: str) -> None:
     assert unescape(sent) == typed
+
+
+@pytest.mark.parametrize(
+    ("wire", "told"),
+    [
+        ("Ask <@U123|ben> in <#C1|drafts>", "Ask @ben in #drafts"),
+        ("Ask <@U123>, <!subteam^S1|@leads> and <!channel>", "Ask @U123, @leads and @channel"),
+        ("See <https://x.org/a?b=1&amp;c=2|the page>", "See the page (https://x.org/a?b=1&c=2)"),
+        ("See <https://x.org|https://x.org> or <mailto:a@b.c|a@b.c>", "See https://x.org or a@b.c (mailto:a@b.c)"),
+        ("1 &lt; 2 &amp;&amp; &lt;@U1&gt; <not ours>", "1 < 2 && <@U1> <not ours>"),
+    ],
+)
+def test_a_message_is_read_as_people_see_it(wire: str, told: str) -> None:
+    assert readable(wire) == told
+
+
+@pytest.mark.parametrize("missing", ["user", "channel", "message", "team"])
+def test_a_shortcut_that_lacks_what_it_needs_is_refused(missing: str) -> None:
+    body: dict[str, Any] = {
+        "type": "message_action",
+        "callback_id": "send",
+        "team": {"id": "T1"},
+        "user": {"id": "U1"},
+        "channel": {"id": "C1"},
+        "message": {"ts": "1.2", "user": "U2", "text": "Hi"},
+    }
+    assert parse_shortcut(body).author_id == "U2"
+
+    with pytest.raises(PayloadError):
+        parse_shortcut({key: value for key, value in body.items() if key != missing})

@@ -186,3 +186,13 @@ def test_the_workflows_that_come_with_signoff_load() -> None:
     found = discover(Path(__file__).parents[2] / "workflows")
 
     assert {"/approve-draft", "/quick-approve", "/deploy"} <= set(found)
+
+
+def test_a_shortcut_taken_twice_is_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        marked = hello(name, name.upper()).replace(
+            "@slash_command", '@shortcut("Send it", summary="x")\n@slash_command'
+        )
+        (tmp_path / f"{name}.py").write_text(f"from bot import shortcut\n\n\n{marked}")
+
+    assert refused(tmp_path) == [f"{tmp_path}/b.py: the shortcut 'Send it' is taken by {tmp_path}/a.py; rename it"]

@@ -5,9 +5,12 @@ import pytest
 from bot.triggers import (
     CommandReceived,
     EmptyText,
+    MessageWithoutText,
     TextTooLong,
     command_of,
     has_ink,
+    shortcut,
+    shortcut_of,
     slash_command,
 )
 from engine.errors import DefinitionError
@@ -130,3 +133,51 @@ async def test_the_decorated_class_still_runs_without_slack() -> None:
     result = await marked()().run(start_event=CommandReceived(text="you", user_id="U1", channel_id="C1"))
 
     assert result == "Hello you"
+
+
+# --- shortcuts ---------------------------------------------------------------------------------------
+
+
+def picked(name: str = "Send for approval", **options: object) -> type[Workflow]:
+    class Marked(Greeting):
+        pass
+
+    return shortcut(name, **{"summary": "Ask people", **options})(Marked)  # type: ignore[arg-type]  # by name
+
+
+def test_a_shortcut_is_known_by_its_name_in_small_letters() -> None:
+    found = shortcut_of(picked("Send for approval!"))
+
+    assert found is not None
+    assert (found.name, found.callback_id, found.max_chars) == ("Send for approval!", "send_for_approval", 12_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "problem"),
+    [
+        ("", {}, "as in 'Send for approval'"),
+        ("!!", {}, "as in 'Send for approval'"),
+        ("x" * 25, {}, "1 to 24"),
+        ("Send", {"summary": ""}, "summary takes 1 to 150"),
+        ("Send", {"summary": "x" * 151}, "summary takes 1 to 150"),
+        ("Send", {"max_chars": 0}, "max_chars is 0; give 1 to 40000"),
+        ("Send", {"max_chars": 40_001}, "max_chars is 40001"),
+    ],
+)
+def test_a_shortcut_that_slack_would_not_take_is_named(name: str, options: dict[str, object], problem: str) -> None:
+    with pytest.raises(DefinitionError, match=problem):
+        picked(name, **options)
+
+
+def test_a_class_takes_one_shortcut() -> None:
+    with pytest.raises(DefinitionError, match="has 'Send for approval' already"):
+        shortcut("Another", summary="x")(picked())
+
+
+def test_a_message_without_text_or_with_too_much_starts_nothing() -> None:
+    found = shortcut_of(picked(max_chars=5))
+
+    assert found is not None
+    assert found.check(" \u200b") == MessageWithoutText()
+    assert found.check("123456") == TextTooLong("Send for approval", 6, 5)
+    assert found.check("12345") is None
