@@ -218,3 +218,27 @@ def test_what_a_form_may_not_say_stands_under_its_field_and_is_put_right_there(p
     expect(modal).to_have_count(0)
     expect(asked).to_contain_text("Filled in by @Ben Okoye")
     expect(open_thread(asked)).to_contain_text("Release 2 on 01.03.2027, risk low, 1 times")
+
+
+# --- App Home --------------------------------------------------------------------------------------
+
+
+def test_app_home_shows_what_waits_for_somebody_and_takes_their_answer(page: Page) -> None:
+    asked = ask(page, "/vote At home")
+    home = page.get_by_role("main")
+    be(page, BEN)
+    page.get_by_test_id("home-link").click()
+    waits = home.locator(".block").filter(has_text="Vote: At home")
+    expect(home.get_by_role("heading", name="Waits for you")).to_be_visible()
+
+    press(button(waits.locator("xpath=following-sibling::*[1]"), "Approve"))
+
+    notice = page.get_by_test_id("modal")
+    expect(notice).to_contain_text("Your answer is recorded: 1 of 2 so far")
+    page.keyboard.press("Escape")
+    expect(waits).to_have_count(0)
+    be(page, ANA)
+    expect(home.get_by_role("heading", name="What you have started")).to_be_visible()
+    expect(waits.last).to_be_visible()
+    page.get_by_test_id("channel-C2").click()
+    expect(asked).to_contain_text("1 of 2 so far: @Ben Okoye")

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.running import Demo
-from tests.browser.steps import BEN, CHLOE, ask, be, button, lose_calls, message, note, open_thread, say_in_thread
+from tests.browser.steps import BEN, CHLOE, ask, be, button, lose_calls, message, note, open_thread, say, say_in_thread
 
 pytestmark = pytest.mark.browser
 
@@ -88,6 +88,17 @@ def test_whoever_clicks_second_is_told_privately_who_was_first(own_page: Page, o
     lose_calls(page, 0)
     expect(first).to_contain_text("Approved by @Ana Ito")
     expect(page.get_by_text("already approved")).to_have_count(0)
+
+
+def test_a_message_is_sent_for_approval_from_its_menu(page: Page) -> None:
+    say(page, "Let us paint the office green")
+    written = message(page, "Let us paint the office green")
+    written.hover()
+    button(written, "More actions").click()
+
+    page.get_by_role("menuitem", name="Send for approval").click()
+
+    expect(button(message(page, "Version 1 of 3").filter(has_text="paint the office"), "Approve")).to_be_visible()
 
 
 # --- the keyboard ------------------------------------------------------------------------------
