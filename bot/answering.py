@@ -10,17 +10,22 @@ import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 from bot import modals, wording
+from bot.admission import Admission
 from bot.languages import Catalogue
 from bot.payloads import ThreadReply, thread_link
 from bot.prompts import AskToken, Question, question_of
 from bot.replies import NOTHING, Amiss, Filled, NoReply, NotTaken, NotUnderstood, Reply, read_reply, respond
 from engine.run_store import AskRecord, RunRecord
 from engine.runner import Asked, Runner
-from engine.verdicts import Accepted, Already, Expired, Invalid, Recorded, Stale, Unknown, Verdict
+from engine.verdicts import Accepted, Already, Expired, Invalid, NotAllowed, Recorded, Stale, Unknown, Verdict
 
 logger = logging.getLogger(__name__)
+
+Via: TypeAlias = Literal["button", "modal", "thread", "home"]
+"""Which way an answer came, for the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +92,12 @@ class Thread:
 class Answering:
     """Takes answers to the questions of runs."""
 
-    def __init__(self, runner: Runner, permalink: Callable[[str, str], Awaitable[str | None]]) -> None:
+    def __init__(
+        self, runner: Runner, admission: Admission, permalink: Callable[[str, str], Awaitable[str | None]]
+    ) -> None:
         """*permalink* returns the address of a message by its tenant and reference, or None."""
         self._runner = runner
+        self._admission = admission
         self._permalink = permalink
 
     async def look_up(self, token: AskToken | None, team: str) -> Asked | None:
@@ -118,7 +126,14 @@ class Answering:
         return run.run_id
 
     async def choose(
-        self, asked: Asked | None, token: AskToken | None, user: str, delivery: str, filled: Filled = NOTHING
+        self,
+        asked: Asked | None,
+        token: AskToken | None,
+        user: str,
+        delivery: str,
+        filled: Filled = NOTHING,
+        *,
+        via: Via,
     ) -> Told:
         """Answer with one of the question's choices, if it is still what was shown."""
         if asked is None or token is None:
@@ -133,7 +148,7 @@ class Answering:
             return Told(NotTaken("form_broken"))
         if not isinstance(answer, Reply) and asked.ask.status != "open":
             answer = Reply(token.choice, token.choice)  # it counts no more, whatever it is: the store says why
-        return await self._take(asked, question, answer, user, delivery)
+        return await self._take(asked, question, answer, user, delivery, via)
 
     async def reply(self, thread: Thread, reply: ThreadReply) -> Told | None:
         """Answer in one's own words; None if nothing is to be said, since nobody waits for an answer.
@@ -151,7 +166,7 @@ class Answering:
         asked = Asked(thread.run, thread.shown, self._runner.question(thread.run, thread.shown))
         question = question_of(asked.event)
         answer = read_reply(question, reply.text)
-        return await self._take(asked, question, answer, reply.user_id, reply.delivery_id, said=reply.text)
+        return await self._take(asked, question, answer, reply.user_id, reply.delivery_id, "thread", said=reply.text)
 
     async def _take(
         self,
@@ -160,16 +175,27 @@ class Answering:
         reply: Reply | NoReply,
         user: str,
         delivery: str,
+        via: Via,
         said: str = "",
     ) -> Told:
         told = Told(Unknown(), user, question, said)
         if not isinstance(reply, Reply):
             return replace(told, verdict=reply)
+        admitted = await self._admission.admit(asked, question, user)
+        if isinstance(admitted, NotTaken):
+            if admitted.why == "unchecked":
+                return replace(told, verdict=admitted)
+            verdict = await self._runner.refuse(
+                asked, reply.response, user_id=user, delivery_id=delivery, why=admitted.why, via=via
+            )
+            return replace(told, verdict=admitted if isinstance(verdict, NotAllowed) else verdict)
         verdict = await self._runner.decide(
-            asked,
+            admitted.asked,
             reply.response,
             user_id=user,
             delivery_id=delivery,
+            via=via,
+            acting_as=admitted.groups,
             final=question.is_final(reply.choice),
             approves=_digest(reply.text) if reply.text is not None and reply.edited else "",
             **reply.fields,

@@ -16,6 +16,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.admission import Admission
 from bot.answering import Answering
 from bot.aside import Aside
 from bot.cancelling import Cancelling
@@ -98,7 +99,8 @@ class App:
         self.finding = Finding(self.runner, commands, self.surface.permalink)
         self.audience = audience_of(settings)
         self.home = Home(self.workspaces, self.runner, self.finding, self.directory, self.audience)
-        self.answering = Answering(self.runner, self.surface.permalink)
+        admission = Admission(self.runner, self.directory, allow_guests=settings.allow_guests)
+        self.answering = Answering(self.runner, admission, self.surface.permalink)
         self.fleet = Fleet(url, self.attend, self.due, name=settings.key_prefix, sweep_s=settings.sweep_s)
         self.runner.wake = self._wake
         self._identity: AuthorizeResult | None = None

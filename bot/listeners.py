@@ -97,7 +97,13 @@ class Listeners:
                 asked = await self._answering.look_up(click.token, tenant_of(click))
                 view = _modal(click.token, asked, self._words(click), edit=click.action_id.startswith(blocks.EDIT))
                 if view is None:
-                    told = await self._answering.choose(asked, click.token, click.user_id, click.delivery_id)
+                    told = await self._answering.choose(
+                        asked,
+                        click.token,
+                        click.user_id,
+                        click.delivery_id,
+                        via="button" if click.message_ts else "home",
+                    )
                     self._tell(click, (await self._looked_for(told, click)).text)
             if view is not None and not await self._surface.open_modal(tenant_of(click), click.trigger_id, view):
                 self._tell(click, lambda words: words.modal_not_opened)
@@ -116,7 +122,9 @@ class Listeners:
         try:
             async with in_time():
                 asked = await self._answering.look_up(sent.token, tenant_of(sent))
-                told = await self._answering.choose(asked, sent.token, sent.user_id, sent.delivery_id, filled)
+                told = await self._answering.choose(
+                    asked, sent.token, sent.user_id, sent.delivery_id, filled, via="modal"
+                )
                 told = await self._looked_for(told, sent)
         except (ContextSerdeError, StoreUnavailable) as error:
             logger.error("modal not recorded", extra={"reason": str(error)})

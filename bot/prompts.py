@@ -33,8 +33,8 @@ EDIT_CHARS = 3000  # of a plain_text_input: docs.slack.dev/reference/block-kit/b
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
 TOKEN_CHARS = 2000  # of a button's value: docs.slack.dev/reference/block-kit/block-elements/button-element
 _SEPARATOR = "\x1f"
-_MENTIONED = re.compile(r"<(?:@|!subteam\^)([UWS][A-Z0-9]+)(?:\|[^>]*)?>")
-_PERSON = re.compile(r"[UWS][A-Z0-9]+")
+_MENTIONED = re.compile(r"<(?:@|!subteam\^|#)([UWSCG][A-Z0-9]+)(?:\|[^>]*)?>")
+_WHO = re.compile(r"[UWSCG][A-Z0-9]+")
 _PLACES = ("channel", "thread", "approvers")
 
 YES = {"yes please", "go ahead", "ship it", "i approve", "looks good", "looks good to me"}.union(
@@ -147,7 +147,9 @@ class Prompt(InputRequiredEvent):
     """Which version of a draft this is, shown to people."""
     details: str | None = None
     approvers: list[str] = Field(default_factory=list)
-    """Slack ids of people or user groups who may answer; empty: anybody who sees it."""
+    """Slack ids of people, user groups or channels whose members may answer; empty: anybody who sees it."""
+    guests: bool = False
+    """Guests and people of other workspaces may answer, too."""
     quorum: int = Field(default=1, ge=1)
     four_eyes: bool = False
     """Whoever started the run may not decide."""
@@ -182,8 +184,8 @@ class Prompt(InputRequiredEvent):
         places = [given] if isinstance(given, str) else given or []
         found = [place if place in _PLACES else _person_of(place, "where") for place in places]
         for place in found:
-            if place[0] == "S":
-                raise ValueError(f"where {place!r}: a user group has no conversation of its own; name people")
+            if place[0] in "SCG":
+                raise ValueError(f"where {place!r}: no person, so it cannot be asked in private; name people")
         if {"channel", "thread"} <= set(found):
             raise ValueError("where: a question is either in the channel or in the thread; name one of them")
         return found[0] if isinstance(given, str) else found or None
@@ -193,7 +195,7 @@ class Prompt(InputRequiredEvent):
         values = [choice.value.casefold() for choice in self.choices]
         if twice := {value for value in values if values.count(value) > 1}:
             raise ValueError(f"choices: {', '.join(sorted(twice))} is there twice; give each a value of its own")
-        if 0 < len(self.approvers) < self.quorum and all(person[0] != "S" for person in self.approvers):
+        if 0 < len(self.approvers) < self.quorum and all(person[0] in "UW" for person in self.approvers):
             raise ValueError(f"quorum is {self.quorum} but only {len(self.approvers)} may answer")
         if self.on_timeout not in ("expire", "fail", *(options := self.options)) and options:
             known = ", ".join(repr(value) for value in ("expire", "fail", *options))
@@ -239,7 +241,7 @@ class Prompt(InputRequiredEvent):
     @property
     def copies(self) -> list[str]:
         """The people to whom it is shown in private."""
-        people = [person for person in self.approvers if person[0] != "S"] if "approvers" in self.places else []
+        people = [person for person in self.approvers if person[0] in "UW"] if "approvers" in self.places else []
         return list(dict.fromkeys([*people, *(place for place in self.places if place not in _PLACES)]))
 
     @property
@@ -275,6 +277,7 @@ class Question:
     approvers: tuple[str, ...] = ()
     quorum: int = 1
     four_eyes: bool = False
+    guests: bool = False
     details: str = ""
     editable: str | None = None
     form: Form | None = None
@@ -340,6 +343,7 @@ def question_of(event: InputRequiredEvent) -> Question:
         approvers=_words(getattr(event, "allowed", None)),
         quorum=_count(getattr(event, "quorum", None)) or 1,
         four_eyes=getattr(event, "self_approval", True) is False,
+        guests=getattr(event, "guests", False) is True,
         details=_string(getattr(event, "details", None)),
         editable=editable,
         version=_count(getattr(event, "version", None)),
@@ -424,7 +428,7 @@ def _choices_of(event: InputRequiredEvent) -> tuple[Choice, ...]:
 
 
 def _people_of(given: Any, what: str) -> Any:
-    """Return people and user groups by their ids alone, each once; what is no list is left to pydantic."""
+    """Return people, user groups and channels by their ids alone, each once; what is no list is left to pydantic."""
     if not isinstance(given, Sequence) or isinstance(given, str | bytes):
         return given
     return list(dict.fromkeys(_person_of(str(item), what) for item in given))
@@ -432,8 +436,8 @@ def _people_of(given: Any, what: str) -> Any:
 
 def _person_of(given: str, what: str) -> str:
     person = _MENTIONED.sub(r"\1", given).lstrip("@")
-    if _PERSON.fullmatch(person) is None:
-        raise ValueError(f"{what} {person!r}: give a Slack id of a person or user group, as U012AB3CD")
+    if _WHO.fullmatch(person) is None:
+        raise ValueError(f"{what} {person!r}: give a Slack id of a person, user group or channel, as U012AB3CD")
     return person
 
 

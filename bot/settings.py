@@ -146,6 +146,8 @@ class Settings(StoreSettings, WriterSettings):
     """Commands, clicks and modals that one person may send a minute, after the first 60; 0: without limit."""
     language: str = Field(default="en", alias="SIGNOFF_LANGUAGE")
     """Of messages that many read; what one person is told is in that person's."""
+    allow_guests: bool = Field(default=False, alias="SIGNOFF_ALLOW_GUESTS")
+    """Guests and people of other workspaces may answer every question; else those only that say so."""
     thread_replies: bool = Field(default=True, alias="SIGNOFF_THREAD_REPLIES")
     """Read replies in threads; off where the app has no history scopes."""
 

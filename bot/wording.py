@@ -99,11 +99,13 @@ def fitting(text: str, chars: int) -> int:
 
 
 def mention(who: str) -> str:
-    """Return a person or user group as Slack shows them; what is no id is shown as it is."""
+    """Return a person, user group or channel as Slack shows them; what is no id is shown as it is."""
     if re.fullmatch(r"[UW][A-Z0-9]+", who):
         return f"<@{who}>"
     if re.fullmatch(r"S[A-Z0-9]+", who):
         return f"<!subteam^{who}>"
+    if re.fullmatch(r"[CG][A-Z0-9]+", who):
+        return f"<#{who}>"
     return safe(who)
 
 

@@ -35,7 +35,7 @@ ENGLISH = Catalogue(
     invalid="Your answer could not be taken: {problems}.",
     unknown="This question is unknown here. It may be from long ago; please start the request again.",
     lost="This question is unknown here: what was saved last is older. Its request goes on and asks again.",
-    unchecked="Whether you may answer this could not be checked just now, so nothing was recorded. "
+    unchecked="Whether you may answer this could not be checked just now, so this try was not recorded. "
     "Please try again in a moment.",
     guest="Guests cannot answer this question. Please ask a member of this workspace.",
     stranger="Only members of this workspace can answer this question.",

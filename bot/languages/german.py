@@ -37,8 +37,8 @@ GERMAN = Catalogue(
     unknown="Diese Frage ist hier unbekannt. Vielleicht ist sie lange her; bitte stell die Anfrage neu.",
     lost="Diese Frage ist hier unbekannt: Was zuletzt gespeichert wurde, ist älter. Ihre Anfrage geht weiter "
     "und fragt noch einmal.",
-    unchecked="Ob du das beantworten darfst, ließ sich gerade nicht prüfen, deshalb ist nichts festgehalten. "
-    "Bitte versuch es gleich noch einmal.",
+    unchecked="Ob du das beantworten darfst, ließ sich gerade nicht prüfen, deshalb ist dieser Versuch nicht "
+    "festgehalten. Bitte versuch es gleich noch einmal.",
     guest="Gäste können diese Frage nicht beantworten. Bitte frag ein Mitglied dieses Workspace.",
     stranger="Diese Frage können nur Mitglieder dieses Workspace beantworten.",
     deactivated="Dieses Konto ist deaktiviert und kann keine Frage beantworten.",

@@ -16,7 +16,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot import CommandReceived
+from bot.admission import Admission
 from bot.answering import Answering
+from bot.directory import Directory
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.workspace import Message
 from bot.plugins import Plugin, discover
@@ -97,8 +99,10 @@ class Process:
     @classmethod
     def begin(cls, store: RunStore, slack: FakeSlack, plugin: Plugin, fuse: Fuse) -> Process:
         runner = Runner(cast(RunStore, CrashingStore(store, fuse)), [plugin.workflow])
-        surface = SlackSurface(OneWorkspace(CrashingClient(slack, fuse)), runner)
-        return cls(runner, surface, Answering(runner, surface.permalink))
+        workspaces = OneWorkspace(CrashingClient(slack, fuse))
+        surface = SlackSurface(workspaces, runner)
+        admission = Admission(runner, Directory(workspaces))
+        return cls(runner, surface, Answering(runner, admission, surface.permalink))
 
     async def work(self) -> None:
         for run_id in await self.runner.sweep():
@@ -141,7 +145,7 @@ class Story:
         self.asked[value] = ask_id
         asked = await process.runner.asked(self.run_id, ask_id)
         button = AskToken(self.run_id, ask_id, 1, value)
-        told = await process.answering.choose(asked, button, user, f"{self.name}:{value}", Filled(comment))
+        told = await process.answering.choose(asked, button, user, f"{self.name}:{value}", Filled(comment), via="modal")
         assert isinstance(told.verdict, Accepted), f"{value} was told {told}"
         self.accepted.append(value)
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import CommandReceived
+from bot.admission import Admission
 from bot.answering import Answering, Told
+from bot.directory import Directory
 from bot.pace import Pace
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.workspace import Message
@@ -79,7 +81,7 @@ class Desk:
         ask = await self.ask()
         asked = await self.runner.asked(self.run_id, ask.ask_id)
         button = AskToken(self.run_id, ask.ask_id, ask.revision, value, ask.digest)
-        told = await self.answering.choose(asked, button, user, f"click {next(self._numbers)}")
+        told = await self.answering.choose(asked, button, user, f"click {next(self._numbers)}", via="button")
         await self.settle()
         return told
 
@@ -102,5 +104,7 @@ async def desk(*workflows: Workflow) -> AsyncIterator[Desk]:
         world = in_memory()
         runner = Runner(world.store, workflows)
         clock = ManualClock()
-        surface = SlackSurface(OneWorkspace(client), runner, pace=Pace(clock))
-        yield Desk(slack, world, clock, runner, surface, Answering(runner, surface.permalink))
+        workspaces = OneWorkspace(client)
+        surface = SlackSurface(workspaces, runner, pace=Pace(clock))
+        answering = Answering(runner, Admission(runner, Directory(workspaces)), surface.permalink)
+        yield Desk(slack, world, clock, runner, surface, answering)

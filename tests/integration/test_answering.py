@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import CommandReceived
-from bot.answering import Answering, Told
+from bot.admission import Admission
+from bot.answering import Answering, Told, Via
+from bot.directory import Directory
 from bot.languages import ENGLISH
 from bot.payloads import ThreadReply, thread_link
+from bot.playground import AppConfig, FakeSlack
 from bot.plugins import discover
 from bot.prompts import AskToken
+from bot.replies import NotTaken
+from bot.workspaces import OneWorkspace
 from engine.runner import Runner
-from engine.verdicts import Accepted, Stale
+from engine.verdicts import Accepted, Stale, Unknown
 from tests.integration.stores import in_memory
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
@@ -28,6 +35,7 @@ class Room:
 
     runner: Runner
     answering: Answering
+    bot: str
     run_id: str = ""
 
     async def begin(self) -> None:
@@ -45,21 +53,21 @@ class Room:
             if claim is not None:
                 await store.finish_effect(claim, f"C2:{ts}")
 
-    async def reply(self, text: str, ts: str) -> Told | None:
+    async def reply(self, text: str, ts: str, user: str = "U2", team: str = "T1") -> Told | None:
         said = ThreadReply(
             text=text,
-            user_id="U2",
+            user_id=user,
             channel_id="C2",
             channel_type="channel",
             thread_ts=THREAD,
             message_ts=ts,
             parent_user_id="U0BOT",
-            team_id="T1",
+            team_id=team,
             enterprise_id="",
             event_id=f"Ev{ts}",
             delivery_id=f"reply:{ts}",
         )
-        told = await self.answering.reply(await self.answering.thread("T1", "C2", THREAD), said)
+        told = await self.answering.reply(await self.answering.thread(team, "C2", THREAD), said)
         await self.runner.drain(self.run_id)
         return told
 
@@ -69,11 +77,14 @@ async def permalink(tenant: str, ref: str) -> str:
 
 
 @pytest.fixture
-async def room() -> Room:
+async def room() -> AsyncIterator[Room]:
     runner = Runner(in_memory().store)
-    room = Room(runner, Answering(runner, permalink))
-    await room.begin()
-    return room
+    async with FakeSlack(AppConfig(signing_secret="s")) as slack:
+        client = AsyncWebClient(token=slack.app.bot_token, base_url=slack.api_base_url, retry_handlers=[])
+        directory = Directory(OneWorkspace(client))
+        room = Room(runner, Answering(runner, Admission(runner, directory), permalink), slack.app.bot_user_id)
+        await room.begin()
+        yield room
 
 
 async def test_a_reply_answers_the_question_its_writer_could_see(room: Room) -> None:
@@ -123,9 +134,9 @@ async def test_a_thread_of_no_run_is_nobody_s(room: Room) -> None:
     assert thread.run is None
 
 
-async def press(room: Room, token: AskToken) -> Told:
-    asked = await room.answering.look_up(token, "T1")
-    return await room.answering.choose(asked, token, "U2", f"click:{token.encode()}")
+async def press(room: Room, token: AskToken, team: str = "T1", via: Via = "button") -> Told:
+    asked = await room.answering.look_up(token, team)
+    return await room.answering.choose(asked, token, "U2", f"click:{token.encode()}", via=via)
 
 
 @pytest.mark.parametrize("seen", [{"revision": 2}, {"digest": "another"}])
@@ -158,3 +169,40 @@ async def test_a_question_that_is_not_known_of_a_run_that_goes_on_is_lost(
     found = await room.answering.lost(AskToken(room.run_id, "a99", 1, "approve"), team)
 
     assert found == (room.run_id if going_on else None)
+
+
+# --- whose answers count ------------------------------------------------------------------------
+
+
+async def test_a_bot_s_account_answers_nothing(room: Room) -> None:
+    """Adversarial: replies by our bot, another bot."""
+    await room.post(THREAD)
+
+    told = await room.reply("approve", "101.000001", user=room.bot)
+
+    assert told is not None
+    assert told.verdict == NotTaken("bot")
+    assert "Only people" in told.text(ENGLISH)
+    assert (await room.runner.view(room.run_id)).status == "waiting"
+
+
+@pytest.mark.parametrize("via", ["button", "modal"])
+async def test_a_workspace_with_the_same_ids_never_meets_another_s_questions(room: Room, via: Via) -> None:
+    """Acceptance 29, Security 2."""
+    await room.post(THREAD)
+    (ask,) = await room.runner.store.open_asks(room.run_id)
+    shown = AskToken(room.run_id, ask.ask_id, ask.revision, "approve", ask.digest)
+
+    other = await press(room, shown, team="T2", via=via)
+
+    assert other.verdict == Unknown()
+    assert (await room.runner.view(room.run_id)).status == "waiting"
+    assert isinstance((await press(room, shown, via=via)).verdict, Accepted)
+
+
+async def test_a_thread_with_the_same_ids_in_another_workspace_is_another_thread(room: Room) -> None:
+    """Acceptance 29, Security 2."""
+    await room.post(THREAD)
+
+    assert await room.reply("approve", "101.000001", team="T2") is None
+    assert (await room.runner.view(room.run_id)).status == "waiting"

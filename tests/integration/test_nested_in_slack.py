@@ -8,7 +8,9 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import Choice, CommandReceived, Prompt, slash_command
+from bot.admission import Admission
 from bot.answering import Answering
+from bot.directory import Directory
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.workspace import Message
 from bot.prompts import AskToken
@@ -55,8 +57,9 @@ async def test_a_childs_question_is_asked_in_the_thread_of_its_parents_run(slack
     """Behaviour 65."""
     client = AsyncWebClient(token=slack.app.bot_token, base_url=slack.api_base_url)
     runner = Runner(in_memory().store, [Publish()])
-    surface = SlackSurface(OneWorkspace(client), runner)
-    answering = Answering(runner, surface.permalink)
+    workspaces = OneWorkspace(client)
+    surface = SlackSurface(workspaces, runner)
+    answering = Answering(runner, Admission(runner, Directory(workspaces)), surface.permalink)
     run_id = await runner.start(
         Publish(),
         CommandReceived(text="", user_id="U1", channel_id="C2", team_id="T1"),
@@ -71,7 +74,7 @@ async def test_a_childs_question_is_asked_in_the_thread_of_its_parents_run(slack
         (ask,) = await runner.store.open_asks(run_id)
         asked = await runner.asked(run_id, ask.ask_id)
         button = AskToken(run_id, ask.ask_id, ask.revision, "yes", ask.digest)
-        told = await answering.choose(asked, button, user, f"{user}:{ask.ask_id}")
+        told = await answering.choose(asked, button, user, f"{user}:{ask.ask_id}", via="button")
         assert isinstance(told.verdict, Accepted)
 
     await answered("U2")

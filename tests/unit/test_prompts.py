@@ -87,10 +87,15 @@ def test_a_prompt_that_cannot_work_is_refused(fields: dict[str, object], problem
         Prompt(prefix="?", **fields)
 
 
-def test_approvers_may_be_mentions() -> None:
-    prompt = Prompt(prefix="?", approvers=["<@U1>", "<@U2|bob>", "@U3", "<!subteam^S1|@ops>", "U1"])
+@pytest.mark.parametrize("group", ["S1", "C1"])
+def test_a_group_may_have_as_many_members_as_a_quorum_needs(group: str) -> None:
+    assert Prompt(prefix="?", approvers=[group], quorum=3).quorum == 3
 
-    assert prompt.approvers == ["U1", "U2", "U3", "S1"]
+
+def test_approvers_may_be_mentions() -> None:
+    prompt = Prompt(prefix="?", approvers=["<@U1>", "<@U2|bob>", "@U3", "<!subteam^S1|@ops>", "<#C1|leads>", "U1"])
+
+    assert prompt.approvers == ["U1", "U2", "U3", "S1", "C1"]
     assert prompt.allowed == prompt.approvers
 
 
@@ -454,7 +459,7 @@ def test_a_question_is_shown_where_it_was_asked_unless_it_says_where() -> None:
 @pytest.mark.parametrize(
     ("where", "told"),
     [
-        ("C123", "give a Slack id of a person"),
+        ("C123", "no person"),
         ("S123", "name people"),
         (["channel", "thread"], "name one of them"),
         ("approvers", "nobody would be asked"),

@@ -63,6 +63,7 @@ def test_every_setting_has_a_well_known_name() -> None:
             "SIGNOFF_PER_MINUTE",
         ),
         *("SIGNOFF_MODEL", "SIGNOFF_MODEL_URL", "SIGNOFF_MODEL_KEY", "SIGNOFF_MODEL_TIMEOUT_S"),
+        "SIGNOFF_ALLOW_GUESTS",
     }
 
 
