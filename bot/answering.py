@@ -37,6 +37,8 @@ class Told:
     question: Question | None = None
     said: str = ""
     """What they wrote, where an answer was read out of that."""
+    choice: str = ""
+    """Value of the choice that was read out of it."""
     newer: bool = False
     """They answered an older question than the one that is open now."""
     current: str | None = None
@@ -46,6 +48,11 @@ class Told:
     def counts(self) -> bool:
         """Whether the answer changed something."""
         return isinstance(self.verdict, Accepted | Recorded)
+
+    @property
+    def names_choice(self) -> bool:
+        """Whether they gave one of the question's answers, and not words of their own."""
+        return self.question is not None and self.choice not in ("", self.question.takes_text)
 
     def text(self, words: Catalogue) -> str:
         """Return it as mrkdwn."""
@@ -62,6 +69,8 @@ class Told:
             case verdict:
                 labels = None if self.question is None else self.question.labels
                 text = wording.verdict_text(verdict, viewer=self.viewer, labels=labels, words=words)
+                if self.counts and self.said:
+                    text = f"{wording.taken_as(self.said, self.choice, labels, words)} {text}"
         return f"{text} {wording.outdated_text(self.current, words)}" if self.newer else text
 
     def errors(self, words: Catalogue) -> dict[str, str]:
@@ -153,17 +162,29 @@ class Answering:
     async def reply(self, thread: Thread, reply: ThreadReply) -> Told | None:
         """Answer in one's own words; None if nothing is to be said, since nobody waits for an answer.
 
-        A reply answers what its writer could see: one older than the question was meant for another.
+        A reply answers what its writer could see: one older than the question was meant for another. Below a question
+        that is closed people may talk: only who gives one of its answers is told that it is.
         """
-        if thread.run is None or thread.run.status not in ("ready", "waiting"):
+        run, shown = thread.run, thread.shown
+        if run is None:
             return None
-        if thread.shown is None:
-            return Told(NotTaken("nothing_open"))
-        if thread.shown.asks_back and reply.user_id == thread.run.requester not in thread.shown.allowed:
+        if shown is not None and shown.asks_back and reply.user_id == run.requester not in shown.allowed:
             return None  # they tell whoever asked what they wanted to know
-        if _posted_at(thread.shown) > float(reply.message_ts):
-            return Told(Stale(), current=await self._address(thread.run, thread.shown.messages[:1]))
-        asked = Asked(thread.run, thread.shown, self._runner.question(thread.run, thread.shown))
+        if shown is not None and _was_seen(shown, reply):
+            return await self._read(run, shown, reply)
+        closed = await self._runner.store.last_closed(run.run_id)
+        late = await self._read(run, closed, reply) if closed is not None and _was_seen(closed, reply) else None
+        if late is not None and late.counts:  # it had decided the question when it was delivered before
+            return late
+        if run.status not in ("ready", "waiting"):
+            return late if late is not None and late.names_choice else None
+        if shown is None:
+            return Told(NotTaken("nothing_open"))
+        return Told(Stale(), current=await self._address(run, shown.messages[:1]))
+
+    async def _read(self, run: RunRecord, ask: AskRecord, reply: ThreadReply) -> Told:
+        """Take a reply as an answer to one question."""
+        asked = Asked(run, ask, self._runner.question(run, ask))
         question = question_of(asked.event)
         answer = read_reply(question, reply.text)
         return await self._take(asked, question, answer, reply.user_id, reply.delivery_id, "thread", said=reply.text)
@@ -178,7 +199,7 @@ class Answering:
         via: Via,
         said: str = "",
     ) -> Told:
-        told = Told(Unknown(), user, question, said)
+        told = Told(Unknown(), user, question, said, reply.choice if isinstance(reply, Reply) else "")
         if not isinstance(reply, Reply):
             return replace(told, verdict=reply)
         admitted = await self._admission.admit(asked, question, user)
@@ -225,9 +246,9 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
-def _posted_at(ask: AskRecord) -> float:
-    """Return when a question was first shown, by Slack's clock."""
-    return float(ask.messages[0].partition(":")[2])
+def _was_seen(ask: AskRecord, reply: ThreadReply) -> bool:
+    """Whether a question had been shown, by Slack's clock, when somebody wrote a reply."""
+    return bool(ask.messages) and float(ask.messages[0].partition(":")[2]) <= float(reply.message_ts)
 
 
 def _newest(asks: Sequence[AskRecord]) -> AskRecord | None:

@@ -38,12 +38,14 @@ _WHO = re.compile(r"[UWSCG][A-Z0-9]+")
 _PLACES = ("channel", "thread", "approvers")
 
 YES = {"yes please", "go ahead", "ship it", "i approve", "looks good", "looks good to me"}.union(
-    "y yes yep yeah sure ok okay go approve approved accept accepted agree agreed lgtm".split(),
+    "y yes yep yeah sure ok okay go approve approved accept accepted agree agreed lgtm +1".split(),
+    "ja jawohl einverstanden genehmigen genehmigt freigeben freigegeben".split(),
     ":+1: :thumbsup: :white_check_mark: :heavy_check_mark: :ballot_box_with_check: :ok_hand:".split(),
     "\N{THUMBS UP SIGN}\N{WHITE HEAVY CHECK MARK}\N{HEAVY CHECK MARK}\N{OK HAND SIGN}",
 )
 NO = {"no thanks", "do not", "don't", "i reject"}.union(
-    "n no nope reject rejected deny denied decline declined refuse refused disapprove disapproved veto".split(),
+    "n no nope reject rejected deny denied decline declined refuse refused disapprove disapproved veto -1".split(),
+    "nein ablehnen abgelehnt".split(),
     ":-1: :thumbsdown: :x: :no_entry: :no_entry_sign:".split(),
     "\N{THUMBS DOWN SIGN}\N{CROSS MARK}\N{NO ENTRY}",
 )

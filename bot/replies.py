@@ -15,6 +15,7 @@ from bot.triggers import has_ink
 
 _NEWLINE = re.compile(r"\r\n?")
 _LEADING_MENTION = re.compile(r"^\s*(?:<@[UW][A-Z0-9]+(?:\|[^>]*)?>[\s,:]*)+")
+_SIGN = re.compile(f"([{''.join(sorted(word for word in YES | NO if len(word) == 1 and not word.isalnum()))}])")
 _SKIN_TONE = re.compile(r":skin-tone-\d:|[\U0001F3FB-\U0001F3FF\uFE0F]")
 
 
@@ -173,6 +174,9 @@ def _named(question: Question, words: str) -> str | None:
         return question.yes
     if words in NO:
         return question.no
+    each = _SIGN.sub(r" \1 ", words).replace(",", " ").split()
+    if 1 < len(each) <= 4 and len(found := {_named(question, word) for word in each}) == 1:
+        return found.pop()  # "yes, approve", "ok :+1:"
     return None
 
 

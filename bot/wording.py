@@ -175,6 +175,12 @@ def linked(address: str, text: str) -> str:
     return f"<{address}|{text}>"
 
 
+def taken_as(said: str, choice: str, labels: Mapping[str, str] | None, words: Catalogue = ENGLISH) -> str:
+    """Return as which choice somebody's words were taken."""
+    quoted = safe(shorten(" ".join(said.split()), 80))
+    return words.taken_as.format(said=quoted, label=safe((labels or {}).get(choice, choice)))
+
+
 def not_taken_text(reply: NotTaken, words: Catalogue = ENGLISH) -> str:
     """Return what to tell somebody of whom no answer could be taken."""
     match reply.why:

@@ -705,6 +705,10 @@ class MemoryRunStore:
         run = self._find(run_id)
         return [] if run is None else [ask.record for ask in run.asks.values() if ask.record.status == "open"]
 
+    async def last_closed(self, run_id: str) -> AskRecord | None:
+        run = self._find(run_id)
+        return run.asks[run.closed[-1]].record if run is not None and run.closed else None
+
     async def asks_for(self, tenant: str, actor: str, limit: int = 100) -> Sequence[AskRecord]:
         """Return open asks of *tenant* that name *actor*, or, for "", that anybody may answer; oldest first."""
         found = [

@@ -536,6 +536,9 @@ class RunStore(Protocol):
     async def open_asks(self, run_id: str) -> Sequence[AskRecord]:
         """Return a run's open asks, oldest first."""
 
+    async def last_closed(self, run_id: str) -> AskRecord | None:
+        """Return the ask of a run that closed last, or None."""
+
     async def asks_for(self, tenant: str, actor: str, limit: int = 100) -> Sequence[AskRecord]:
         """Return open asks of *tenant* that name *actor*, or, for "", that anybody may answer; oldest first."""
 

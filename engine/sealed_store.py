@@ -114,6 +114,10 @@ class SealedRunStore:
     async def open_asks(self, run_id: str) -> Sequence[AskRecord]:
         return [self._ask(ask) for ask in await self._store.open_asks(run_id)]
 
+    async def last_closed(self, run_id: str) -> AskRecord | None:
+        found = await self._store.last_closed(run_id)
+        return None if found is None else self._ask(found)
+
     async def asks_for(self, tenant: str, actor: str, limit: int = 100) -> Sequence[AskRecord]:
         return [self._ask(ask) for ask in await self._store.asks_for(tenant, actor, limit)]
 

@@ -10,7 +10,7 @@ from engine.redis.condition import Condition, conditions
 from engine.redis.keys import LINK_KEPT_S, Keys, index_name, started_by
 from engine.redis.leftovers import leftovers
 from engine.redis.pipe import Call
-from engine.redis.rows import ask_ids, ask_record, doubt_of, journal_entry, pairs, run_record
+from engine.redis.rows import ask_ids, ask_record, doubt_of, journal_entry, pairs, run_record, words
 from engine.redis.scripts import Server
 from engine.run_store import OVER, AskRecord, JournalEntry, Place, RunRecord, RunStatus
 
@@ -94,6 +94,10 @@ class Reads:
     async def open_asks(self, run_id: str) -> Sequence[AskRecord]:
         ids = await self._open_ids(run_id)
         return await self._records([(run_id, ask_id) for ask_id in ids])
+
+    async def last_closed(self, run_id: str) -> AskRecord | None:
+        closed = words(await self._server.read("HGET", self._keys.at(run_id, "meta"), "x") or b"")
+        return await self.ask(run_id, closed[-1]) if closed else None
 
     async def asks_for(self, tenant: str, actor: str, limit: int = 100) -> Sequence[AskRecord]:
         """Return open asks of *tenant* that name *actor*, or, for "", that anybody may answer; oldest first.

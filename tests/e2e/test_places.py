@@ -184,6 +184,7 @@ async def test_only_replies_of_people_in_the_thread_answer(http_room: Room) -> N
         {"user": "USLACKBOT"},
         {"text": ""},
         {"subtype": "file_share", "text": "", "files": [{"id": "F1"}]},
+        {"subtype": "message_changed"},
         {"thread_ts": None},
     ):
         said = requests.reply(room, prompt, "ship", BEN)
@@ -210,6 +211,37 @@ async def test_an_edited_message_in_the_thread_does_not_answer(http_room: Room) 
     await room.reply(CHLOE, prompt, "no")
 
     assert "Approved: no" in (await room.result()).text
+
+
+async def test_a_reply_that_is_edited_after_the_decision_changes_nothing(http_room: Room) -> None:
+    """Acceptance 18."""
+    room = http_room
+    prompt = await room.started(ANA, "/deploy v2")
+    said = await room.reply(BEN, prompt, "ship")
+    await room.result()
+    before = await room.locked(prompt)
+
+    await room.slack.edit(BEN, room.channel, said.ts, "keep back")
+    await room.stage.idle()
+
+    assert shown(prompt) == before
+    assert await room.times("answered", prompt) == 1
+    assert len(room.notes(BEN)) == 1
+    assert "Shipped v2" in (await room.result()).text
+
+
+async def test_an_answer_below_a_decision_is_told_what_was_decided_and_talk_is_not(http_room: Room) -> None:
+    room = http_room
+    prompt = await room.started(ANA, "/deploy v2")
+    await room.reply(BEN, prompt, "ship")
+    await room.told(BEN, "“ship” was taken as *Ship*")
+    await room.result()
+
+    await room.reply(CHLOE, prompt, "thanks, that was quick")
+    await room.reply(CHLOE, prompt, "keep back")
+
+    await room.told(CHLOE, "already", f"<@{BEN}>", "Nothing was changed")
+    assert len(room.notes(CHLOE)) == 1
 
 
 async def test_a_reply_also_sent_to_the_channel_answers(http_room: Room) -> None:

@@ -22,7 +22,7 @@ from bot.prompts import AskToken
 from bot.replies import NotTaken
 from bot.workspaces import OneWorkspace
 from engine.runner import Runner
-from engine.verdicts import Accepted, Stale, Unknown
+from engine.verdicts import Accepted, Already, Stale, Unknown
 from tests.integration.stores import in_memory
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
@@ -126,6 +126,49 @@ async def test_people_may_go_on_talking_below_a_decision(room: Room) -> None:
 
     assert (await room.runner.view(room.run_id)).status == "done"
     assert await room.reply("great, thanks", "102.000001") is None
+
+
+@pytest.mark.parametrize("said", ["approve", "Reject", ":+1:", "lgtm!"])
+async def test_an_answer_below_a_decision_is_told_what_was_decided(room: Room, said: str) -> None:
+    await room.post(THREAD)
+    await room.reply("approve", "101.000001", user="U3")
+
+    late = await room.reply(said, "102.000001")
+
+    assert late is not None
+    assert isinstance(late.verdict, Already)
+    assert "already approved by <@U3>" in late.text(ENGLISH)
+
+
+@pytest.mark.parametrize("said", ["approve", "shorter please"])
+@pytest.mark.parametrize("shown", [True, False])
+async def test_a_reply_delivered_again_is_told_the_same_whatever_has_been_asked_since(
+    room: Room, said: str, shown: bool
+) -> None:
+    await room.post(THREAD)
+    first = await room.reply(said, "101.000001")
+    if shown:
+        await room.post("103.000001")
+
+    again = await room.reply(said, "101.000001")
+
+    assert first is not None
+    assert isinstance(first.verdict, Accepted)
+    assert again == first
+
+
+async def test_what_was_taken_as_an_answer_is_quoted(room: Room) -> None:
+    await room.post(THREAD)
+
+    told = await room.reply("  *LGTM*, <!channel>:+1:", "101.000001")
+    feedback = told if told is None else told.text(ENGLISH)
+    await room.post("103.000001")
+    approved = await room.reply("looks good to me", "104.000001")
+
+    assert feedback is not None
+    assert feedback.startswith("“*LGTM*, &lt;!channel&gt;:+1:” was taken as *Give feedback*.")
+    assert approved is not None
+    assert approved.text(ENGLISH).startswith("“looks good to me” was taken as *Approve*.")
 
 
 async def test_a_thread_of_no_run_is_nobody_s(room: Room) -> None:

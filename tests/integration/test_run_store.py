@@ -931,6 +931,21 @@ async def test_the_journal_says_what_happened_and_who_did_it(world: World) -> No
     ]
 
 
+async def test_the_question_that_closed_last_is_found_though_the_run_is_over(world: World) -> None:
+    claim = await world.ask(question("a1"), question("a2"))
+    assert await world.store.last_closed(claim.run_id) is None
+    await world.store.deliver(answer(claim.run_id, "d2", ask_id="a2"))
+    await world.store.deliver(answer(claim.run_id, "d1"))
+    over = await world.claim(claim.run_id)
+    await world.store.commit(over, Commit("done", consumed=2))
+
+    found = await world.store.last_closed(claim.run_id)
+
+    assert found is not None
+    assert (found.ask_id, found.status, found.event) == ("a1", "answered", question("a1").event)
+    assert await world.store.last_closed("k0-none") is None
+
+
 async def test_people_find_the_questions_that_wait_for_them(world: World) -> None:
     """Behaviour 42."""
     first = await world.ask(question("a1", allowed=("U1", "U2")), key="one")

@@ -271,8 +271,14 @@ YES_LIKE = [
     "👍",
     "👍🏽",
     "*yes*",
+    "+1",
+    "👍👍🏽",
+    "yes, approve",
+    "OK :+1:",
+    "LGTM 👍",
+    "Ja!",
 ]
-NO_LIKE = ["no", "No!", "reject", "rejected", ":-1:", "👎", "_no_", "<@U0BOT> no", "don’t"]
+NO_LIKE = ["no", "No!", "reject", "rejected", ":-1:", "👎", "_no_", "<@U0BOT> no", "don’t", "-1", "no, no", "nein"]
 
 
 @pytest.mark.parametrize("text", YES_LIKE)
@@ -312,7 +318,9 @@ def test_a_plain_event_gets_the_text_itself() -> None:
     assert replied(InputRequiredEvent(prefix="Name?"), "yes") == Reply("answer", "yes", "yes")
 
 
-@pytest.mark.parametrize("text", ["maybe", "yes but later", "approve?", "~yes~", "> yes", "not yes", "", "   "])
+@pytest.mark.parametrize(
+    "text", ["maybe", "yes no", "👍👎", "yes but later", "approve?", "~yes~", "> yes", "not yes", "", "   "]
+)
 def test_other_text_to_a_yes_or_no_question_is_asked_back(text: str) -> None:
     assert replied(YES_NO, text) == NotUnderstood("words")
 
