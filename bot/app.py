@@ -28,6 +28,7 @@ from bot.installed import InstalledWorkspaces
 from bot.installs import InstallStore
 from bot.keeping import Keeping
 from bot.languages import CATALOGUES
+from bot.leaving import Leaving
 from bot.listeners import Listeners
 from bot.manifest import scopes
 from bot.my_runs import MyRuns
@@ -264,6 +265,7 @@ class App:
             self.directory,
             self.home,
             spawn,
+            Leaving(self.store, self.directory, self.surface, spawn),
             MyRuns(self.finding, cancelling, self.surface, self.directory, spawn),
             Shortcuts(self.plugins, self.runner, self.surface, self.directory, spawn),
             HomeListeners(self.home, cancelling, self.surface, self.directory, spawn),

@@ -135,6 +135,21 @@ class Directory:
             found = [name for name in groups if user in await self._members(tenant, name, FRESH_S)]
             return Standing(await self._person(tenant, user, FRESH_S), frozenset(found))
 
+    async def people(self, tenant: str, names: Collection[str]) -> frozenset[str]:
+        """Return the people that *names* stand for, with those of groups, without those whose accounts have ended.
+
+        Raises:
+            Unchecked: Slack does not say.
+        """
+        found: set[str] = set()
+        for name in names:
+            async with _answered(name):
+                if is_group(name):  # Slack takes whoever is deactivated out of it
+                    found |= await self._members(tenant, name, FRESH_S)
+                elif not (await self._person(tenant, name, FRESH_S)).deactivated:
+                    found.add(name)
+        return frozenset(found)
+
     # --- what is kept ----------------------------------------------------------------------------
 
     async def _known(self, key: tuple[str, ...], max_age_s: float, read: Callable[[], Awaitable[T]]) -> T:

@@ -37,7 +37,7 @@ SCOPES: Mapping[str, tuple[str, ...]] = {
 _READS = ("channels:history", "groups:history", "im:history", "mpim:history")
 HISTORY: Mapping[str, tuple[str, ...]] = {"conversations.history": _READS, "conversations.replies": _READS}
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
-EVENTS = ("app_home_opened",)
+EVENTS = ("app_home_opened", "user_change", "subteam_members_changed")
 MESSAGE_EVENTS = ("message.channels", "message.groups", "message.im", "message.mpim")
 LEAVING_EVENTS = ("app_uninstalled", "tokens_revoked")
 

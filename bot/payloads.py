@@ -22,6 +22,7 @@ __all__ = [
     "FieldValue",
     "HomeOpened",
     "Ignored",
+    "Left",
     "ModalSubmit",
     "PayloadError",
     "ShortcutCall",
@@ -29,6 +30,7 @@ __all__ = [
     "parse_click",
     "parse_command",
     "parse_home_opened",
+    "parse_leaving",
     "parse_modal",
     "parse_reply",
     "parse_shortcut",
@@ -157,6 +159,16 @@ class HomeOpened:
     tab: str
     view_hash: str
     """Of what is shown there now; "" if nothing ever was."""
+    team_id: str
+    enterprise_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An account ended, or people left a user group; *name* is that of the account or of the group."""
+
+    name: str
+    gone: frozenset[str]
     team_id: str
     enterprise_id: str
 
@@ -362,6 +374,26 @@ def parse_home_opened(body: object) -> HomeOpened:
     enterprise_id = read.id("enterprise_id", "")
     read.needs_owner(team_id, enterprise_id)
     return HomeOpened(user_id, event.text("tab"), view_hash, team_id, enterprise_id)
+
+
+def parse_leaving(body: object) -> Left | None:
+    """Read that somebody changed (``user_change``) or a user group did; None if nobody has left.
+
+    Raises:
+        PayloadError: something that must be there is not.
+    """
+    read = _Reader("event", body)
+    event = read.part("event")
+    if event.text("type") == "user_change":
+        user = event.part("user")
+        name = user.id("id")
+        gone = frozenset([name] if user.raw("deleted") is True else [])
+    else:
+        name = event.id("subteam_id")
+        gone = frozenset(str(one) for one in event.array("removed_users"))
+    team_id, enterprise_id = read.id("team_id", ""), read.id("enterprise_id", "")
+    read.needs_owner(team_id, enterprise_id)
+    return Left(name, gone, team_id, enterprise_id) if gone else None
 
 
 def thread_link(team_id: str, channel_id: str, ts: str) -> str:

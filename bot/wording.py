@@ -181,6 +181,12 @@ def taken_as(said: str, choice: str, labels: Mapping[str, str] | None, words: Ca
     return words.taken_as.format(said=quoted, label=safe((labels or {}).get(choice, choice)))
 
 
+def too_few_left(allowed: Sequence[str], link: str | None, words: Catalogue = ENGLISH) -> str:
+    """Return what to tell whoever asked something that too few people are left to answer."""
+    told = words.too_few_left.format(allowed=listed([mention(who) for who in allowed], words.list_or))
+    return told if link is None or not link.startswith("https://") else f"{told} {link}"
+
+
 def not_taken_text(reply: NotTaken, words: Catalogue = ENGLISH) -> str:
     """Return what to tell somebody of whom no answer could be taken."""
     match reply.why:

@@ -42,6 +42,7 @@ class Catalogue:
     stranger: str
     deactivated: str
     bot: str
+    too_few_left: str
     taken_as: str
     """What words in a thread were taken as."""
     # what a reply is told that is no answer

@@ -41,6 +41,8 @@ ENGLISH = Catalogue(
     stranger="Only members of this workspace can answer this question.",
     deactivated="This account is deactivated, so it cannot answer any question.",
     bot="Only people can answer this question.",
+    too_few_left="Too few people are left to answer what you asked: it is for {allowed}. It waits; `/runs` shows it "
+    "and lets you cancel it.",
     taken_as="“{said}” was taken as *{label}*.",
     not_understood="“{said}” is not an answer I can take here. Please reply {choices}, or use the buttons.",
     not_understood_buttons="Please answer with one of the buttons.",

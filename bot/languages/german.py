@@ -43,6 +43,8 @@ GERMAN = Catalogue(
     stranger="Diese Frage können nur Mitglieder dieses Workspace beantworten.",
     deactivated="Dieses Konto ist deaktiviert und kann keine Frage beantworten.",
     bot="Diese Frage können nur Menschen beantworten.",
+    too_few_left="Für deine Anfrage gibt es zu wenige, die noch antworten können: Sie geht an {allowed}. Sie wartet; "
+    "mit `/runs` kannst du sie ansehen und abbrechen.",
     taken_as="„{said}“ wurde als *{label}* verstanden.",
     not_understood="„{said}“ ist hier keine Antwort, die ich nehmen kann. Bitte antworte mit {choices} oder nimm "
     "die Knöpfe.",

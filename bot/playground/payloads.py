@@ -3,7 +3,7 @@
 from typing import Any
 
 from bot.playground.platform import Event, Platform
-from bot.playground.rendering import message_json, view_json
+from bot.playground.rendering import message_json, user_json, view_json
 from bot.playground.workspace import Channel, Json, Message, User, View
 
 DOMAIN = "signoff-demo"
@@ -158,6 +158,17 @@ def joined_event(slack: Platform, user: str, channel: Channel, inviter: str | No
     found: Json = {"type": "member_joined_channel", "user": user, "channel": channel.id}
     found |= {"channel_type": "G" if channel.kind == "private" else "C", "team": slack.workspace.team_id}
     return {**found, "inviter": inviter} if inviter else found
+
+
+def user_changed_event(slack: Platform, user: User) -> Json:
+    return {"type": "user_change", "user": user_json(slack, user, locale=True), "cache_ts": int(slack.clock.now())}
+
+
+def group_changed_event(slack: Platform, group: str, *, removed: list[str]) -> Json:
+    now = int(slack.clock.now())
+    found: Json = {"type": "subteam_members_changed", "subteam_id": group, "team_id": slack.workspace.team_id}
+    found |= {"date_previous_update": now, "date_update": now, "added_users": [], "added_users_count": 0}
+    return {**found, "removed_users": removed, "removed_users_count": len(removed)}
 
 
 def channel_type(channel: Channel) -> str:

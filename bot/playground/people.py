@@ -15,10 +15,12 @@ from bot.playground.payloads import (
     closed_payload,
     command_payload,
     global_shortcut_payload,
+    group_changed_event,
     home_opened_event,
     message_actions_payload,
     message_shortcut_payload,
     submission_payload,
+    user_changed_event,
     view_actions_payload,
 )
 from bot.playground.platform import Event, Platform
@@ -182,6 +184,24 @@ class People:
         self._answer_submission(view, result)
         self._slack.pulse.touch()
         return self._with_shown(result, view.warning, view.errors)
+
+    async def deactivate(self, user: str) -> None:
+        """End somebody's account, as an admin does: Slack takes them out of their groups and channels, too."""
+        person = self._user(user)
+        person.deleted = True
+        for channel in self._slack.workspace.channels.values():
+            if channel.kind != "dm" and user in channel.members:
+                channel.members.remove(user)
+        self._slack.emit(user_changed_event(self._slack, person))
+        for group in self._slack.workspace.groups.values():
+            if user in group.users:
+                await self.leave_group(user, group.id)
+
+    async def leave_group(self, user: str, group: str) -> None:
+        """Take somebody out of a user group."""
+        self._slack.workspace.groups[group].users.remove(user)
+        self._slack.emit(group_changed_event(self._slack, group, removed=[user]))
+        self._slack.pulse.touch()
 
     async def close_view(self, user: str, view_id: str) -> DeliveryResult:
         """Close the modal with that id; the bot hears of it if it asked to."""

@@ -63,7 +63,7 @@ async def answered(room: Room, message: Message) -> list[tuple[str, str]]:
 
 
 async def test_an_outsider_is_refused_in_private_whichever_way_they_come(room: Room) -> None:
-    """Acceptance 16, Security 4."""
+    """Acceptance 16; Security 4."""
     prompt = await room.started(ANA, f"/sign {BEN}")
 
     await room.press(DAN, prompt, "Approve")
@@ -182,7 +182,7 @@ async def test_an_operator_may_let_guests_answer_everything(logs: Logs, redis_ur
 
 
 async def test_those_who_are_left_decide_when_somebody_is_deactivated_meanwhile(room: Room) -> None:
-    """Adversarial: approver or requester deactivated."""
+    """Adversarial 7."""
     asks, gone, stays = hire(room), hire(room), hire(room)
     prompt = await room.started(asks, f"/sign {gone} {stays} four-eyes")
     for user in (asks, gone):
@@ -193,6 +193,60 @@ async def test_those_who_are_left_decide_when_somebody_is_deactivated_meanwhile(
     await room.press(stays, prompt, "Approve")
 
     assert (await room.result()).text == f"approve by {stays}"
+
+
+async def private_note(room: Room, user: str) -> str:
+    """What the bot wrote last into its conversation with one person."""
+    place = room.slack.workspace.conversation_of([user]).id
+    return (await room.see(lambda: room.slack.messages(place)))[-1].text
+
+
+@pytest.mark.parametrize("named", ["by name", "in a group"])
+async def test_whoever_asked_is_told_in_private_when_nobody_is_left_to_answer(room: Room, named: str) -> None:
+    """Adversarial 7."""
+    asks, first, last = hire(room), hire(room), hire(room)
+    whom = f"{first} {last}" if named == "by name" else group(room, first, last, asks)
+    prompt = await room.started(asks, f"/sign {whom} four-eyes")
+    place = room.slack.workspace.conversation_of([asks]).id
+
+    await room.slack.deactivate(first)
+    await room.stage.idle()
+    assert room.slack.messages(place) == []
+    await room.slack.deactivate(last)
+
+    note = await private_note(room, asks)
+    assert "Too few people are left" in note
+    assert "/runs" in note
+    assert await answered(room, prompt) == []
+
+
+async def test_a_group_that_shrinks_below_the_quorum_is_told_of_and_votes_still_count(room: Room) -> None:
+    asks, first, second, third = hire(room), hire(room), hire(room), hire(room)
+    team = group(room, first, second, third)
+    prompt = await room.started(asks, f"/sign {team} 3")
+    await room.press(first, prompt, "Approve")
+    await room.told(first, "1 of 3")
+    place = room.slack.workspace.conversation_of([asks]).id
+
+    await room.slack.leave_group(first, team)
+    await room.stage.idle()
+    assert room.slack.messages(place) == []
+    await room.slack.leave_group(second, team)
+
+    assert f"<!subteam^{team}>" in await private_note(room, asks)
+
+
+async def test_a_result_is_posted_though_whoever_asked_is_gone(room: Room) -> None:
+    """Adversarial 7."""
+    asks = hire(room)
+    prompt = await room.started(asks, "/sign anybody")
+    await room.slack.deactivate(asks)
+
+    await room.press(BEN, prompt, "Approve")
+
+    result = await room.result()
+    assert result.text == f"approve by {BEN}"
+    assert result.thread_ts == prompt.ts
 
 
 # --- when Slack does not say ---------------------------------------------------------------------------

@@ -218,7 +218,7 @@ async def test_a_question_that_is_not_known_of_a_run_that_goes_on_is_lost(
 
 
 async def test_a_bot_s_account_answers_nothing(room: Room) -> None:
-    """Adversarial: replies by our bot, another bot."""
+    """Adversarial 16."""
     await room.post(THREAD)
 
     told = await room.reply("approve", "101.000001", user=room.bot)
@@ -231,7 +231,7 @@ async def test_a_bot_s_account_answers_nothing(room: Room) -> None:
 
 @pytest.mark.parametrize("via", ["button", "modal"])
 async def test_a_workspace_with_the_same_ids_never_meets_another_s_questions(room: Room, via: Via) -> None:
-    """Acceptance 29, Security 2."""
+    """Security 2; Adversarial 15."""
     await room.post(THREAD)
     (ask,) = await room.runner.store.open_asks(room.run_id)
     shown = AskToken(room.run_id, ask.ask_id, ask.revision, "approve", ask.digest)
@@ -244,7 +244,7 @@ async def test_a_workspace_with_the_same_ids_never_meets_another_s_questions(roo
 
 
 async def test_a_thread_with_the_same_ids_in_another_workspace_is_another_thread(room: Room) -> None:
-    """Acceptance 29, Security 2."""
+    """Security 2; Adversarial 15."""
     await room.post(THREAD)
 
     assert await room.reply("approve", "101.000001", team="T2") is None

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from bot.manifest import HISTORY, LEAVING_EVENTS, SCOPES, build, to_yaml
+from bot.manifest import EVENTS, HISTORY, LEAVING_EVENTS, SCOPES, build, to_yaml
 from bot.plugins import discover
 from bot.triggers import MessageShortcut, SlashCommand
 
@@ -110,11 +110,11 @@ def test_slack_reaches_https_only(url: str) -> None:
         build(COMMANDS, request_url=url)
 
 
-def test_without_thread_replies_nothing_is_read_and_nothing_heard() -> None:
+def test_without_thread_replies_no_message_is_read_and_none_heard() -> None:
     manifest = build(COMMANDS, thread_replies=False)
 
     assert "history" not in to_yaml(manifest)
-    assert manifest["settings"]["event_subscriptions"]["bot_events"] == ["app_home_opened"]
+    assert manifest["settings"]["event_subscriptions"]["bot_events"] == list(EVENTS)
 
 
 def test_more_commands_than_slack_takes_are_refused() -> None:

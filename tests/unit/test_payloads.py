@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ from bot.payloads import (
     ButtonClick,
     CommandCall,
     Ignored,
+    Left,
     ModalSubmit,
     PayloadError,
     ThreadReply,
     parse_click,
     parse_command,
+    parse_leaving,
     parse_modal,
     parse_reply,
     parse_shortcut,
@@ -371,6 +374,30 @@ def test_a_retried_event_in_a_new_envelope_is_the_same_reply() -> None:
     again = changed(REPLY, event_id="Ev2", event_time=1700000300)
 
     assert parse_reply(again).delivery_id == parse_reply(REPLY).delivery_id  # type: ignore[union-attr]  # both replies
+
+
+# --- who has left -----------------------------------------------------------------------------
+
+GONE = {"team_id": "T1", "event": {"type": "user_change", "user": {"id": "U2", "deleted": True}}}
+SHRUNK = {"team_id": "T1", "event": {"type": "subteam_members_changed", "subteam_id": "S1", "removed_users": ["U2"]}}
+
+
+def test_an_account_that_ends_and_a_group_that_shrinks_are_read() -> None:
+    assert parse_leaving(GONE) == Left("U2", frozenset({"U2"}), "T1", "")
+    assert parse_leaving(SHRUNK) == Left("S1", frozenset({"U2"}), "T1", "")
+
+
+@pytest.mark.parametrize(
+    "body", [changed(GONE, event__user={"id": "U2", "deleted": False}), changed(SHRUNK, event__removed_users=[])]
+)
+def test_other_changes_of_people_and_groups_are_nobody_s_leaving(body: dict[str, Any]) -> None:
+    assert parse_leaving(body) is None
+
+
+@given(st.one_of(mutated(GONE), mutated(SHRUNK)))
+def test_no_change_to_a_leaving_raises_anything_else(body: dict[str, Any]) -> None:
+    with suppress(PayloadError):
+        assert isinstance(parse_leaving(body), Left | None)
 
 
 def test_ids_of_different_kinds_never_meet() -> None:

@@ -23,6 +23,7 @@ from bot.wording import (
     not_understood_text,
     safe,
     shorten,
+    too_few_left,
     unknown_command,
     verdict_text,
     visible,
@@ -79,6 +80,14 @@ def test_an_unknown_question_says_what_to_do() -> None:
     assert "start the request again" in verdict_text(Unknown())
 
 
+def test_whoever_asked_is_led_to_the_question_that_too_few_can_answer() -> None:
+    told = too_few_left(["U2", "S1"], "https://example.slack.com/p1")
+
+    assert "<@U2> or <!subteam^S1>" in told
+    assert told.endswith("https://example.slack.com/p1")
+    assert "http" not in too_few_left(["U2"], None)
+
+
 def test_an_outdated_question_links_to_the_current_one() -> None:
     assert verdict_text(Stale(), current=LINK).endswith(f"<{LINK}|Here is the current one>.")
 
@@ -109,7 +118,7 @@ VERDICTS = st.one_of(
 def test_nothing_filled_in_becomes_markup(verdict: Any, viewer: str, labels: dict[str, str]) -> None:
     told = verdict_text(verdict, viewer=viewer, labels=labels)
 
-    rest = told.replace("<!date^", "").replace("<@", "").replace("<!subteam^", "")
+    rest = told.replace("<!date^", "").replace("<@", "").replace("<!subteam^", "").replace("<#", "")
     assert told
     assert "<" not in rest
     assert told == verdict_text(verdict, viewer=viewer, labels=labels)
