@@ -126,6 +126,8 @@ class Execution:
         self._alarm: asyncio.TimerHandle | None = None
         self._suspended = False
         """The call in the run's own task waits for something, so calls that are ready get tasks."""
+        self._helped = False
+        """A task beside the run's own saves and begins what follows."""
         self._interrupted = False
         self._unsaved = False
         """A call has ended, or sent something that another call is to start with."""
@@ -179,7 +181,7 @@ class Execution:
             self._stop()
         elif self._ready:
             self._unsaved = True
-            if self._suspended:
+            if self._suspended and not self._helped:
                 self._spawn_ready()
             else:
                 self._tell()
@@ -275,50 +277,69 @@ class Execution:
         self._take(todo(self.state))
         try:
             waiting = await self._work_alone()
-            if waiting is None and self.state.finished:
+            if waiting is None and (self.state.finished or self._may_leave):
                 return
             async with asyncio.TaskGroup() as self._group:
+                self._helped = waiting is not None and self.persistence is not None
+                if self._helped:
+                    self._group.create_task(self._work_on())
                 if waiting is not None:
                     await self._see_through(waiting)
-                await self._work()
-                self._stop()
+                if not self._helped:
+                    await self._work_on()
         finally:
             if self.persistence is not None:
                 reduce(self.definition, self.state, Suspended(self.clock()))
             if self._alarm is not None:
                 self._alarm.cancel()
 
+    @property
+    def _at_work(self) -> bool:
+        return bool(self._ready or self._active or self._suspended)
+
+    @property
+    def _may_leave(self) -> bool:
+        """Tell whether a durable run has nothing left to do here."""
+        return not self._at_work and self.persistence is not None and self.on_idle is None
+
     async def _work_alone(self) -> _Waiting | None:
-        """Run what is ready in the run's own task, nothing of it saved; return the first call that has to wait."""
+        """Run what is ready in the run's own task; return the first call that has to wait.
+
+        Calls of a durable run that are ready together run before what they come to is saved, as they would in tasks.
+        """
         in_a_row = 0
-        while self._ready and self.persistence is None:
-            if in_a_row == IN_A_ROW:
+        saved = 0 if self._unsaved else len(self._ready)
+        while self._ready:
+            if self.persistence is not None and saved <= 0:
+                await self._save(self.persistence)
+                saved = 0 if self._unsaved else len(self._ready)
+            elif in_a_row == IN_A_ROW:
                 in_a_row = 0
                 await asyncio.sleep(0)
-                continue
-            in_a_row += 1
-            waiting = self._call(self._ready.popleft())
-            if waiting is not None:
-                return waiting
+            else:
+                in_a_row += 1
+                saved -= 1
+                waiting = self._call(self._ready.popleft())
+                if waiting is not None:
+                    return waiting
         return None
 
+    async def _work_on(self) -> None:
+        await self._work()
+        self._stop()
+
     async def _work(self) -> None:
-        while not self.state.finished:
-            at_work = bool(self._ready or self._active)
-            if self.persistence is not None:
-                if not at_work and self.on_idle is None:
-                    return
-                if at_work and self._unsaved:
-                    await self._save(self.persistence)
-                    continue
-            if not self._ready:
+        while not self.state.finished and not self._may_leave:
+            if self._unsaved and self._at_work and self.persistence is not None:
+                await self._save(self.persistence)
+            elif not self._ready:
                 await self._wait_for_news()
-            elif self.persistence is None:
+            elif self.persistence is not None or self._helped:
+                self._spawn_ready()
+            else:
                 waiting = await self._work_alone()
                 if waiting is not None:
                     await self._see_through(waiting)
-            else:
-                self._spawn_ready()
 
     async def _save(self, persistence: Persistence) -> None:
         self._unsaved = False
@@ -330,7 +351,7 @@ class Execution:
 
     async def _wait_for_news(self) -> None:
         self._news = self._loop.create_future()
-        self.idle = not self._active
+        self.idle = not (self._active or self._suspended)
         if self.idle and self._watcher is not None and is_idle(self.state):
             self._watcher.idle()
         if self.idle and self.on_idle is not None:
@@ -375,7 +396,10 @@ class Execution:
     async def _see_through(self, waiting: _Waiting) -> None:
         """Run a call that waits to its end, in the run's own task; meanwhile the others get theirs."""
         self._suspended = True
-        self._spawn_ready()
+        if not self._helped:
+            self._spawn_ready()
+        elif self.on_wait is not None:
+            self.on_wait()
         try:
             tick = await waiting
         except asyncio.CancelledError:
