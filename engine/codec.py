@@ -80,9 +80,9 @@ class Codec:
             raise CodecError(f"{where}: nested too deep to be stored, or holds itself") from None
 
     def _encode(self, value: Any, where: str) -> Any:
+        if _is_plain(value):
+            return value
         match value:
-            case None | True | False:
-                return value
             case str() if type(value) is str:
                 return value if _is_text(value) else {TAG: "str", "v": _surrogates_to_text(value)}
             case int() if type(value) is int:
@@ -128,9 +128,10 @@ class Codec:
         return {TAG: "dict", "v": pairs}
 
     def _encode_model(self, value: BaseModel, where: str) -> Any:
-        fields = {
-            name: self._encode(getattr(value, name), f"{where}.{name}") for name in type(value).__pydantic_fields__
-        }
+        fields = {name: getattr(value, name) for name in type(value).__pydantic_fields__}
+        for name, item in fields.items():
+            if not _is_plain(item):
+                fields[name] = self._encode(item, f"{where}.{name}")
         written: dict[str, Any] = {TAG: "model", "t": self._name(type(value), where), "v": fields}
         if isinstance(value, DictLikeModel) and value._data:
             written["d"] = self._encode_dict(value._data, where)
@@ -361,9 +362,19 @@ def _keyword(cls: type[BaseModel], name: str) -> str:
     return field.validation_alias if field is not None and isinstance(field.validation_alias, str) else name
 
 
+def _is_plain(value: Any) -> bool:
+    """Tell of most values, and fast, that they are stored as they are."""
+    kind = type(value)
+    return (kind is str and value.isascii()) or value is None or kind is bool
+
+
 def _is_text(value: str) -> bool:
     """Tell whether JSON can carry *value*: lone surrogates it cannot."""
-    return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _surrogates_to_text(value: str) -> str:
