@@ -249,6 +249,8 @@ class Prompt(InputRequiredEvent):
     @property
     def options(self) -> list[str]:
         """The responses the engine is to accept; empty when any text is one."""
+        if self.choices and self.takes_text is None and self.form is None:
+            return [choice.value for choice in self.choices]  # most prompts; each is asked for them when it is stored
         asked = question_of(self)
         return [] if asked.text_is_response else [choice.value for choice in asked.choices]
 

@@ -114,6 +114,12 @@ def test_the_engine_finds_its_own_names() -> None:
     assert prompt.self_approval is False
 
 
+def test_a_prompt_takes_what_its_buttons_say() -> None:
+    prompt = Prompt(prefix="Ship?", choices=["ship", Choice("stop", asks_comment=True)])
+
+    assert prompt.options == ["ship", "stop"] == [choice.value for choice in question_of(prompt).choices]
+
+
 def test_a_prompt_that_takes_any_text_limits_nothing() -> None:
     assert Prompt(prefix="Your name?").options == []
 
