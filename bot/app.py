@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 import aiohttp
 from pydantic import SecretStr
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp, AsyncBoltContext
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
@@ -38,6 +37,7 @@ from bot.plugins import discover
 from bot.settings import Settings
 from bot.shortcuts import Shortcuts
 from bot.slack_calls import CALL_TIMEOUT_S
+from bot.socket import SocketMode
 from bot.starting import Starting
 from bot.stores import audience_of, installs_of, store_of
 from bot.surface import SlackSurface
@@ -108,6 +108,7 @@ class App:
         self._meeting = asyncio.Lock()
         self._aside = Aside()
         self._tenancy = self._tenants()
+        self._socket: SocketMode | None = None
         self._stopping = False
 
     def _workspaces(self) -> Workspaces:
@@ -208,22 +209,11 @@ class App:
         site = application(bolt, verifier, settings.request_path, self.not_ready)
         if self.installs is not None:
             site.add_routes(self._oauth(self.installs).routes())
-        async with self._aside, self._socket(bolt), serving(site, settings.host, settings.port) as port:
+        if (token := settings.app_token) is not None:
+            self._socket = SocketMode(bolt, token.get_secret_value(), self.client)
+        held = nullcontext() if self._socket is None else self._socket.held()
+        async with self._aside, held, serving(site, settings.host, settings.port) as port:
             yield port
-
-    @asynccontextmanager
-    async def _socket(self, bolt: AsyncApp) -> AsyncIterator[None]:
-        """Hold a Socket Mode connection, if the app is set up for it."""
-        token = self.settings.app_token
-        if token is None:
-            yield
-            return
-        handler = AsyncSocketModeHandler(bolt, token.get_secret_value(), web_client=self.client)
-        await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt leaves it untyped
-        try:
-            yield
-        finally:
-            await handler.close_async()  # type: ignore[no-untyped-call]  # Bolt leaves it untyped
 
     def _oauth(self, installs: InstallStore) -> OAuth:
         settings, secret = self.settings, self.settings.client_secret
@@ -325,6 +315,8 @@ class App:
             return str(error)
         if self.installs is None and self._identity is None:
             return "Slack has not been reached yet"
+        if self._socket is not None and not self._socket.connected:
+            return "Slack's socket is not open"
         try:
             await self.store.due(1)
         except StoreUnavailable as error:

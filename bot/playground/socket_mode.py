@@ -33,13 +33,21 @@ class _Connection:
 
 
 class SocketHub:
-    """The open connections. `silent` makes them swallow everything, as a connection that died unnoticed."""
+    """The open connections, and what goes wrong with them on purpose.
+
+    `silent` makes them swallow everything, as a connection that died unnoticed. The next `refusals` connections break
+    off when their address is used up already; the next `cuts` envelopes are the last of their connection. `turned_away`
+    counts connections that were too many.
+    """
 
     def __init__(self, slack: Platform) -> None:
         self._slack = slack
         self._tickets: set[str] = set()
         self._connections: list[_Connection] = []
         self.silent = False
+        self.refusals = 0
+        self.cuts = 0
+        self.turned_away = 0
 
     @property
     def count(self) -> int:
@@ -61,11 +69,16 @@ class SocketHub:
         if ticket not in self._tickets:
             return web.Response(status=404, text="unknown ticket")
         self._tickets.discard(ticket)
+        if self.refusals:
+            self.refusals -= 1
+            return web.Response(status=503, text="try another address")
         socket = web.WebSocketResponse(autoping=False)
         await socket.prepare(request)
         if self.count >= MOST_CONNECTIONS:
             await socket.send_json(_disconnect("too_many_websockets"))
             await socket.close()
+            self.turned_away += 1
+            self._slack.pulse.touch()
             return socket
         connection = _Connection(socket)
         self._connections.append(connection)
@@ -103,6 +116,9 @@ class SocketHub:
         try:
             if not self.silent:
                 await connection.socket.send_json(envelope)
+            if self.cuts:
+                self.cuts -= 1
+                await connection.socket.close(code=aiohttp.WSCloseCode.GOING_AWAY)
             return await waiter
         except (aiohttp.ClientError, ConnectionError) as error:
             raise NoAck("the connection is gone") from error

@@ -32,6 +32,23 @@ async def test_a_connection_slack_announces_to_end_is_replaced(wired: Stage) -> 
     assert (await room.result()).text == "Shipped v2"
 
 
+async def test_a_reply_whose_connection_ends_before_its_acknowledgement_counts_once(wired: Stage) -> None:
+    """Adversarial 45."""
+    room = wired.room()
+    first = await room.started(ANA, "/approve-draft AI safety")
+    room.slack.sockets.cuts = 1
+
+    await room.reply(BEN, first, "Shorter, please")
+    await room.slack.settled()
+    await room.see(lambda: room.slack.sockets.ready)
+    await room.slack.advance(61)
+
+    assert "Shorter, please" in shown(await room.prompt(2))
+    await wired.idle()
+    assert len(room.posted("prompt:")) == 2
+    assert await room.times("answered", first) == 1
+
+
 async def test_a_killed_bot_connects_again_and_goes_on(wired: Stage) -> None:
     room = wired.room()
     first = await room.started(ANA, "/approve-draft AI safety")
