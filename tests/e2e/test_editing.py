@@ -66,7 +66,7 @@ async def test_a_text_sent_as_it_was_is_approved_as_it_was(room: Room) -> None:
 
 
 async def test_a_text_edited_too_late_is_told_what_became_of_it_and_where_the_newest_is(room: Room) -> None:
-    """Adversarial: a modal left open while the draft went on."""
+    """Adversarial 24: while the draft went on."""
     prompt, form = await opened(room)
     await room.reply(CHLOE, prompt, "Shorter, please")
     second = await room.prompt(2)

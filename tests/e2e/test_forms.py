@@ -139,7 +139,7 @@ async def test_a_forged_click_cannot_answer_without_the_form(room: Room) -> None
 
 
 async def test_a_form_opens_from_app_home_where_there_is_no_channel_and_no_message(room: Room) -> None:
-    """Adversarial: modals in App Home."""
+    """Adversarial 20: in App Home."""
     prompt = await room.started(ANA, "/book-trip fair")
     click = requests.click(room, prompt, "Fill in", BEN)
     del click["channel"], click["message"], click["response_url"]
@@ -156,7 +156,7 @@ async def test_a_form_opens_from_app_home_where_there_is_no_channel_and_no_messa
 
 @pytest.mark.parametrize("damage", ["no state", "no values", "a field less", "garbage"])
 async def test_a_form_with_missing_keys_changes_nothing(room: Room, damage: str) -> None:
-    """Adversarial: view_submission with missing keys."""
+    """Adversarial 22."""
     prompt, form = await opened(room)
     payload = requests.submission(room, form, BEN, TRIP)
     match damage:
@@ -202,7 +202,7 @@ async def test_a_form_left_open_over_a_restart_is_taken(deployed: Stage) -> None
 
 
 async def test_a_form_left_open_for_a_day_says_that_its_question_expired(deployed: Stage) -> None:
-    """Adversarial: a modal left open for a day."""
+    """Adversarial 24."""
     room = deployed.room()
     prompt, form = await opened(room)
     await deployed.move_clock(86_401)

@@ -234,7 +234,7 @@ async def test_an_organisation_installs_it_for_all_its_workspaces(either_way: Br
 
 
 async def test_where_it_is_not_installed_people_are_told_so(either_way: Branches) -> None:
-    """Adversarial: a workspace nobody has installed the app in."""
+    """Security 2: a workspace nobody has installed the app in."""
     room = either_way.of(T2).room()
 
     refused = await room.command(ANA, "/deploy v1")
@@ -283,7 +283,7 @@ async def test_installing_again_works_and_shows_what_was_closed(over_web: Branch
 
 
 async def test_a_late_word_of_an_old_uninstall_changes_nothing(over_web: Branches) -> None:
-    """Adversarial: the app was installed again before Slack's event arrived."""
+    """Adversarial 48: installed again before Slack's event arrived."""
     room = over_web.of(T1).room()
     await over_web.install(T1)
 
@@ -296,7 +296,7 @@ async def test_a_late_word_of_an_old_uninstall_changes_nothing(over_web: Branche
 
 @pytest.mark.parametrize("how", ["revoked", "not accepted"])
 async def test_a_run_whose_token_was_revoked_goes_on_after_a_new_installation(over_web: Branches, how: str) -> None:
-    """Adversarial: installation revoked during a run."""
+    """Adversarial 48."""
     room = over_web.of(T1).room()
     await over_web.install(T1)
     prompt = await room.started(ANA, "/deploy v1")

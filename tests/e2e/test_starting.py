@@ -66,7 +66,7 @@ async def test_a_topic_that_will_not_do_is_marked_in_the_modal(http_room: Room, 
 
 
 async def test_an_expired_trigger_is_told_in_words_how_to_give_a_topic(http_room: Room) -> None:
-    """Adversarial: expired trigger_id."""
+    """Adversarial 1."""
     http_room.slack.faults.expire_triggers = True
 
     result = await http_room.command(ANA, "/approve-draft")
@@ -78,7 +78,7 @@ async def test_an_expired_trigger_is_told_in_words_how_to_give_a_topic(http_room
 
 
 async def test_a_reused_trigger_is_not_told_of_since_its_modal_is_open(http_room: Room) -> None:
-    """Adversarial: reused trigger_id."""
+    """Adversarial 2."""
     room = http_room
     fields = requests.command(room, "/approve-draft")
 

@@ -16,27 +16,18 @@ PROMISED = {
 }
 STILL_OPEN = {
     "Acceptance 6",
-    "Acceptance 9",
-    "Acceptance 10",
-    "Acceptance 19",
     "Acceptance 21",
     "Acceptance 22",
-    "Acceptance 29",
-    "Acceptance 30",
-    "Adversarial 2",
+    "Security 4",
     "Adversarial 7",
     "Adversarial 12",
     "Adversarial 13",
-    "Adversarial 24",
     "Adversarial 36",
     "Adversarial 37",
     "Adversarial 39",
     "Adversarial 40",
     "Adversarial 42",
     "Adversarial 43",
-    "Adversarial 48",
-    "Security 4",
-    "Security 10",
 }
 
 
