@@ -68,7 +68,7 @@ class Stage:
         """Set the run store's clock ahead of the server's, so that leases end and delays are over."""
         await self.ask_redis(*[("SET", f"{self.keys.lane(lane)}skew", seconds) for lane in range(LANES)])
 
-    async def ask_redis(self, *calls: tuple[str | float, ...]) -> list[Any]:
+    async def ask_redis(self, *calls: tuple[str | bytes | float, ...]) -> list[Any]:
         """Send commands, as soon as Redis takes them: it may have been away since the last time."""
 
         async def answers() -> list[Any] | None:

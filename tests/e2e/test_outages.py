@@ -210,6 +210,27 @@ async def test_a_click_while_redis_is_full_is_told_so_and_counts_when_there_is_r
     assert (await room.result()).text == "Shipped v2"
 
 
+async def test_a_click_while_redis_takes_no_writes_is_told_so_and_counts_when_it_does(
+    fragile: Stage, valkey: PrivateValkey
+) -> None:
+    """Adversarial 36."""
+    room = fragile.room()
+    prompt = await room.started(ANA, "/deploy v2")
+    await fragile.ask_redis(("REPLICAOF", "127.0.0.1", "1"))
+
+    failed = await room.press(BEN, prompt, "Ship")
+    note = await room.told(BEN)
+    refused = await room.command(ANA, "/deploy v3")
+    await fragile.ask_redis(("REPLICAOF", "NO", "ONE"))
+    await room.press(BEN, prompt, "Ship")
+
+    assert failed.ok
+    assert SORRY in note
+    assert SORRY in (refused.shown or "")
+    assert (await room.result()).text == "Shipped v2"
+    assert await room.times("answered", prompt) == 1
+
+
 async def test_a_click_on_a_question_that_redis_has_lost_is_told_so_and_the_run_asks_again(
     fragile: Stage, valkey: PrivateValkey, valkey_folder: Path, tmp_path: Path
 ) -> None:
