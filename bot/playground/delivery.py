@@ -78,13 +78,14 @@ class Delivery:
     async def interact(self, kind: Kind, payload: Json) -> DeliveryResult:
         """Deliver a command or an interaction, once; Slack does not retry these.
 
-        With the fault `deliver_twice` two copies go out together, and the first one's answer counts.
+        With the fault `deliver_twice` two copies go out together, each signed for itself, and the first one's answer
+        counts.
         """
         if not self._slack.faults.deliver_twice:
             return await self._send(kind, payload, None)
         async with asyncio.TaskGroup() as copies:
             first = copies.create_task(self._send(kind, payload, None))
-            copies.create_task(self._send(kind, payload, None))
+            copies.create_task(self._send(kind, payload, None, signed_before_s=1))
         return first.result()
 
     async def verify_url(self) -> bool:
@@ -106,7 +107,7 @@ class Delivery:
         retry: tuple[int, str] | None = None
         try:
             if self._slack.faults.deliver_twice:
-                await self._send("events_api", payload, None)
+                await self._send("events_api", payload, None, signed_before_s=1)
             for number, delay_s in enumerate((*self.retry_delays_s, None), start=1):
                 result = await self._send("events_api", payload, retry)
                 if result.error is None or not result.may_retry or delay_s is None:
@@ -127,11 +128,13 @@ class Delivery:
         finally:
             self._slack.underway += 1
 
-    async def _send(self, kind: Kind, payload: Json, retry: tuple[int, str] | None) -> DeliveryResult:
+    async def _send(
+        self, kind: Kind, payload: Json, retry: tuple[int, str] | None, signed_before_s: int = 0
+    ) -> DeliveryResult:
         started = time.monotonic()
         try:
             async with asyncio.timeout(self.limit_s):
-                status, body, may_retry = await self._carry(kind, payload, retry)
+                status, body, may_retry = await self._carry(kind, payload, retry, signed_before_s)
             error = None if 200 <= status < 300 else "dispatch_failed"
             result = DeliveryResult(status, body, time.monotonic() - started, error, may_retry=may_retry)
             self._reached = True
@@ -144,14 +147,16 @@ class Delivery:
         self._slack.log.record("slack→bot", _name(kind, payload), result.status, started, seen, result.body)
         return result
 
-    async def _carry(self, kind: Kind, payload: Json, retry: tuple[int, str] | None) -> tuple[int, Any, bool]:
+    async def _carry(
+        self, kind: Kind, payload: Json, retry: tuple[int, str] | None, signed_before_s: int
+    ) -> tuple[int, Any, bool]:
         """Status, body, and whether Slack may try again."""
         url = self._slack.app.request_url
         if url is None:
             return 200, await self._sockets.send(kind, payload, retry) or "", True
         body, content_type = _encoded(kind, payload)
         # Real time, since the app checks it against its own clock, which a moved playground clock is not.
-        headers = signature_headers(self._slack.app.signing_secret, body, int(time.time()))
+        headers = signature_headers(self._slack.app.signing_secret, body, int(time.time()) - signed_before_s)
         headers |= {"Content-Type": content_type, "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)"}
         if retry:
             headers |= {"X-Slack-Retry-Num": str(retry[0]), "X-Slack-Retry-Reason": retry[1]}
