@@ -61,6 +61,8 @@ class Pace:
         now = self._clock()
         self._forget(now)
         found = self._channels.setdefault((tenant, channel), _Channel())
+        if found.next_at <= now:
+            found.queued = 0  # they have come back, here or to another process
         early_s = found.next_at - now - (BURST - 1) * EVERY_S
         if early_s > 0:
             found.queued += 1

@@ -36,6 +36,18 @@ def test_a_pause_makes_room_again() -> None:
     assert [taken(pace) for _ in range(3)] == [0.0, 0.0, EVERY_S]
 
 
+def test_who_never_came_back_keeps_nobody_waiting_after_a_pause() -> None:
+    """Another process may have sent what this one has held back."""
+    clock = ManualClock()
+    pace = Pace(clock)
+    for _ in range(BURST + 20):
+        taken(pace)
+
+    clock.advance(BURST * EVERY_S)
+
+    assert [taken(pace) for _ in range(BURST + 1)] == [0.0] * BURST + [EVERY_S]
+
+
 def test_each_channel_of_each_workspace_has_a_pace_of_its_own() -> None:
     pace = Pace(ManualClock())
     pace.quiet("T1", "C1", 60)
