@@ -100,8 +100,8 @@ class App:
         self.finding = Finding(self.runner, commands, self.surface.permalink)
         self.audience = audience_of(settings)
         self.home = Home(self.workspaces, self.runner, self.finding, self.directory, self.audience)
-        admission = Admission(self.runner, self.directory, allow_guests=settings.allow_guests)
-        self.answering = Answering(self.runner, admission, self.surface.permalink)
+        self.admission = Admission(self.runner, self.directory, allow_guests=settings.allow_guests)
+        self.answering = Answering(self.runner, self.admission, self.surface.permalink)
         self.fleet = Fleet(url, self.attend, self.due, name=settings.key_prefix, sweep_s=settings.sweep_s)
         self.runner.wake = self._wake
         self._identity: AuthorizeResult | None = None
@@ -260,7 +260,7 @@ class App:
             Shortcuts(self.plugins, self.runner, self.surface, self.directory, spawn),
             HomeListeners(self.home, cancelling, self.surface, self.directory, spawn),
             Starting(self.plugins, self.runner, self.surface, self.directory, spawn),
-            Keeping(self.runner, self.answering, self.surface, self.directory, spawn),
+            Keeping(self.runner, self.answering, self.admission, self.surface, self.directory, spawn),
             thread_replies=self.settings.thread_replies,
         ).listen(bolt)
         return bolt

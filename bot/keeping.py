@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
@@ -11,12 +12,14 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.response import BoltResponse
 
 from bot import blocks, modals, wording
+from bot.admission import Admission, Admitted
 from bot.answering import Answering
-from bot.directory import Directory, Unchecked
+from bot.directory import Directory, is_group
 from bot.hearing import Body, Readers, Spawn, in_time, tenant_of, unreadable
 from bot.languages import Catalogue
 from bot.payloads import ButtonClick, ModalSubmit, PayloadError, parse_click, parse_modal
 from bot.prompts import question_of
+from bot.replies import NotTaken
 from bot.telling import Telling
 from engine.errors import ContextSerdeError, StoreUnavailable
 from engine.run_store import Amendment, NewEffect, copy_of
@@ -25,6 +28,7 @@ from engine.verdicts import Accepted, Already, Cancelled, Expired, Stale, Unknow
 
 logger = logging.getLogger(__name__)
 
+_PERSON = re.compile(r"[UW][A-Z0-9]+")
 TRIES = 3
 """How often who may answer is looked up again when it has just changed."""
 
@@ -41,13 +45,19 @@ class Keeping:
     """The menu of an open question and the modals it opens."""
 
     def __init__(
-        self, runner: Runner, answering: Answering, telling: Telling, directory: Directory, spawn: Spawn
+        self,
+        runner: Runner,
+        answering: Answering,
+        admission: Admission,
+        telling: Telling,
+        directory: Directory,
+        spawn: Spawn,
     ) -> None:
         """*spawn* takes what may go on after the acknowledgement."""
         self._runner = runner
         self._answering = answering
+        self._admission = admission
         self._telling = telling
-        self._directory = directory
         self._spawn = spawn
         self._words = Readers(directory, spawn).words
 
@@ -100,7 +110,7 @@ class Keeping:
             async with in_time():
                 asked = await self._answering.look_up(sent.token, tenant_of(sent))
                 done = Done(words.unknown) if asked is None else await act(asked, sent, words)
-        except (ContextSerdeError, StoreUnavailable, Unchecked) as error:
+        except (ContextSerdeError, StoreUnavailable) as error:
             logger.error("modal not recorded", extra={"reason": str(error)})
             done = Done(words.not_recorded, sent.callback_id)
         if done.field:
@@ -112,10 +122,13 @@ class Keeping:
         verdict: Verdict = Stale()
         for _ in range(TRIES):
             names = await self._names(asked, sent.user_id)
-            problem = _why_not(asked, names, to, words)
-            if problem is not None:
-                return Done(problem, blocks.HAND_ON)
+            if isinstance(names, NotTaken):
+                return Done(wording.not_taken_text(names, words), blocks.HAND_ON)
             ask = asked.ask
+            if ask.status == "open":
+                problem = _why_not(asked, names, to, words) or await self._why_not_to(asked, to, words)
+                if problem is not None:
+                    return Done(problem, blocks.HAND_ON)
             change = Amendment(
                 run_id=run.run_id,
                 ask_id=ask.ask_id,
@@ -136,7 +149,10 @@ class Keeping:
         text, ask = sent.text(blocks.DETAILS).strip(), asked.ask
         if not text:
             return Done(words.comment_missing, blocks.DETAILS)
-        if ask.allowed and not await self._names(asked, sent.user_id) & set(ask.allowed):
+        names = await self._names(asked, sent.user_id)
+        if isinstance(names, NotTaken):
+            return Done(wording.not_taken_text(names, words), blocks.DETAILS)
+        if ask.status == "open" and ask.allowed and not names.intersection(ask.allowed):
             return Done(words.not_yours_to_hand_on, blocks.DETAILS)
         body = json.dumps({"by": sent.user_id, "text": text}).encode()
         change = Amendment(
@@ -161,10 +177,20 @@ class Keeping:
         labels = question_of(asked.event).labels
         return Done(wording.verdict_text(verdict, viewer=sent.user_id, labels=labels, words=words))
 
-    async def _names(self, asked: Asked, user: str) -> set[str]:
-        """Return by which names somebody stands on the list of who may answer, and their own."""
-        standing = await self._directory.check(asked.run.tenant, user, asked.ask.allowed)
-        return {user, *standing.groups}
+    async def _names(self, asked: Asked, user: str) -> set[str] | NotTaken:
+        """Return by which names somebody stands on the list of who may answer, and their own; or why they may not."""
+        admitted = await self._admission.admit(asked, question_of(asked.event), user)
+        return {user, *admitted.groups} if isinstance(admitted, Admitted) else admitted
+
+    async def _why_not_to(self, asked: Asked, to: str, words: Catalogue) -> str | None:
+        """Return why a question cannot be handed on to somebody, by what Slack says of them, or None."""
+        names = await self._names(asked, to)
+        if isinstance(names, NotTaken):
+            barred = words.handed_to_barred.format(who=wording.mention(to))
+            return words.unchecked if names.why == "unchecked" else barred
+        if names.intersection(asked.ask.allowed):
+            return words.handed_already.format(who=wording.mention(to))
+        return None
 
     def _tell(self, click: ButtonClick, text: str) -> None:
         place = {"response_url": click.response_url, "channel": click.channel_id, "thread_ts": click.thread_ts}
@@ -188,18 +214,30 @@ def _closed(asked: Asked) -> Verdict | None:
 def _why_not(asked: Asked, names: Collection[str], to: str, words: Catalogue) -> str | None:
     """Return why somebody with these *names* cannot hand a question on to *to*, or None."""
     ask, requester = asked.ask, asked.run.requester
-    if ask.allowed and requester not in names and not set(ask.allowed).intersection(names):
+    if not _may_hand_on(asked, names):
         return words.not_yours_to_hand_on
-    if not to:
+    if _PERSON.fullmatch(to) is None:
         return words.handed_to_nobody
     if to == requester and not ask.self_approval:
         return words.handed_to_requester
-    if to in ask.allowed:
-        return words.handed_already.format(who=wording.mention(to))
     left = _handed_on(ask.allowed, names, to)
-    if ask.status == "open" and len(left) < ask.quorum and not any(name.startswith("S") for name in left):
+    if len(left) < ask.quorum and not any(is_group(name) for name in left):
         return words.handed_to_too_few.format(quorum=ask.quorum)
     return None
+
+
+def _may_hand_on(asked: Asked, names: Collection[str]) -> bool:
+    """Whether somebody with these *names* may choose who answers in their place.
+
+    Whoever may answer, and whoever asked where the workflow leaves it open who answers: they choose none of the
+    approvers that it names, and nobody in place of their own second pair of eyes.
+    """
+    ask, requester = asked.ask, asked.run.requester
+    if requester in names and not ask.self_approval:
+        return False
+    if not ask.allowed or not set(ask.allowed).isdisjoint(names):
+        return True
+    return requester in names and not question_of(asked.event).approvers
 
 
 def _handed_on(allowed: tuple[str, ...], names: Collection[str], to: str) -> tuple[str, ...]:

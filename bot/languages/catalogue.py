@@ -119,6 +119,7 @@ class Catalogue:
     handed_to_nobody: str
     handed_to_requester: str
     handed_already: str
+    handed_to_barred: str
     handed_to_too_few: str
     not_yours_to_hand_on: str
     details_asked: str

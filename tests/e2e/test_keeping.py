@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground.workspace import Message, View
+from bot.playground.workspace import Message, User, View
 from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Logs, Room, buttons, shown, stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -119,7 +119,8 @@ class Deploy(Workflow):
     @step
     async def ask(self, ev: CommandReceived) -> Prompt:
         choices = [Choice("ship"), Choice("keep back")]
-        return Prompt(prefix="Ship?", choices=choices, approvers=["{BEN}", "{CHLOE}"], quorum=2, four_eyes=True)
+        approvers = [] if ev.text == "anybody" else ["{BEN}", "{CHLOE}"]
+        return Prompt(prefix="Ship?", choices=choices, approvers=approvers, quorum=2, four_eyes=ev.text != "alone")
 
     @step
     async def decide(self, ev: HumanResponseEvent) -> StopEvent:
@@ -133,10 +134,23 @@ async def test_handing_on_goes_neither_around_four_eyes_nor_below_the_quorum(
     (tmp_path / "deploy.py").write_text(textwrap.dedent(WORKFLOW))
     async with stage(logs, redis_url, prefix, settings={"SIGNOFF_WORKFLOWS": str(tmp_path)}) as found:
         room = found.room()
+        room.slack.workspace.users["U900"] = User("U900", "zoe", "Zoe", is_restricted=True)
         prompt = await room.started(ANA, "/deploy v2")
+        alone, anybody = found.room(), found.room()
+        alone_prompt = await alone.started(ANA, "/deploy alone")
+        anybody_prompt = await anybody.started(ANA, "/deploy anybody")
         told = []
-        for user, to in ((BEN, ANA), (BEN, CHLOE), (ANA, DAN), (DAN, DAN)):
-            view = await opened(room, user, prompt, 0)
+        for place, asked, user, to in (
+            (room, prompt, BEN, ANA),
+            (room, prompt, BEN, CHLOE),
+            (room, prompt, BEN, "U900"),
+            (room, prompt, ANA, DAN),
+            (room, prompt, DAN, DAN),
+            (alone, alone_prompt, ANA, DAN),
+            (anybody, anybody_prompt, ANA, DAN),
+            (anybody, anybody_prompt, BEN, DAN),
+        ):
+            view = await opened(place, user, asked, 0)
             told.append((await room.slack.submit(user, view.id, {"hand_on": {"user": to}})).errors["hand_on"])
 
         await hand_on(room, BEN, prompt, DAN)
@@ -146,6 +160,7 @@ async def test_handing_on_goes_neither_around_four_eyes_nor_below_the_quorum(
 
         assert "Whoever made the request cannot decide it" in told[0]
         assert f"<@{CHLOE}> may answer already" in told[1]
-        assert "2 people must agree" in told[2]
-        assert "Only who may answer" in told[3]
+        assert "<@U900> cannot answer here" in told[2]
+        assert all("Only who may answer" in refusal for refusal in told[3:7])
+        assert "2 people must agree" in told[7]
         assert (await room.result()).text == "ship"
