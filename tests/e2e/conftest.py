@@ -15,6 +15,9 @@ import pytest_asyncio
 
 from tests.e2e.stage import SECRETS, Logs, Room, Stage, stage
 
+everywhere = pytest.mark.parametrize("room", ["http", "socket", "fleet"], indirect=True)
+"""For what has to hold however processes share the work."""
+
 
 @pytest.fixture(scope="session")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logs]:
@@ -52,6 +55,15 @@ async def over_socket(logs: Logs, redis_url: str) -> AsyncIterator[Stage]:
         await _left_clean(found)
 
 
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def over_fleet(logs: Logs, redis_url: str) -> AsyncIterator[Stage]:
+    """One process takes Slack's requests, two others do the work."""
+    fleet = (("serve", "--no-worker"), ("worker",), ("worker",))
+    async with stage(logs, redis_url, "e2e-fleet", bots=fleet) as found:
+        yield found
+        await _left_clean(found)
+
+
 async def _left_clean(found: Stage) -> None:
     """Redis keeps nothing for ever but what open runs need."""
     await found.idle()
@@ -60,7 +72,7 @@ async def _left_clean(found: Stage) -> None:
 
 @pytest.fixture(params=["http", "socket"])
 def room(request: pytest.FixtureRequest) -> Iterator[Room]:
-    """A channel of its own; the test runs over both transports."""
+    """A channel of its own; the test runs over both transports, and in a fleet, too, if it says `everywhere`."""
     found: Stage = request.getfixturevalue(f"over_{request.param}")
     yield found.room()
     check_stage(found)

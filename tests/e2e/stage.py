@@ -198,15 +198,16 @@ async def stage(
     prefix: str,
     *,
     socket_mode: bool = False,
-    bots: int = 1,
+    bots: int | Sequence[Sequence[str]] = 1,
     start: bool = True,
     settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stage]:
-    """Set up a workspace with *bots* on one Redis; they are started unless *start* says otherwise."""
+    """Set up a workspace with so many *bots*, or with these commands, on one Redis, and *start* them."""
+    commands = [("serve",)] * bots if isinstance(bots, int) else bots
     config = app_config(Path((settings or {}).get("SIGNOFF_WORKFLOWS", WORKFLOWS)))
     async with FakeSlack(config) as slack:
         given = bot_settings(slack, redis_url, prefix, socket_mode=socket_mode) | dict(settings or {})
-        processes = [BotProcess(given, logs.path(prefix)) for _ in range(bots)]
+        processes = [BotProcess(given, logs.path(prefix), command) for command in commands]
         store = RedisRunStore.from_url(redis_url, prefix=prefix, lanes=LANES)
         slack.request_url = None if socket_mode else processes[0].request_url
         try:

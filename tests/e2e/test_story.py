@@ -1,4 +1,4 @@
-"""What Signoff is for, from the slash command to the result, over HTTP and over Socket Mode."""
+"""What Signoff is for, from the slash command to the result, over HTTP, over Socket Mode and in a fleet."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from tests.e2e.conftest import everywhere
 from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Room, buttons, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 # --- asking ------------------------------------------------------------------------------------
 
 
+@everywhere
 async def test_a_command_leads_to_one_question_with_its_buttons(room: Room) -> None:
     """Acceptance 1, 27."""
     result = await room.command(ANA, "/approve-draft AI safety")
@@ -32,6 +34,7 @@ async def test_a_command_leads_to_one_question_with_its_buttons(room: Room) -> N
 # --- feedback ----------------------------------------------------------------------------------
 
 
+@everywhere
 async def test_a_reply_in_the_thread_is_feedback_and_brings_version_two(room: Room) -> None:
     first = await room.started(ANA, "/approve-draft AI safety")
 
@@ -46,6 +49,7 @@ async def test_a_reply_in_the_thread_is_feedback_and_brings_version_two(room: Ro
     await room.told(BEN, "sent back with feedback")
 
 
+@everywhere
 async def test_feedback_through_the_modal_brings_version_two(room: Room) -> None:
     first = await room.started(ANA, "/approve-draft AI safety")
     form = await room.open_form(CHLOE, first, "Give feedback")
@@ -86,6 +90,7 @@ async def test_a_modal_sent_after_the_decision_says_who_was_first(room: Room) ->
     await room.slack.close_view(CHLOE, notice.id)
 
 
+@everywhere
 async def test_feedback_on_the_third_version_ends_the_run(room: Room) -> None:
     """Acceptance 11."""
     first = await room.started(ANA, "/approve-draft AI safety")
@@ -105,6 +110,7 @@ async def test_feedback_on_the_third_version_ends_the_run(room: Room) -> None:
     assert len(room.posted("prompt:")) == 3
 
 
+@everywhere
 async def test_the_button_of_an_old_version_says_that_it_is_outdated(room: Room) -> None:
     first = await room.started(ANA, "/approve-draft AI safety")
     on_screen = copy.deepcopy(first)
@@ -120,6 +126,7 @@ async def test_the_button_of_an_old_version_says_that_it_is_outdated(room: Room)
 # --- deciding ----------------------------------------------------------------------------------
 
 
+@everywhere
 async def test_approval_locks_the_question_and_brings_the_result_into_the_thread(room: Room) -> None:
     """Acceptance 8, 27."""
     prompt = await room.started(ANA, "/approve-draft AI safety")
@@ -133,6 +140,7 @@ async def test_approval_locks_the_question_and_brings_the_result_into_the_thread
     await room.told(BEN, "now approved")
 
 
+@everywhere
 async def test_a_late_click_is_told_who_was_first(room: Room) -> None:
     prompt = await room.started(ANA, "/approve-draft AI safety")
     on_screen = copy.deepcopy(prompt)
@@ -147,6 +155,7 @@ async def test_a_late_click_is_told_who_was_first(room: Room) -> None:
     assert await room.times("answered", prompt) == 1
 
 
+@everywhere
 async def test_the_same_click_delivered_twice_is_told_the_same_and_counts_once(room: Room) -> None:
     """Acceptance 14."""
     prompt = await room.started(ANA, "/approve-draft AI safety")

@@ -1,0 +1,31 @@
+"""What one person is told goes to Slack and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.telling import Telling
+from bot.workspaces import OneWorkspace
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_no_redirect_of_a_response_url_is_followed(status: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Security 7; Adversarial 39."""
+    reached: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        reached.append(request.path)
+        return web.Response(status=status, headers={"Location": "/elsewhere"})
+
+    site = web.Application()
+    site.add_routes([web.route("*", "/{path:.*}", answer)])
+    async with TestServer(site) as slack:
+        told = Telling(OneWorkspace(AsyncWebClient(base_url=str(slack.make_url("/api/")))))
+
+        await told.tell("T1", "U1", "Thank you", response_url=str(slack.make_url("/response/1")))
+
+    assert reached == ["/response/1"]
+    assert "could not tell somebody privately" in caplog.text
