@@ -114,6 +114,23 @@ class Answering:
         asked = None if token is None else await self._runner.asked(token.run_id, token.ask_id)
         return asked if asked is not None and asked.run.tenant == team else None
 
+    async def misplaced(self, asked: Asked | None, ref: str) -> Told | None:
+        """Return what somebody is told whose button stood on another message, *ref*, than its open question.
+
+        None: it stood where it belongs, or, as in App Home, on no message, or on one that is about to be noted.
+        """
+        if asked is None or asked.ask.status != "open" or not ref or not asked.ask.messages:
+            return None
+        if ref in asked.ask.messages:
+            return None
+        run_id, ask_id = asked.run.run_id, asked.ask.ask_id
+        if any(ask_id in effect.split(":") for effect in await self._runner.store.effects_of(run_id)):
+            return None
+        now = await self._runner.asked(run_id, ask_id)  # noted since, perhaps: that and being owed end together
+        if now is None or now.ask.status != "open" or ref in now.ask.messages:
+            return None
+        return Told(Stale(), current=await self._address(now.run, now.ask.messages[:1]))
+
     async def thread(self, team: str, channel: str, thread_ts: str) -> Thread:
         """Return what a thread is about."""
         run_id = await self._runner.store.linked(thread_link(team, channel, thread_ts))

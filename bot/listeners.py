@@ -95,14 +95,16 @@ class Listeners:
                 return await ack()
             async with in_time():
                 asked = await self._answering.look_up(click.token, tenant_of(click))
-                view = _modal(click.token, asked, self._words(click), edit=click.action_id.startswith(blocks.EDIT))
+                told, view = await self._answering.misplaced(asked, click.ref), None
+                if told is None:
+                    view = _modal(click.token, asked, self._words(click), edit=click.action_id.startswith(blocks.EDIT))
                 if view is None:
-                    told = await self._answering.choose(
+                    told = told or await self._answering.choose(
                         asked,
                         click.token,
                         click.user_id,
                         click.delivery_id,
-                        via="button" if click.message_ts else "home",
+                        via="button" if click.ref else "home",
                     )
                     self._tell(click, (await self._looked_for(told, click)).text)
             if view is not None and not await self._surface.open_modal(tenant_of(click), click.trigger_id, view):

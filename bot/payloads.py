@@ -87,6 +87,11 @@ class ButtonClick:
     response_url: str
     delivery_id: str
 
+    @property
+    def ref(self) -> str:
+        """The message that the button stood on, as channel and time stamp; "" where it stood on none."""
+        return f"{self.channel_id}:{self.message_ts}" if self.channel_id and self.message_ts else ""
+
 
 FieldValue: TypeAlias = str | tuple[str, ...] | None
 

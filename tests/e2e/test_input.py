@@ -10,7 +10,7 @@ import pytest
 
 from bot.prompts import AskToken
 from tests.e2e import requests
-from tests.e2e.stage import ANA, BEN, CHLOE, Room, Stage, button, buttons, run_of, shown
+from tests.e2e.stage import ANA, BEN, CHLOE, Room, Stage, button, buttons, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -209,21 +209,24 @@ async def test_a_reply_from_another_workspace_finds_nothing(http_room: Room) -> 
     assert http_room.notes(BEN) == []
 
 
-async def test_the_button_of_another_run_decides_that_run_and_not_this_one(http_room: Room) -> None:
-    """What a button says is looked up, and where it was pressed proves nothing."""
+@pytest.mark.parametrize("label", ["Approve", "Give feedback"])
+async def test_a_button_of_another_run_counts_nowhere(http_room: Room, label: str) -> None:
+    """Security 3: what a button says must be what its message shows."""
     room = http_room
-    here = await room.started(ANA, "/deploy v2")
-    await room.command(ANA, "/deploy v3")
+    here = await room.started(ANA, "/approve-draft one")
+    await room.command(ANA, "/approve-draft other")
     other = await room.prompt(2)
-    click = requests.click(room, here, "Ship", BEN)
-    click["actions"][0]["value"] = button(other, "Ship")["value"]
+    await room.stage.idle()
+    click = requests.click(room, here, label, BEN)
+    click["actions"][0]["value"] = button(other, label)["value"]
 
     await requests.interaction(click).to(room.stage.bot)
 
-    assert (await room.result()).text == "Shipped v3"
+    await room.told(BEN, "outdated")
     await room.stage.idle()
-    assert buttons(here) == ["Ship", "Keep back"]
-    assert run_of(here) != run_of(other)
+    assert buttons(here) == buttons(other)
+    assert room.slack.view_of(BEN) is None
+    assert await room.times("answered", here) == await room.times("answered", other) == 0
 
 
 async def test_a_modal_with_a_forged_token_is_told_so(http_room: Room) -> None:
