@@ -189,7 +189,7 @@ class Directory:
     async def _group_members(self, tenant: str, group: str) -> frozenset[str]:
         client = await self._workspaces.client(tenant)
         try:
-            return frozenset((await client.usergroups_users_list(usergroup=group))["users"])
+            return frozenset((await client.usergroups_users_list(usergroup=group, team_id=_team(tenant)))["users"])
         except SlackApiError as error:
             if code(error) not in _NO_GROUP:
                 raise
@@ -202,19 +202,26 @@ class Directory:
 
     async def _all_groups(self, tenant: str) -> Mapping[str, Collection[str]]:
         client = await self._workspaces.client(tenant)
-        groups = (await client.usergroups_list(include_users=True))["usergroups"]
+        groups = (await client.usergroups_list(include_users=True, team_id=_team(tenant)))["usergroups"]
         return {str(group["id"]): frozenset(group.get("users", ())) for group in groups}
 
     async def _channels_of(self, tenant: str, user: str) -> tuple[str, ...]:
         client = await self._workspaces.client(tenant)
         kinds = "public_channel,private_channel"
-        found = _pages(client.users_conversations, "channels", user=user, types=kinds, exclude_archived=True)
+        found = _pages(
+            client.users_conversations, "channels", user=user, types=kinds, exclude_archived=True, team_id=_team(tenant)
+        )
         return tuple([str(channel["id"]) async for channel in found])
 
 
 def is_group(name: str) -> bool:
     """Whether a name stands for several people: a user group or a channel."""
     return name[:1] in ("S", "C", "G")
+
+
+def _team(tenant: str) -> str | None:
+    """Return the workspace to look in, which the token of an organisation does not say."""
+    return tenant if tenant.startswith("T") else None
 
 
 @asynccontextmanager

@@ -65,6 +65,8 @@ class Grid:
             self._teams[team] = slack = FakeSlack(replace(app, bot_token=f"xoxb-inside-{team}"))
             slack.sockets = self._teams[teams[0]].sockets  # one app has one set of connections, for all workspaces
             slack.workspace.team_id, slack.workspace.team_name = team, NAMES.get(team, team)
+            if (org := self._org_of(team)) is not None:
+                slack.workspace.enterprise_id, slack.workspace.enterprise_teams = org, list(self._orgs[org])
         self._grants: dict[str, Grant] = {}
         self._refreshes: dict[str, str] = {}
         self._codes: dict[str, tuple[str, str | None]] = {}
@@ -274,7 +276,8 @@ class Grid:
             return web.json_response(failure.to_json())
         about = [str(values.get(name)) for name in ("channel", "channel_id", "trigger_id")]
         owned = list(self._owned(grant.owner))
-        slack = next((slack for slack in owned if any(map(slack.knows, about))), owned[0])
+        named = next((slack for slack in owned if slack.workspace.team_id == values.get("team_id")), owned[0])
+        slack = next((slack for slack in owned if any(map(slack.knows, about))), named)
         return await self._hand_over(request, slack, slack.app.bot_token)
 
     async def _addressed(self, request: web.Request) -> web.StreamResponse:

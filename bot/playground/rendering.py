@@ -54,6 +54,9 @@ def user_json(slack: Platform, user: User, *, locale: bool = False) -> Json:
         found["profile"] |= {"bot_id": slack.app.bot_id, "api_app_id": slack.app.app_id}
     if user.team_id and user.team_id != slack.workspace.team_id:
         found["is_stranger"] = True
+    elif slack.workspace.enterprise_id:
+        teams = slack.workspace.enterprise_teams
+        found["enterprise_user"] = {"id": user.id, "enterprise_id": slack.workspace.enterprise_id, "teams": teams}
     return {**found, "locale": user.locale} if locale else found
 
 

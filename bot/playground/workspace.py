@@ -127,6 +127,8 @@ class Workspace:
     files: dict[str, File] = field(default_factory=dict)
     last_us: int = 0
     last_id: int = 0
+    enterprise_id: str = ""  # the organisation it is part of, and all workspaces of that
+    enterprise_teams: list[str] = field(default_factory=list)
 
     def mint_ts(self, now: float) -> str:
         """A message timestamp, greater than each one before."""
@@ -213,6 +215,8 @@ class Workspace:
             files=files,
             last_us=data["last_us"],
             last_id=data["last_id"],
+            enterprise_id=data.get("enterprise_id", ""),
+            enterprise_teams=data.get("enterprise_teams", []),
         )
 
 
