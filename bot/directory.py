@@ -85,6 +85,10 @@ class Directory:
         _, person = self._kept.get(("person", tenant, user), (0.0, None))
         return catalogue(person.locale) if isinstance(person, Person) and person.locale else self._words
 
+    def knows(self, tenant: str, user: str) -> bool:
+        """Tell whether `words` are somebody's own."""
+        return self._young(("person", tenant, user), KEPT_S)
+
     async def learn(self, tenant: str, user: str) -> Catalogue:
         """Return the words for somebody, looked up unless they are known."""
         try:
@@ -152,13 +156,17 @@ class Directory:
 
     # --- what is kept ----------------------------------------------------------------------------
 
+    def _young(self, key: tuple[str, ...], max_age_s: float) -> bool:
+        return key in self._kept and self._clock() - self._kept[key][0] <= max_age_s
+
     async def _known(self, key: tuple[str, ...], max_age_s: float, read: Callable[[], Awaitable[T]]) -> T:
         """Return what is kept if it is young enough; else read it, once for all who wait for it."""
+        if self._young(key, max_age_s):
+            return cast("T", self._kept[key][1])
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
-            at, value = self._kept.get(key, (float("-inf"), None))
-            if self._clock() - at <= max_age_s:
-                return cast("T", value)
+            if self._young(key, max_age_s):
+                return cast("T", self._kept[key][1])
             at, value = self._clock(), await read()
             self._kept.pop(key, None)
             self._kept[key] = at, value

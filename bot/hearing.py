@@ -62,7 +62,8 @@ class Readers:
 
     def words(self, sent: FromSlack) -> Catalogue:
         """Return the words for who did something, as far as is known: if it is not yet, it will be the next time."""
-        self._spawn(self._learn(tenant_of(sent), sent.user_id))
+        if not self._directory.knows(tenant_of(sent), sent.user_id):
+            self._spawn(self._learn(tenant_of(sent), sent.user_id))
         return self._directory.words(tenant_of(sent), sent.user_id)
 
     async def _learn(self, tenant: str, user: str) -> None:

@@ -74,6 +74,7 @@ class Listeners:
     def listen(self, app: AsyncApp) -> None:
         """Hang every listener on the Bolt app; whatever none of them knows is answered politely."""
         app.middleware(_Unreadable())
+        app.action(blocks.ACTION)(self.on_click)  # first: Bolt asks one listener after the other, and most are for this
         for other in self._others:
             other.listen(app)
         app.action(ANYTHING)(self.on_click)
