@@ -205,7 +205,7 @@ class Listeners:
 
 
 class _Unreadable(AsyncMiddleware):
-    """Answers what Bolt would fail on: it takes the first action, and a view's type, without asking for one."""
+    """Answers what Bolt would fail on, or with 404: it takes the first action, and a view's type, without asking."""
 
     async def async_process(
         self,
@@ -223,8 +223,13 @@ class _Unreadable(AsyncMiddleware):
             case {"type": "view_submission"}:
                 told = unreadable(PayloadError("view_submission: view is missing"))
                 return BoltResponse(status=200, body=modals.replaced_by(modals.notice_modal(told)))
-            case _:
+            case {"command": _} | {"event": _} | {"ssl_check": _}:
                 return await next()
+            case {"type": "shortcut" | "message_action" | "block_suggestion" | "url_verification"}:
+                return await next()
+            case _:
+                unreadable(PayloadError("a request of a kind that is not known here"))
+                return EMPTY
 
 
 def _modal(

@@ -210,14 +210,14 @@ async def test_an_odd_interaction_is_acknowledged_without_a_fuss(over_http: Stag
     """Adversarial 20, 21, 22."""
     status, said = await requests.interaction(ODD_INTERACTIONS[what]).to(over_http.bot)
 
-    assert status in (200, 404)
+    assert status == 200
     assert "Traceback" not in said
 
 
 async def test_a_signed_request_about_nothing_is_answered_without_a_fuss(over_http: Stage) -> None:
     status, said = await signed(b"").to(over_http.bot)
 
-    assert (status, said) == (404, '{"error": "unhandled request"}')
+    assert (status, said) == (200, "")
 
 
 @pytest.mark.parametrize("field", ["team_id", "user_id", "channel_id"])
