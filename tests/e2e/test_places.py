@@ -99,12 +99,16 @@ async def test_a_group_conversation_works(over_http: Stage) -> None:
     assert (await room.result()).text == "Shipped v2"
 
 
-async def test_an_archived_channel_is_told_in_private(quiet: Stage) -> None:
-    """Adversarial 5."""
+@pytest.mark.parametrize("how", ["archived", "without the bot"])
+async def test_a_channel_that_is_closed_to_the_bot_is_told_in_private(quiet: Stage, how: str) -> None:
+    """Adversarial 5, 6."""
     room = quiet.room()
     prompt = await room.started(ANA, "/deploy v2")
     click = requests.interaction(requests.click(room, prompt, "Ship", BEN))
-    room.slack.archive(room.channel)
+    if how == "archived":
+        room.slack.archive(room.channel)
+    else:
+        room.slack.remove_bot(room.channel)
 
     status, _ = await click.to(quiet.bot)
 

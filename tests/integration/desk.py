@@ -58,6 +58,7 @@ class Desk:
     async def settle(self) -> None:
         """Do all there is to do now."""
         await self.runner.drain(self.run_id)
+        await self.surface.catch_up()  # owed or not: there may be something to look at again
         while owed := list(await self.world.store.due_effects()):
             await self.surface.catch_up()
             if list(await self.world.store.due_effects()) == owed:
@@ -97,10 +98,12 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(*workflows: Workflow) -> AsyncIterator[Desk]:
-    """Set up a desk for these workflows."""
+async def desk(*workflows: Workflow, timeout_s: int = 30) -> AsyncIterator[Desk]:
+    """Set up a desk for these workflows, at which Slack has so long for an answer."""
     async with FakeSlack(AppConfig(signing_secret="unused")) as slack:
-        client = AsyncWebClient(token=slack.app.bot_token, base_url=slack.api_base_url, retry_handlers=[])
+        client = AsyncWebClient(
+            token=slack.app.bot_token, base_url=slack.api_base_url, timeout=timeout_s, retry_handlers=[]
+        )
         world = in_memory()
         runner = Runner(world.store, workflows)
         clock = ManualClock()

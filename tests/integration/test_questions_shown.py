@@ -427,3 +427,21 @@ async def test_a_question_whose_outcome_is_unclear_is_there_once(fault: Kind, ap
 
         assert len(found.home()) == 1
         assert isinstance((await found.answer(BEN, "approve")).verdict, Accepted)
+
+
+@pytest.mark.parametrize("looked", ["after it came", "before it came"])
+async def test_a_question_that_slack_posts_after_we_have_given_up_is_there_once(looked: str) -> None:
+    """Adversarial 9: a timeout."""
+    board = Board()
+    async with desk(board, timeout_s=1) as found:
+        found.slack.faults.fail("chat.postMessage", "slow", seconds=1.3)
+        await found.start(board)
+
+        if looked == "before it came":
+            await found.pass_time(2)
+        await found.slack.settled()
+        await found.pass_time(2)
+        await found.pass_time(400)
+
+        assert len(found.home()) == 1
+        assert isinstance((await found.answer(BEN, "approve")).verdict, Accepted)
