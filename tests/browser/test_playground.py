@@ -73,6 +73,21 @@ def test_escape_closes_a_modal_and_answers_nothing(page: Page) -> None:
     expect(button(message(page, "Version 1 of 3: Second thoughts"), "Approve")).to_be_visible()
 
 
+@pytest.mark.parametrize("reload", [False, True])
+def test_after_a_modal_one_types_on_where_one_was(page: Page, reload: bool) -> None:
+    say(page, "/approve-draft")
+    expect(page.get_by_test_id("modal").get_by_role("textbox")).to_be_focused()
+    if reload:  # the modal is open again, over a page in which nothing was focused
+        page.reload()
+        expect(page.get_by_test_id("modal").get_by_role("textbox")).to_be_focused()
+
+    page.keyboard.press("Escape")
+
+    expect(page.get_by_test_id("composer")).to_be_focused()
+    page.keyboard.type("hello")
+    expect(page.get_by_test_id("composer")).to_have_value("hello")
+
+
 def test_whoever_clicks_second_is_told_privately_who_was_first(own_page: Page, own_demo: Demo) -> None:
     page = own_page
     first = ask(page, "/approve-draft Two at once")

@@ -160,10 +160,9 @@ export class Modal {
   drop() {
     if (!this.box) return;
     forget(`view ${this.view?.id}`);
-    this.box.close();
-    this.box.remove();
+    this.box.remove();  // without close(), which focuses what was focused before while the caret is still in here
     this.box = this.view = null;
     const back = this.before?.isConnected ? this.before : this.before?.dataset?.k && byKey(document, this.before.dataset.k);
-    (back || document.getElementById("composer"))?.focus();
+    (back && back !== document.body ? back : document.getElementById("composer"))?.focus();
   }
 }
