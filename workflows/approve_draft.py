@@ -97,8 +97,8 @@ def title_of(text: str) -> str:
 def first_draft(topic: str) -> str:
     """The draft of the template writer."""
     return (
-        f"{topic.strip()}: what it is, why it matters, and what we propose.\n\n"
-        f"What it is. {topic.strip()} concerns all of us, and so far we have had no common view of it.\n\n"
+        f"{topic.strip()}: what this is, why it matters, and what we propose.\n\n"
+        f"What this is. So far we have had no common view of {topic.strip()}, and each of us means something else.\n\n"
         "Why it matters. Decisions are made every week that depend on it. Without a shared page they differ.\n\n"
         "What we propose. We write down three rules, try them for a month, and look again."
     )

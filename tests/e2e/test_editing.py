@@ -31,7 +31,7 @@ async def test_the_edited_text_is_what_is_approved(room: Room) -> None:
     result = await room.slack.submit(BEN, form.id, {"edited": "Ours, *now*."})
 
     assert result.ok
-    assert draft.startswith("AI safety: what it is, why it matters")
+    assert draft.startswith("AI safety: what this is, why it matters")
     assert "Ours, *now*." in shown(await room.result())
     assert draft not in shown(await room.result())
     locked = await room.locked(prompt)
