@@ -16,7 +16,6 @@ BEHAVIOURS, ACCEPTANCE = HERE / "behaviours.md", HERE / "acceptance.md"
 KINDS = ("Behaviour", "Acceptance", "Security", "Adversarial")
 NAMED = re.compile(rf"\b({'|'.join(KINDS)}) (\d+(?:, \d+)*)")
 ROW = re.compile(r"^\| (?:(\w+) )?(\d+) \| (.+?) \| .*\|$", re.MULTILINE)
-OPEN = "*open*"
 
 
 def pins() -> dict[str, list[str]]:
@@ -56,7 +55,7 @@ def _kept(row: re.Match[str]) -> str:
 
 
 def _cell(tests: list[str]) -> str:
-    return "<br>".join(f"`{test}`" for test in tests) or OPEN
+    return "<br>".join(f"`{test}`" for test in tests)
 
 
 if __name__ == "__main__":
