@@ -149,10 +149,15 @@ class Directory:
         for name in names:
             async with _answered(name):
                 if is_group(name):  # Slack takes whoever is deactivated out of it
-                    found |= await self._members(tenant, name, FRESH_S)
-                elif not (await self._person(tenant, name, FRESH_S)).deactivated:
+                    found |= await self._members(tenant, name, 0)
+                elif not (await self._person(tenant, name, 0)).deactivated:
                     found.add(name)
         return frozenset(found)
+
+    def forget(self, tenant: str, name: str) -> None:
+        """Forget what is kept of a person or a group, since it has changed."""
+        for kind in ("person", "members"):
+            self._kept.pop((kind, tenant, name), None)
 
     # --- what is kept ----------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from slack_bolt.response import BoltResponse
 from bot import wording
 from bot.directory import Directory, Unchecked
 from bot.hearing import Body, Spawn, unreadable
-from bot.payloads import PayloadError, parse_leaving
+from bot.payloads import PayloadError, parse_people_change
 from bot.telling import Telling
 from engine.errors import StoreUnavailable
 from engine.run_store import AskRecord, RunRecord, RunStore
@@ -30,18 +30,20 @@ class Leaving:
         self._spawn = spawn
 
     def listen(self, app: AsyncApp) -> None:
-        app.event("user_change")(self.on_leaving)
-        app.event("subteam_members_changed")(self.on_leaving)
+        app.event("user_change")(self.on_change)
+        app.event("subteam_members_changed")(self.on_change)
 
-    async def on_leaving(self, ack: AsyncAck, body: Body) -> BoltResponse:
+    async def on_change(self, ack: AsyncAck, body: Body) -> BoltResponse:
         """Nothing is recorded: whoever decides is looked up then. So it is acknowledged before it is looked into."""
         try:
-            left = parse_leaving(body)
+            change = parse_people_change(body)
         except PayloadError as error:
             unreadable(error)
             return await ack()
-        if left is not None:
-            self._spawn(self._look_after(left.team_id or left.enterprise_id, left.name, left.gone))
+        tenant = change.team_id or change.enterprise_id
+        self._directory.forget(tenant, change.name)
+        if change.gone:
+            self._spawn(self._look_after(tenant, change.name, change.gone))
         return await ack()
 
     async def _look_after(self, tenant: str, name: str, gone: Collection[str]) -> None:

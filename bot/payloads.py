@@ -22,16 +22,16 @@ __all__ = [
     "FieldValue",
     "HomeOpened",
     "Ignored",
-    "Left",
     "ModalSubmit",
     "PayloadError",
+    "PeopleChange",
     "ShortcutCall",
     "ThreadReply",
     "parse_click",
     "parse_command",
     "parse_home_opened",
-    "parse_leaving",
     "parse_modal",
+    "parse_people_change",
     "parse_reply",
     "parse_shortcut",
     "readable",
@@ -169,8 +169,8 @@ class HomeOpened:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """An account ended, or people left a user group; *name* is that of the account or of the group."""
+class PeopleChange:
+    """An account or a user group is not what it was; *gone* are those whom that takes away."""
 
     name: str
     gone: frozenset[str]
@@ -381,8 +381,8 @@ def parse_home_opened(body: object) -> HomeOpened:
     return HomeOpened(user_id, event.text("tab"), view_hash, team_id, enterprise_id)
 
 
-def parse_leaving(body: object) -> Left | None:
-    """Read that somebody changed (``user_change``) or a user group did; None if nobody has left.
+def parse_people_change(body: object) -> PeopleChange:
+    """Read a ``user_change`` or ``subteam_members_changed`` event.
 
     Raises:
         PayloadError: something that must be there is not.
@@ -398,7 +398,7 @@ def parse_leaving(body: object) -> Left | None:
         gone = frozenset(str(one) for one in event.array("removed_users"))
     team_id, enterprise_id = read.id("team_id", ""), read.id("enterprise_id", "")
     read.needs_owner(team_id, enterprise_id)
-    return Left(name, gone, team_id, enterprise_id) if gone else None
+    return PeopleChange(name, gone, team_id, enterprise_id)
 
 
 def thread_link(team_id: str, channel_id: str, ts: str) -> str:

@@ -1,5 +1,6 @@
 """What Slack sends to an app: slash commands, interactions and event envelopes, field by field."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from bot.playground.platform import Event, Platform
@@ -164,11 +165,11 @@ def user_changed_event(slack: Platform, user: User) -> Json:
     return {"type": "user_change", "user": user_json(slack, user, locale=True), "cache_ts": int(slack.clock.now())}
 
 
-def group_changed_event(slack: Platform, group: str, *, removed: list[str]) -> Json:
+def group_changed_event(slack: Platform, group: str, *, added: Sequence[str] = (), removed: Sequence[str] = ()) -> Json:
     now = int(slack.clock.now())
     found: Json = {"type": "subteam_members_changed", "subteam_id": group, "team_id": slack.workspace.team_id}
-    found |= {"date_previous_update": now, "date_update": now, "added_users": [], "added_users_count": 0}
-    return {**found, "removed_users": removed, "removed_users_count": len(removed)}
+    found |= {"date_previous_update": now, "date_update": now, "added_users": [*added], "added_users_count": len(added)}
+    return {**found, "removed_users": [*removed], "removed_users_count": len(removed)}
 
 
 def channel_type(channel: Channel) -> str:

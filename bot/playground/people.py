@@ -203,6 +203,12 @@ class People:
         self._slack.emit(group_changed_event(self._slack, group, removed=[user]))
         self._slack.pulse.touch()
 
+    async def join_group(self, user: str, group: str) -> None:
+        """Put somebody into a user group."""
+        self._slack.workspace.groups[group].users.append(user)
+        self._slack.emit(group_changed_event(self._slack, group, added=[user]))
+        self._slack.pulse.touch()
+
     async def close_view(self, user: str, view_id: str) -> DeliveryResult:
         """Close the modal with that id; the bot hears of it if it asked to."""
         person, view = self._user(user), self._view(user, view_id)

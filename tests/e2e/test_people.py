@@ -98,7 +98,9 @@ async def test_a_group_is_read_anew_when_somebody_answers(room: Room) -> None:
     joins, leaves = hire(room), hire(room)
     team = group(room, leaves)
     prompt = await room.started(ANA, f"/sign {team}")
-    room.slack.workspace.groups[team].users[:] = [joins]
+    await room.slack.leave_group(leaves, team)
+    await room.slack.join_group(joins, team)
+    await room.slack.settled()
 
     await room.press(leaves, prompt, "Approve")
     await room.told(leaves, "not yours to answer", f"<!subteam^{team}>")

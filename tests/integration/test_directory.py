@@ -93,6 +93,14 @@ async def test_a_decision_reads_anew_what_for_showing_is_kept(office: Office) ->
     assert found.groups == frozenset()
 
 
+async def test_what_has_changed_is_read_anew_at_once(office: Office) -> None:
+    await office.directory.check(office.team, BEN, [APPROVERS])
+    office.slack.workspace.groups[APPROVERS].users.remove(BEN)
+    office.directory.forget(office.team, APPROVERS)
+
+    assert (await office.directory.check(office.team, BEN, [APPROVERS])).groups == frozenset()
+
+
 async def test_a_crowd_of_clicks_asks_slack_once(office: Office) -> None:
     async with asyncio.TaskGroup() as clicks:
         for _ in range(20):

@@ -14,14 +14,14 @@ from bot.payloads import (
     ButtonClick,
     CommandCall,
     Ignored,
-    Left,
     ModalSubmit,
     PayloadError,
+    PeopleChange,
     ThreadReply,
     parse_click,
     parse_command,
-    parse_leaving,
     parse_modal,
+    parse_people_change,
     parse_reply,
     parse_shortcut,
     readable,
@@ -376,28 +376,28 @@ def test_a_retried_event_in_a_new_envelope_is_the_same_reply() -> None:
     assert parse_reply(again).delivery_id == parse_reply(REPLY).delivery_id  # type: ignore[union-attr]  # both replies
 
 
-# --- who has left -----------------------------------------------------------------------------
+# --- changes of people -----------------------------------------------------------------------------
 
 GONE = {"team_id": "T1", "event": {"type": "user_change", "user": {"id": "U2", "deleted": True}}}
 SHRUNK = {"team_id": "T1", "event": {"type": "subteam_members_changed", "subteam_id": "S1", "removed_users": ["U2"]}}
 
 
 def test_an_account_that_ends_and_a_group_that_shrinks_are_read() -> None:
-    assert parse_leaving(GONE) == Left("U2", frozenset({"U2"}), "T1", "")
-    assert parse_leaving(SHRUNK) == Left("S1", frozenset({"U2"}), "T1", "")
+    assert parse_people_change(GONE) == PeopleChange("U2", frozenset({"U2"}), "T1", "")
+    assert parse_people_change(SHRUNK) == PeopleChange("S1", frozenset({"U2"}), "T1", "")
 
 
 @pytest.mark.parametrize(
     "body", [changed(GONE, event__user={"id": "U2", "deleted": False}), changed(SHRUNK, event__removed_users=[])]
 )
-def test_other_changes_of_people_and_groups_are_nobody_s_leaving(body: dict[str, Any]) -> None:
-    assert parse_leaving(body) is None
+def test_other_changes_take_nobody_away(body: dict[str, Any]) -> None:
+    assert parse_people_change(body).gone == frozenset()
 
 
 @given(st.one_of(mutated(GONE), mutated(SHRUNK)))
-def test_no_change_to_a_leaving_raises_anything_else(body: dict[str, Any]) -> None:
+def test_no_change_to_a_change_of_people_raises_anything_else(body: dict[str, Any]) -> None:
     with suppress(PayloadError):
-        assert isinstance(parse_leaving(body), Left | None)
+        assert isinstance(parse_people_change(body), PeopleChange)
 
 
 def test_ids_of_different_kinds_never_meet() -> None:
