@@ -159,8 +159,10 @@ end
 journal('committed', '', unpack(details))
 
 if over then
-  for i = 2, 9 do redis.call('EXPIRE', KEYS[i], ARGV[9]) end
+  for i = 2, 9 do
+    if KEYS[i] ~= INBOX then redis.call('EXPIRE', KEYS[i], ARGV[9]) end
+  end
   for i = FIRST_ASK, #KEYS do redis.call('EXPIRE', KEYS[i], ARGV[9]) end
 end
-return { STAMP, version, free and STAMP or meta[3], inbox, redis.call('HGETALL', MEMO),
-  redis.call('HGET', META, 'x') or '', open_asks() }
+return { STAMP, version, free and STAMP or meta[3], inbox, status == 'done' and {} or redis.call('HGETALL', MEMO),
+  redis.call('HGET', META, 'x') or '', over and {} or open_asks() }
