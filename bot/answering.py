@@ -16,8 +16,9 @@ from bot import modals, wording
 from bot.admission import Admission
 from bot.languages import Catalogue
 from bot.payloads import ThreadReply, thread_link
-from bot.prompts import AskToken, Question, question_of
+from bot.prompts import Question, question_of
 from bot.replies import NOTHING, Amiss, Filled, NoReply, NotTaken, NotUnderstood, Reply, read_reply, respond
+from bot.tokens import AskToken
 from engine.run_store import AskRecord, RunRecord
 from engine.runner import Asked, Runner
 from engine.verdicts import Accepted, Already, Expired, Invalid, NotAllowed, Recorded, Stale, Unknown, Verdict

@@ -16,7 +16,8 @@ from pydantic import BaseModel
 
 from bot.languages import ENGLISH, Catalogue
 from bot.markdown import SECTION_CHARS, Block, bare, mrkdwn, section, sections, split
-from bot.prompts import EDIT_CHARS, AskToken, Choice, Question, literal
+from bot.prompts import EDIT_CHARS, Choice, Question, literal
+from bot.tokens import AskToken
 from bot.wording import (
     capitalised,
     deed,

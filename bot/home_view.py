@@ -15,7 +15,8 @@ from bot.blocks import answers, context, plain
 from bot.languages import ENGLISH, Catalogue
 from bot.listing import LAST_PAGE, Row, Waiting, cancel_button, facts, first_line, name_of, waiting
 from bot.markdown import SECTION_CHARS, Block, mrkdwn, section, sections
-from bot.prompts import AskToken, Question
+from bot.prompts import Question
+from bot.tokens import AskToken
 from bot.wording import linked, mention, when, width
 
 WAITING_PAGE, STARTED_PAGE, RECENT = 20, 10, 5

@@ -32,9 +32,10 @@ from bot.payloads import (
     parse_modal,
     parse_reply,
 )
-from bot.prompts import AskToken, question_of
+from bot.prompts import question_of
 from bot.replies import NotTaken
 from bot.surface import SlackSurface
+from bot.tokens import AskToken
 from engine.errors import ContextSerdeError, StoreUnavailable
 from engine.runner import Asked
 from engine.verdicts import Unknown

@@ -10,8 +10,9 @@ from bot.inputs import LONG_CHARS, input_blocks
 from bot.languages import ENGLISH, Catalogue
 from bot.markdown import SECTION_CHARS, Block, section
 from bot.payloads import ModalSubmit
-from bot.prompts import EDIT_CHARS, AskToken, Choice, Question
+from bot.prompts import EDIT_CHARS, Choice, Question
 from bot.replies import EDITED, Filled, as_typed
+from bot.tokens import AskToken
 from bot.triggers import SlashCommand
 from bot.wording import capitalised, escape, shorten, visible
 

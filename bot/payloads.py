@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bot.prompts import AskToken
+from bot.tokens import ID, AskToken
 
 __all__ = [
-    "AskToken",
     "ButtonClick",
     "CommandCall",
     "FieldValue",
@@ -39,7 +38,6 @@ __all__ = [
     "unescape",
 ]
 
-ID = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
 TIMESTAMP = re.compile(r"[0-9]{1,12}\.[0-9]{1,9}")
 _ENTITY = re.compile(r"<([@#!][^<>\n]+|(?:https?://|mailto:)[^<>\n]+)>")
 _SEPARATOR = "\x1f"

@@ -7,8 +7,6 @@ Nothing here knows how a question looks in Slack.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,23 +14,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from bot.closing_list import CHOICES, VALUE_CHARS, as_value, closing_list
 from bot.forms import Form, form_of
 from bot.inputs import check_form
 from bot.triggers import has_ink
 from engine.events import InputRequiredEvent
-from engine.run_store import AskRecord
 
 Style: TypeAlias = Literal["primary", "danger"]
 Meaning: TypeAlias = Literal["yes", "no"]
 Home: TypeAlias = Literal["", "channel", "thread", "private"]
 """How a question is shown where its command was typed; "private" is only that others are asked."""
 
-CHOICES = 10
-VALUE_CHARS = 75
 EDIT_CHARS = 3000  # of a plain_text_input: docs.slack.dev/reference/block-kit/block-elements/plain-text-input-element
-ID = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
-TOKEN_CHARS = 2000  # of a button's value: docs.slack.dev/reference/block-kit/block-elements/button-element
-_SEPARATOR = "\x1f"
 _MENTIONED = re.compile(r"<(?:@|!subteam\^|#)([UWSCG][A-Z0-9]+)(?:\|[^>]*)?>")
 _WHO = re.compile(r"[UWSCG][A-Z0-9]+")
 _PLACES = ("channel", "thread", "approvers")
@@ -49,7 +42,6 @@ NO = {"no thanks", "do not", "don't", "i reject"}.union(
     ":-1: :thumbsdown: :x: :no_entry: :no_entry_sign:".split(),
     "\N{THUMBS DOWN SIGN}\N{CROSS MARK}\N{NO ENTRY}",
 )
-FREE_TEXT = {"feedback", "comment", "comments", "text", "other"}
 # A red button may mean "no, keep things as they are" or "yes, destroy it". Never guess the first for these.
 DESTRUCTIVE = set("delete remove destroy drop wipe purge erase terminate kill revoke disable".split())
 
@@ -322,7 +314,7 @@ def question_of(event: InputRequiredEvent) -> Question:
     takes_text = getattr(event, "takes_text", None) if isinstance(event, Prompt) else None
     text_is_response = False
     if not given:
-        text, words, free = _closing_list(text)
+        text, words, free = closing_list(text)
         given = tuple(Choice(word) for word in words)
         if takes_text is None and free:
             takes_text, text_is_response = free, not isinstance(event, Prompt)
@@ -369,51 +361,6 @@ def literal(text: str) -> str:
     return _ESCAPED.sub(lambda match: f"{match[0][:-1]}\\{match[0][-1]}", text)
 
 
-@dataclass(frozen=True, slots=True)
-class AskToken:
-    """Which question, in which revision, a button or modal belongs to, and the choice it stands for.
-
-    *digest* is that of what was shown: a database that came back with an older state may ask something else
-    under the same id. Buttons posted before there were digests have none.
-
-    It is opaque to Slack but no secret and no proof: whoever decodes one looks everything up.
-    """
-
-    run_id: str
-    ask_id: str
-    revision: int
-    choice: str = ""
-    digest: str = ""
-
-    def encode(self) -> str:
-        """Return it as letters, digits, ``-`` and ``_``, at most 2,000 of them."""
-        parts = (self.run_id, self.ask_id, str(self.revision), self.choice, self.digest)
-        if any(_SEPARATOR in part for part in parts):
-            raise ValueError(f"{self!r}: no part may hold U+001F")
-        token = base64.urlsafe_b64encode(_SEPARATOR.join(parts).encode()).decode().rstrip("=")
-        if len(token) > TOKEN_CHARS:
-            raise ValueError(f"token of {len(token)} characters; Slack takes {TOKEN_CHARS}")
-        return token
-
-    @classmethod
-    def decode(cls, token: object) -> AskToken | None:
-        """Return what was encoded, or None for anything we never wrote."""
-        if not isinstance(token, str) or len(token) > TOKEN_CHARS:
-            return None
-        try:
-            raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-            run_id, ask_id, revision, choice, *digest = raw.decode().split(_SEPARATOR)
-        except (binascii.Error, ValueError):
-            return None
-        if not (ID.fullmatch(run_id) and ID.fullmatch(ask_id) and re.fullmatch(r"[0-9]{1,9}", revision)):
-            return None
-        return cls(run_id, ask_id, int(revision), choice, *digest) if len(digest) < 2 else None
-
-    def shows(self, ask: AskRecord) -> bool:
-        """Tell whether what was shown is the question as it is stored now."""
-        return self.revision == ask.revision and self.digest in ("", ask.digest)
-
-
 # --- Reading an event ---------------------------------------------------------------
 
 
@@ -427,7 +374,7 @@ def _text_of(event: InputRequiredEvent) -> str:
 def _choices_of(event: InputRequiredEvent) -> tuple[Choice, ...]:
     if isinstance(event, Prompt):
         return tuple(event.choices)
-    plain = [_as_value(word) for word in _words(getattr(event, "options", None))[:CHOICES]]
+    plain = [as_value(word) for word in _words(getattr(event, "options", None))[:CHOICES]]
     return tuple(Choice(word) for word in dict.fromkeys(plain) if word)
 
 
@@ -445,10 +392,6 @@ def _person_of(given: str, what: str) -> str:
     return person
 
 
-def _as_value(word: str) -> str:
-    return "".join(char for char in word if char.isprintable()).strip()[:VALUE_CHARS].strip()
-
-
 def _words(given: object) -> tuple[str, ...]:
     if isinstance(given, Sequence) and not isinstance(given, str | bytes):
         return tuple(item for item in given if isinstance(item, str) and item.strip())
@@ -461,44 +404,6 @@ def _string(given: object) -> str:
 
 def _count(given: object) -> int | None:
     return given if isinstance(given, int) and not isinstance(given, bool) and given > 0 else None
-
-
-_WORD = r"[^\W\d_][\w'-]{0,29}(?: [\w'-]{1,29}){0,2}"
-_ITEM = rf"['\"]?{_WORD}['\"]?"
-_SLASHED = re.compile(rf"[(\[]\s*((?:{_ITEM}\s*/\s*){{1,{CHOICES - 1}}}{_ITEM})\s*[)\]][\s:?.]*$")
-_QUOTE = r"(?:'[^'\n]{1,40}'|\"[^\"\n]{1,40}\"|“[^”\n]{1,40}”|`[^`\n]{1,40}`)"
-_QUOTED = re.compile(
-    rf"({_QUOTE}(?:\s*(?:,\s*or\b|,\s*and\b|,|/|\bor\b|\band\b)\s*{_QUOTE}){{0,{CHOICES - 1}}})"
-    r"(\s*,?\s*\bor\s+(?:[\w-]+\s+){0,3}(?:feedback|comments?|changes|suggestions?|notes|instructions|text))?[\s:.?]*$",
-    re.IGNORECASE,
-)
-_INSTRUCTION = re.compile(
-    r"(?:please\s+)?(?:enter|type|reply|answer|respond|say|write|choose|pick|select)(?:\s+(?:with|one of))?\s*:?\s*$",
-    re.IGNORECASE,
-)
-
-
-def _closing_list(text: str) -> tuple[str, tuple[str, ...], str | None]:
-    """Return the text without its closing list of answers, the answers, and the name of free text if taken."""
-    start = max(text.rfind("\n") + 1, len(text) - 400)
-    line = text[start:]
-    if match := _SLASHED.search(line):
-        words = [word.strip().strip("'\"") for word in match[1].split("/")]
-        return _listed(text[: start + match.start()] or text, words)
-    if not (match := _QUOTED.search(line)):
-        return text, (), None
-    words = [word[1:-1].strip() for word in re.findall(_QUOTE, match[1])]
-    lead = _INSTRUCTION.search(line[: match.start()])
-    if lead is None and not (len(words) > 1 and re.search(r"\bor\b", match[0])):
-        return text, (), None
-    shown = text if lead is None else text[: start + lead.start()] or text
-    return _listed(shown, [*words, "feedback"] if match[2] else words)
-
-
-def _listed(shown: str, words: list[str]) -> tuple[str, tuple[str, ...], str | None]:
-    values = [value for word in dict.fromkeys(words) if (value := _as_value(word))][:CHOICES]
-    free = next((value for value in values if value.casefold() in FREE_TEXT), None)
-    return shown.rstrip(), tuple(value for value in values if value != free), free
 
 
 def _with_free_text(choices: tuple[Choice, ...], takes_text: str | None) -> tuple[Choice, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Mapping
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
@@ -13,18 +12,17 @@ from slack_bolt.response import BoltResponse
 from bot import modals, wording
 from bot.directory import Directory
 from bot.forms import Problem
-from bot.hearing import Body, FromSlack, Readers, Spawn, in_time, tenant_of, unreadable
+from bot.hearing import ANYTHING, Body, FromSlack, Readers, Spawn, in_time, tenant_of, unreadable
 from bot.languages import Catalogue
-from bot.payloads import ID, CommandCall, ModalSubmit, PayloadError, parse_command, parse_modal
+from bot.payloads import CommandCall, ModalSubmit, PayloadError, parse_command, parse_modal
 from bot.plugins import Plugin
 from bot.telling import Telling
+from bot.tokens import ID
 from bot.triggers import BUILT_IN, BadText, CommandReceived, EmptyText, TextTooLong
 from engine.errors import StoreUnavailable
 from engine.runner import Runner
 
 logger = logging.getLogger(__name__)
-
-ANYTHING = re.compile(r".*", re.DOTALL)
 
 
 class Starting:

@@ -22,9 +22,9 @@ from bot.directory import Directory
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.workspace import Message
 from bot.plugins import Plugin, discover
-from bot.prompts import AskToken
 from bot.replies import Filled
 from bot.surface import EFFECT_LEASE_S, SlackSurface
+from bot.tokens import AskToken
 from bot.workspaces import OneWorkspace
 from engine.run_store import RunStore
 from engine.runner import LEASE_S, Runner

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.prompts import AskToken
+from bot.tokens import AskToken
 from tests.e2e import requests
 from tests.e2e.stage import ANA, BEN, CHLOE, Room, Stage, button, buttons, shown
 

@@ -16,8 +16,8 @@ from bot.directory import Directory
 from bot.pace import Pace
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.workspace import Message
-from bot.prompts import AskToken
 from bot.surface import SlackSurface
+from bot.tokens import AskToken
 from bot.workspaces import OneWorkspace
 from engine import Workflow
 from engine.run_store import AskRecord

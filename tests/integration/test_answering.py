@@ -18,8 +18,8 @@ from bot.languages import ENGLISH
 from bot.payloads import ThreadReply, thread_link
 from bot.playground import AppConfig, FakeSlack
 from bot.plugins import discover
-from bot.prompts import AskToken
 from bot.replies import NotTaken
+from bot.tokens import AskToken
 from bot.workspaces import OneWorkspace
 from engine.runner import Runner
 from engine.verdicts import Accepted, Already, Stale, Unknown

@@ -13,8 +13,8 @@ from bot.answering import Answering
 from bot.directory import Directory
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.workspace import Message
-from bot.prompts import AskToken
 from bot.surface import SlackSurface
+from bot.tokens import AskToken
 from bot.workspaces import OneWorkspace
 from engine import HumanResponseEvent, StartEvent, StopEvent, Workflow, step
 from engine.runner import Runner

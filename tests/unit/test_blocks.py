@@ -25,7 +25,8 @@ from bot.blocks import (
 )
 from bot.markdown import LANGUAGES
 from bot.playground.limits import problems_with_blocks, too_long_together
-from bot.prompts import AskToken, Choice, Prompt, Question, literal, question_of
+from bot.prompts import Choice, Prompt, Question, literal, question_of
+from bot.tokens import AskToken
 from engine.verdicts import Cancelled, Expired
 
 AT = 1_700_000_000.0

@@ -11,8 +11,9 @@ from bot.forms import form_of
 from bot.languages import GERMAN
 from bot.modals import ANSWER, COMMENT, answer_modal, field_errors, loading_modal, notice_modal, replaced_by, text_modal
 from bot.playground.limits import problems_with_view
-from bot.prompts import AskToken, Choice, question_of
+from bot.prompts import Choice, question_of
 from bot.replies import EDITED
+from bot.tokens import AskToken
 from bot.triggers import SlashCommand, has_ink
 from bot.wording import safe
 from engine.events import InputRequiredEvent

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.payloads import (
-    AskToken,
     ButtonClick,
     CommandCall,
     Ignored,
@@ -28,6 +27,7 @@ from bot.payloads import (
     thread_link,
     unescape,
 )
+from bot.tokens import AskToken
 
 TOKEN = AskToken("r1", "a1", 2, "approve")
 

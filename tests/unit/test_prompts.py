@@ -12,7 +12,6 @@ from pydantic import BaseModel, ValidationError
 
 from bot.forms import Problem, form_of
 from bot.prompts import (
-    AskToken,
     Choice,
     Escalation,
     Prompt,
@@ -21,6 +20,7 @@ from bot.prompts import (
     question_of,
 )
 from bot.replies import EDITED, Amiss, Filled, NoReply, NotTaken, NotUnderstood, Reply, read_reply, respond
+from bot.tokens import AskToken
 from engine.codec import Codec
 from engine.errors import DefinitionError
 from engine.events import InputRequiredEvent
