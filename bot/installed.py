@@ -141,10 +141,14 @@ class InstalledWorkspaces:
         grant = {"grant_type": "refresh_token", "refresh_token": old.refresh_token}
         try:
             told = await access(self.app, self._client_id, self._client_secret, **grant)
+            new = replace(old, **tokens_in(told, self._clock()))
         except SlackApiError:  # an answer, so that it is over; after silence others wait for the lease to end
             await self._installs.end_refresh(old, owner)
             raise
-        return await self._installs.save(replace(old, **tokens_in(told, self._clock())), owner=owner)
+        except (KeyError, TypeError, ValueError) as error:
+            await self._installs.end_refresh(old, owner)
+            raise NoClient(f"Slack's answer to a refresh cannot be read: {error!r}") from error
+        return await self._installs.save(new, owner=owner)
 
     # --- tokens that are not accepted ------------------------------------------------------------
 

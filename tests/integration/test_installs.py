@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
@@ -209,6 +211,24 @@ async def test_a_refresh_that_slack_refuses_leaves_what_there_is(here: Office) -
         await process.client("T1")  # known now, without another call
     assert (await here.install("T1")).refused == ""
     assert await who(await process.client("T1")) == "T1"
+
+
+async def test_a_refresh_that_cannot_be_read_is_put_off_and_stops_nothing(here: Office) -> None:
+    old = await here.install("T1")
+    process = here.process()
+    here.now += here.grid.life_s - 3600
+
+    async def odd(request: web.Request) -> web.Response:
+        return web.json_response({"ok": True})
+
+    app = web.Application()
+    app.router.add_post("/oauth.v2.access", odd)
+    async with TestServer(app) as server:
+        process.app.base_url = str(server.make_url("/"))
+        await process.refresh_due()
+
+    assert await here.store().due(here.now) == []
+    assert await here.store().begin_refresh(old, "next") == "ours"
 
 
 async def test_a_token_that_is_not_accepted_is_left_alone_for_a_while(here: Office) -> None:
