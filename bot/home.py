@@ -22,7 +22,7 @@ from bot.payloads import ButtonClick, PayloadError, parse_click, parse_home_open
 from bot.slack_calls import UNCLEAR, code
 from bot.telling import Telling
 from bot.workspaces import Workspaces
-from engine.errors import StoreUnavailable
+from engine.errors import ContextSerdeError, StoreUnavailable
 from engine.run_store import OVER, AskRecord, EffectClaim, RunStatus
 from engine.runner import Runner
 
@@ -61,7 +61,7 @@ class Home:
         """Draw somebody's Home as it stands now, turned to *pages* if they are given, if they have opened it."""
         try:
             await self._draw(tenant, user, pages)
-        except (SlackApiError, StoreUnavailable, *UNCLEAR) as error:
+        except (ContextSerdeError, SlackApiError, StoreUnavailable, *UNCLEAR) as error:
             reason = code(error) if isinstance(error, SlackApiError) else str(error)
             logger.warning("App Home not drawn", extra={"user": user, "reason": reason})
 

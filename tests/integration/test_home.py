@@ -21,11 +21,13 @@ from bot.playground import AppConfig, FakeSlack
 from bot.plugins import discover
 from bot.workspaces import OneWorkspace
 from engine import Workflow
+from engine.keyring import Keyring, new_key
 from engine.memory_store import MemoryRunStore
 from engine.redis.connections import connections_to
 from engine.redis.scripts import Server
 from engine.run_store import RunRecord
 from engine.runner import Runner
+from engine.sealed_store import SealedRunStore
 
 TEAM, ANA = "T1", "U1"
 
@@ -139,6 +141,19 @@ async def test_nobody_is_remembered_for_ever(desk: Desk) -> None:
 async def test_a_slack_that_refuses_does_no_harm(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     await desk.home().opened(TEAM, ANA, "")
     desk.slack.uninstall()
+
+    await desk.home().refresh(TEAM, ANA)
+
+    assert "App Home not drawn" in caplog.text
+
+
+async def test_what_cannot_be_decrypted_stops_nothing_else(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """A worker draws Homes between its other duties."""
+    kept = desk.runner.store
+    desk.runner = Runner(SealedRunStore(kept, Keyring([new_key()])), [desk.workflow])
+    await desk.start(f"{ANA} 1 Is this sealed?")
+    desk.runner = Runner(SealedRunStore(kept, Keyring([new_key()])), [desk.workflow])
+    await desk.home().opened(TEAM, ANA, "")
 
     await desk.home().refresh(TEAM, ANA)
 
