@@ -54,12 +54,13 @@ class Pacing(AsyncMiddleware):
         return self._refusal(req.body, tenant, user, wait_s)
 
     def _refusal(self, body: Body, tenant: str, user: str, wait_s: float) -> BoltResponse:
-        told = self._directory.words(tenant, user).too_often.format(seconds=math.ceil(wait_s))
+        words = self._directory.words(tenant, user)
+        told = words.too_often.format(seconds=math.ceil(wait_s))
         match body:
             case {"command": _}:
                 return BoltResponse(status=200, body=told)
             case {"type": "view_submission"}:
-                return BoltResponse(status=200, body=modals.replaced_by(modals.notice_modal(told)))
+                return BoltResponse(status=200, body=modals.replaced_by(modals.notice_modal(told, words)))
             case {"response_url": str(url)}:
                 self._spawn(self._telling.tell(tenant, user, told, response_url=url))
         return EMPTY

@@ -58,6 +58,7 @@ class Tenancy:
         self._runner = runner
         self._telling = telling
         self._spawn = spawn
+        self._words = words
         self._told = words.not_installed.format(url=install_url)
 
     def listen(self, app: AsyncApp) -> None:
@@ -145,7 +146,7 @@ class Tenancy:
             case {"command": _}:
                 return BoltResponse(status=200, body={"response_type": "ephemeral", "text": self._told})
             case {"type": "view_submission"}:
-                return BoltResponse(status=200, body=modals.replaced_by(modals.notice_modal(self._told)))
+                return BoltResponse(status=200, body=modals.replaced_by(modals.notice_modal(self._told, self._words)))
             case {"response_url": str(url), "user": {"id": str(user)}}:
                 self._spawn(self._telling.tell("", user, self._told, response_url=url))
         return _SAVED
