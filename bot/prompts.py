@@ -111,7 +111,7 @@ class Escalation(BaseModel):
 
     after: float = Field(gt=0, allow_inf_nan=False)
     to: list[str] = Field(min_length=1)
-    """Slack ids of people or user groups."""
+    """Slack ids of people, user groups or channels; each person is asked in private, too."""
 
     @field_validator("to", mode="before")
     @classmethod

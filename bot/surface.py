@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from slack_sdk.errors import SlackApiError
 
 from bot import blocks, wording
+from bot.directory import is_group
 from bot.languages import ENGLISH, Catalogue
 from bot.pace import HeldBack, Pace
 from bot.posting import Place, Posting
@@ -279,7 +280,7 @@ def _asking_too(ask: AskRecord, who: Sequence[str], delivery_id: str) -> Amendme
         what="asked too",
         allowed=allowed if ask.allowed and allowed != ask.allowed else None,
         before=ask.allowed,
-        effects=[copy_of(ask.ask_id, person) for person in who if not person.startswith("S")],
+        effects=[copy_of(ask.ask_id, person) for person in who if not is_group(person)],
     )
 
 

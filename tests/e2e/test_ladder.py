@@ -33,7 +33,7 @@ class Deploy(Workflow):
             approvers=["{BEN}"],
             where=["channel", "approvers"],
             remind=[100.0, 200.0],
-            escalate=[Escalation(after=300.0, to=["{CHLOE}"])],
+            escalate=[Escalation(after=300.0, to=["{CHLOE}", "C1"])],
             timeout=400.0,
             on_timeout="keep back",
         )
@@ -73,6 +73,7 @@ async def test_each_rung_fires_once_with_three_processes(
         copies = {who: [len(dm.posted(kind)) for kind in ("copy:", "remind:")] for who, dm in dms.items()}
         assert counted == {"remind:": 2, "escalate:": 1, "result": 1}
         assert copies == {BEN: [1, 2], CHLOE: [1, 0]}
+        assert found.slack.messages(found.slack.workspace.dm_of(ANA).id) == [], "a channel is nobody to be asked alone"
         told = [await room.times(what, prompt) for what in ("reminded", "escalated", "asked too", "expired")]
         assert told == [2, 1, 1, 1]
         for copy in (prompt, *(dm.posted("copy:")[0] for dm in dms.values())):
