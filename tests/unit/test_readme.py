@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from bot import CommandReceived, Prompt
 from bot.__main__ import main
 from bot.plugins import discover, load
 from bot.settings import Settings
+from engine.testing import later, play, reply
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
-PLUGIN, LOCAL, TESTED = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PLUGIN, LOCAL, TESTED, FORM = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_workflow_in_the_readme_is_a_slash_command(tmp_path: Path) -> None:
@@ -38,6 +40,24 @@ async def test_the_test_in_the_readme_passes(tmp_path: Path) -> None:
     module: Any = load(tmp_path / "deploy.py")
 
     await module.test_it_ships_when_somebody_says_so()
+
+
+async def test_the_form_in_the_readme_is_filled_in_and_silence_is_an_answer(tmp_path: Path) -> None:
+    (tmp_path / "trip.py").write_text(FORM, "utf-8")
+    module: Any = load(tmp_path / "trip.py")
+    start = CommandReceived(text="Rome", user_id="U1", channel_id="C1")
+
+    booked = await play(module.Journey(), start, reply("book", form=module.Trip(day="2027-03-01")))
+    silent = await play(module.Journey(), start, later(days=1))
+
+    assert booked.result == "By train on 2027-03-01"
+    assert silent.result == "Nobody goes"
+
+
+def test_what_a_prompt_can_say_is_all_of_it() -> None:
+    told = README.partition("### What a Prompt can say")[2].partition("Whoever answers")[0]
+
+    assert [name for name in Prompt.model_fields if f"`{name}`" not in told] == []
 
 
 def test_every_setting_named_is_one_and_every_one_with_a_default_shows_it() -> None:
