@@ -23,15 +23,12 @@ from bot.directory import Directory
 from bot.finding import Finding
 from bot.fleet import Fleet
 from bot.home import Home, HomeListeners
-from bot.installed import InstalledWorkspaces
-from bot.installs import InstallStore
 from bot.keeping import Keeping
 from bot.languages import CATALOGUES
 from bot.leaving import Leaving
 from bot.listeners import Listeners
-from bot.manifest import scopes
+from bot.many_workspaces import ManyWorkspaces
 from bot.my_runs import MyRuns
-from bot.oauth import INSTALL, OAuth
 from bot.pacing import Pacing
 from bot.plugins import discover
 from bot.settings import Settings
@@ -39,9 +36,8 @@ from bot.shortcuts import Shortcuts
 from bot.slack_calls import CALL_TIMEOUT_S
 from bot.socket import SocketMode
 from bot.starting import Starting
-from bot.stores import audience_of, installs_of, store_of
+from bot.stores import audience_of, store_of
 from bot.surface import SlackSurface
-from bot.tenancy import Tenancy
 from bot.verify import Verifier
 from bot.web import application, serving
 from bot.workspaces import OneWorkspace, Workspaces
@@ -91,8 +87,8 @@ class App:
             timeout=CALL_TIMEOUT_S,
             retry_handlers=[],  # a repeated post is a second message: the surface decides what to repeat
         )
-        self.installs = installs_of(settings) if settings.many_workspaces else None
-        self.workspaces = self._workspaces()
+        self._many = ManyWorkspaces(settings, self.client) if settings.many_workspaces else None
+        self.workspaces: Workspaces = OneWorkspace(self.client) if self._many is None else self._many.workspaces
         words = CATALOGUES[settings.language]
         self.surface = SlackSurface(self.workspaces, self.runner, thread_replies=settings.thread_replies, words=words)
         self.directory = Directory(self.workspaces, words=words)
@@ -107,30 +103,9 @@ class App:
         self._identity: AuthorizeResult | None = None
         self._meeting = asyncio.Lock()
         self._aside = Aside()
-        self._tenancy = self._tenants()
+        self._tenancy = None if self._many is None else self._many.tenancy(self.runner, self.surface, self._aside.spawn)
         self._socket: SocketMode | None = None
         self._stopping = False
-
-    def _workspaces(self) -> Workspaces:
-        if self.installs is None:
-            return OneWorkspace(self.client)
-        secret = self.settings.client_secret
-        assert secret is not None
-        return InstalledWorkspaces(self.installs, self.client, self.settings.client_id, secret)
-
-    def _tenants(self) -> Tenancy | None:
-        """Return who keeps workspaces apart, if there may be several."""
-        if self.installs is None or not isinstance(self.workspaces, InstalledWorkspaces):
-            return None
-        return Tenancy(
-            self.workspaces,
-            self.installs,
-            self.runner,
-            self.surface,
-            self._aside.spawn,
-            install_url=self.settings.public_url + INSTALL,
-            words=CATALOGUES[self.settings.language],
-        )
 
     async def _wake(self, run_id: str) -> None:
         """Bring a run to a worker, behind the acknowledgement if one is being made: that need not wait for it."""
@@ -184,8 +159,8 @@ class App:
         finally:
             await self.client.session.close()
             await self.store.close()
-            if self.installs is not None:
-                await self.installs.close()
+            if self._many is not None:
+                await self._many.installs.close()
             await self.audience.close()
 
     async def _drain(self, fleet: asyncio.Task[None]) -> None:
@@ -207,27 +182,13 @@ class App:
         secret = settings.signing_secret
         verifier = Verifier(secret) if secret is not None and not settings.socket_mode else None
         site = application(bolt, verifier, settings.request_path, self.not_ready)
-        if self.installs is not None:
-            site.add_routes(self._oauth(self.installs).routes())
+        if self._many is not None:
+            site.add_routes(self._many.oauth.routes())
         if (token := settings.app_token) is not None:
             self._socket = SocketMode(bolt, token.get_secret_value(), self.client)
         held = nullcontext() if self._socket is None else self._socket.held()
         async with self._aside, held, serving(site, settings.host, settings.port) as port:
             yield port
-
-    def _oauth(self, installs: InstallStore) -> OAuth:
-        settings, secret = self.settings, self.settings.client_secret
-        assert secret is not None
-        return OAuth(
-            installs,
-            self.client,
-            client_id=settings.client_id,
-            client_secret=secret,
-            authorize_url=settings.authorize_url,
-            public_url=settings.public_url,
-            scopes=scopes(thread_replies=settings.thread_replies),
-            words=CATALOGUES[settings.language],
-        )
 
     def _bolt(self) -> AsyncApp:
         async def authorize(  # Bolt fills every parameter it sees, a method's `self`, too: this is none
@@ -269,7 +230,7 @@ class App:
 
     async def _introduce(self) -> None:
         """Learn from Slack who we are, so that no request has to wait for it; later, if Slack is away."""
-        if self.installs is None:
+        if self._many is None:
             await self._accepted("SLACK_BOT_TOKEN", self._introduction())
         if (token := self.settings.app_token) is not None:  # the socket's client would ask again for ever
             opened = self.client.apps_connections_open(app_token=token.get_secret_value())
@@ -309,11 +270,11 @@ class App:
         if self._stopping:
             return "it is stopping"
         try:
-            if self.installs is None and self._identity is None:
+            if self._many is None and self._identity is None:
                 await self._introduce()
         except SlackRefused as error:
             return str(error)
-        if self.installs is None and self._identity is None:
+        if self._many is None and self._identity is None:
             return "Slack has not been reached yet"
         if self._socket is not None and not self._socket.connected:
             return "Slack's socket is not open"

@@ -1,0 +1,53 @@
+"""What an app has that many workspaces may install, and one of a single workspace has not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.installed import InstalledWorkspaces
+from bot.languages import CATALOGUES
+from bot.manifest import scopes
+from bot.oauth import INSTALL, OAuth
+from bot.settings import Settings
+from bot.stores import installs_of
+from bot.telling import Telling
+from bot.tenancy import Tenancy
+from engine.runner import Runner
+
+
+class ManyWorkspaces:
+    """Where the app is installed, and the ways to install it and to leave."""
+
+    def __init__(self, settings: Settings, app: AsyncWebClient) -> None:
+        """*settings* are of `Settings.many_workspaces`; *app* is a client without a token. Nothing is connected yet."""
+        secret = settings.client_secret
+        assert secret is not None
+        self._words = CATALOGUES[settings.language]
+        self._install_url = settings.public_url + INSTALL
+        self.installs = installs_of(settings)
+        self.workspaces = InstalledWorkspaces(self.installs, app, settings.client_id, secret)
+        self.oauth = OAuth(
+            self.installs,
+            app,
+            client_id=settings.client_id,
+            client_secret=secret,
+            authorize_url=settings.authorize_url,
+            public_url=settings.public_url,
+            scopes=scopes(thread_replies=settings.thread_replies),
+            words=self._words,
+        )
+
+    def tenancy(self, runner: Runner, telling: Telling, spawn: Callable[[Coroutine[Any, Any, None]], None]) -> Tenancy:
+        """Return who keeps the workspaces apart; *spawn* takes what may go on after an acknowledgement."""
+        return Tenancy(
+            self.workspaces,
+            self.installs,
+            runner,
+            telling,
+            spawn,
+            install_url=self._install_url,
+            words=self._words,
+        )
