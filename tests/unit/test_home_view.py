@@ -34,7 +34,7 @@ def labels(found: dict[str, Any]) -> list[str]:
 @settings(max_examples=30)
 @given(st.text(max_size=3000), st.text(min_size=1, max_size=3000), st.sampled_from(sorted(CATALOGUES)))
 def test_slack_takes_a_full_home_of_anything(text: str, prefix: str, language: str) -> None:
-    wide = [Choice(f"c{n}", label=f"{n} {text[:60]}", confirm=prefix) for n in range(10)]
+    wide = [Choice(f"c{n}", label=f"{n} {text[:60]}", confirm=f"Sure? {prefix}") for n in range(10)]
     for choices in (["yes", "no"], wide):
         one = row(prefix, text, choices=choices)
         over = replace(one, run=replace(RUN, status="done"), waits=())
