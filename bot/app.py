@@ -98,7 +98,7 @@ class App:
         self.home = Home(self.workspaces, self.runner, self.finding, self.directory, self.audience)
         self.admission = Admission(self.runner, self.directory, allow_guests=settings.allow_guests)
         self.answering = Answering(self.runner, self.admission, self.surface.permalink)
-        self.fleet = Fleet(url, self.attend, self.due, name=settings.key_prefix, sweep_s=settings.sweep_s)
+        self.fleet = Fleet(url, self.attend, self.due, self.tidy, name=settings.key_prefix, sweep_s=settings.sweep_s)
         self.runner.wake = self._wake
         self._identity: AuthorizeResult | None = None
         self._meeting = asyncio.Lock()
@@ -125,16 +125,21 @@ class App:
             logger.warning("run left for later", extra={"run_id": run_id, "reason": str(error)})
 
     async def due(self) -> Iterable[str]:
-        """Fire timers, show what is late, and return the runs that have something to do."""
+        """Fire timers and return the runs that have something to do."""
         try:
-            if self._tenancy is not None:
-                await self._tenancy.tidy()
-            runs = await self.runner.sweep()
-            await self.home.changed(await self.surface.catch_up())
+            return await self.runner.sweep()
         except StoreUnavailable as error:
             logger.warning("sweep cut short", extra={"reason": str(error)})
             return ()
-        return runs
+
+    async def tidy(self) -> None:
+        """Show what is late, and close what is over."""
+        try:
+            if self._tenancy is not None:
+                await self._tenancy.tidy()
+            await self.home.changed(await self.surface.catch_up())
+        except StoreUnavailable as error:
+            logger.warning("what is late was not all shown", extra={"reason": str(error)})
 
     # --- lifetime --------------------------------------------------------------------------
 

@@ -40,14 +40,18 @@ class Fleet:
         url: str,
         attend: Callable[[str], Awaitable[None]],
         due: Callable[[], Awaitable[Iterable[str]]],
+        tidy: Callable[[], Awaitable[None]],
         *,
         name: str = "signoff",
         sweep_s: float = 1.0,
         concurrency: int = 20,
     ) -> None:
-        """*attend* does what one run needs; *due* does what time brings and returns the runs that need attention."""
+        """*attend* does what one run needs; *due* does what time brings and returns the runs that need attention;
+        *tidy* does what else is late, and may take its time.
+        """
         self._attend = attend
         self._due = due
+        self._tidy = tidy
         self._url = url
         self._name = f"{name}-wakes"
         self._docket: Docket | None = None
@@ -58,6 +62,7 @@ class Fleet:
         self._adding = asyncio.Lock()
         self._wake_task = self._make_wake()
         self._sweep_task = self._make_sweep()
+        self._tidying_task = self._make_tidying()
         self._first_task = self._make_first()
 
     async def wake(self, run_id: str) -> None:
@@ -99,6 +104,7 @@ class Fleet:
                 async with Docket(name=self._name, url=self._url) as docket:
                     docket.register(self._wake_task)
                     docket.register(self._sweep_task)
+                    docket.register(self._tidying_task)
                     docket.register(self._first_task)
                     self._docket = docket
                     await (self._work(docket) if worker else asyncio.Event().wait())
@@ -147,9 +153,18 @@ class Fleet:
 
         return sweep
 
+    def _make_tidying(self) -> Callable[[Perpetual], Awaitable[None]]:
+        """Apart from the sweep: a Slack that is slow must not make timers late."""
+
+        async def tidying(perpetual: Perpetual = Perpetual(every=self._sweep_every, automatic=True)) -> None:  # noqa: B008
+            await self._tidy()
+
+        return tidying
+
     def _make_first(self) -> Callable[[], Awaitable[None]]:
         async def sweep_once() -> None:
             for run_id in await self._due():
                 await self.wake(run_id)  # without a key: the killed process may have held that one, too
+            await self._tidy()
 
         return sweep_once

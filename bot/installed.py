@@ -34,6 +34,8 @@ AGAIN_S = 600.0
 WAIT_S = 10.0
 """How long another process's refresh is waited for."""
 POLL_S = 0.05
+SAVES, SAVE_AGAIN_S = 40, 0.5
+"""How often refreshed tokens are tried to be saved, and after how long again: within the lease of the refresh."""
 
 
 class InstalledWorkspaces:
@@ -148,6 +150,16 @@ class InstalledWorkspaces:
         except (KeyError, TypeError, ValueError) as error:
             await self._installs.end_refresh(old, owner)
             raise NoClient(f"Slack's answer to a refresh cannot be read: {error!r}") from error
+        return await self._kept(new, owner)
+
+    async def _kept(self, new: Installation, owner: str) -> bool:
+        """Save what a refresh brought, again and again if need be: the token it was bought with is spent."""
+        for _ in range(SAVES - 1):
+            try:
+                return await self._installs.save(new, owner=owner)
+            except StoreUnavailable as error:
+                logger.warning("refreshed tokens not saved yet", extra={"install": new.id, "reason": str(error)})
+            await asyncio.sleep(SAVE_AGAIN_S)
         return await self._installs.save(new, owner=owner)
 
     # --- tokens that are not accepted ------------------------------------------------------------

@@ -141,9 +141,12 @@ class Clerk:
             await self._perform(run_id, effect_id)
 
     async def due(self) -> list[str]:
-        """Do what time brings and what is late, and return the runs that have something to do."""
+        """Do what time brings and return the runs that have something to do."""
+        return list(await self.runner.sweep())
+
+    async def tidy(self) -> None:
+        """Do what is late, and take back what was done twice."""
         store = self.runner.store
-        found = list(await self.runner.sweep())
         for run_id, effect_id in await store.due_effects():
             await self._perform(run_id, effect_id)
         for run_id, effect_id, ref in await store.doubtful():
@@ -151,13 +154,13 @@ class Clerk:
                 if copy != ref:
                     await self.board.take_down(run_id, copy)
             await store.settle(run_id, effect_id, ref)
-        return found
 
     async def serve(self) -> None:
         """Work until cancelled. A store that is away comes back."""
         while True:
             with suppress(StoreUnavailable):
                 found = await self.due()
+                await self.tidy()
                 async with asyncio.TaskGroup() as tasks:
                     for run_id in found[:20]:
                         tasks.create_task(self._try(run_id))

@@ -56,7 +56,7 @@ class Dispatcher:
 async def at_work(office: Office, redis_url: str, prefix: str, *, off: bool) -> AsyncIterator[Dispatcher]:
     """Run two workers of the bot's fleet while the block runs."""
     clerk = Clerk(Runner(office.store, [Release()], lease_s=LEASE_S), office.board)
-    fleets = [Fleet(redis_url, clerk.attend, clerk.due, name=prefix, sweep_s=0.25) for _ in range(2)]
+    fleets = [Fleet(redis_url, clerk.attend, clerk.due, clerk.tidy, name=prefix, sweep_s=0.25) for _ in range(2)]
     async with asyncio.TaskGroup() as tasks:
         dispatcher = Dispatcher(fleets[0], office.random, tasks, off=off)
         office.runner.wake = clerk.runner.wake = dispatcher.wake

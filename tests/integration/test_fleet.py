@@ -32,8 +32,11 @@ async def test_a_redis_that_is_away_does_not_end_the_process(url: str) -> None:
     async def due() -> Iterable[str]:
         return ()
 
+    async def tidy() -> None:
+        pass
+
     service = "/svc" if "sentinel" in url else ""
-    fleet = Fleet(f"{url}127.0.0.1:1{service}", attend, due)
+    fleet = Fleet(f"{url}127.0.0.1:1{service}", attend, due, tidy)
     telling = Telling()
     logging.getLogger("bot.fleet").addHandler(telling)
     try:

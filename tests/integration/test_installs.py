@@ -14,13 +14,14 @@ from pydantic import SecretStr
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot import installed
 from bot.installed import InstalledWorkspaces, access
 from bot.installs import Installation, InstallStore
 from bot.oauth import installation_in
 from bot.playground import AppConfig
 from bot.playground.grid import Grid
 from bot.workspaces import NoClient, NotInstalled
-from engine.errors import CodecError
+from engine.errors import CodecError, StoreUnavailable
 from engine.keyring import Keyring, new_key
 from engine.redis.connections import connections_to
 from engine.redis.scripts import Server
@@ -152,6 +153,35 @@ async def test_many_processes_refresh_an_ended_token_once(here: Office) -> None:
     assert len(tokens) == 1
     assert old.bot_token not in tokens
     assert await who(clients[0].result()) == "T1"
+
+
+class ForgetfulStore(InstallStore):
+    """Installations in a Redis that does not take the first refreshed tokens."""
+
+    failures = 2
+
+    async def save(self, new: Installation, *, owner: str = "") -> bool:
+        if owner and self.failures:
+            self.failures -= 1
+            raise StoreUnavailable("away")
+        return await super().save(new, owner=owner)
+
+
+async def test_refreshed_tokens_are_not_lost_while_redis_is_away(here: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Security 9."""
+    monkeypatch.setattr(installed, "SAVE_AGAIN_S", 0.01)
+    old = await here.install("T1")
+    here.now += here.grid.life_s
+    process = here.process()
+    store = here.store()
+    process._installs = ForgetfulStore(store._server, here.prefix, Keyring([KEY]))
+
+    client = await process.client("T1")
+
+    found = await store.find("T1")
+    assert found is not None
+    assert old.bot_token != found.bot_token == client.token
+    assert here.grid.refreshed == {"T1": 1}
 
 
 async def test_a_call_with_an_ended_token_is_made_again_with_a_new_one(here: Office) -> None:
