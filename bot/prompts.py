@@ -7,10 +7,11 @@ Nothing here knows how a question looks in Slack.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -25,6 +26,8 @@ Meaning: TypeAlias = Literal["yes", "no"]
 Home: TypeAlias = Literal["", "channel", "thread", "private"]
 """How a question is shown where its command was typed; "private" is only that others are asked."""
 
+MISSPELT = 0.75
+"""How like a field's name (0 to 1) another must be to be taken for that name misspelt."""
 EDIT_CHARS = 3000  # of a plain_text_input: docs.slack.dev/reference/block-kit/block-elements/plain-text-input-element
 _MENTIONED = re.compile(r"<(?:@|!subteam\^|#)([UWSCG][A-Z0-9]+)(?:\|[^>]*)?>")
 _WHO = re.compile(r"[UWSCG][A-Z0-9]+")
@@ -159,6 +162,17 @@ class Prompt(InputRequiredEvent):
     ``"approvers"``, show it to each of them in their conversation with the bot. If it names people alone, everybody
     else learns no more than that they were asked. None: where the command was typed, and from the second question on
     in that one's thread."""
+
+    def __new__(cls, /, **given: Any) -> Self:
+        """Refuse a rule that is misspelt, as ``aprovers``: events carry what they do not declare, and it would be lost.
+
+        Raises:
+            TypeError: a name is almost that of a field.
+        """
+        for name in given.keys() - cls._accepted:
+            if near := difflib.get_close_matches(name, cls.__pydantic_fields__, 1, MISSPELT):
+                raise TypeError(f"{cls.__name__} has no {name!r}; did you mean {near[0]!r}?")
+        return super().__new__(cls)
 
     @field_validator("choices", mode="before")
     @classmethod

@@ -35,6 +35,15 @@ def plain(prefix: str) -> Question:
     return question_of(InputRequiredEvent(prefix=prefix))
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("aprovers", "approvers"), ("approver", "approvers"), ("choises", "choices"), ("time_out", "timeout")],
+)
+def test_a_misspelt_rule_is_refused_and_not_left_out(name: str, meant: str) -> None:
+    with pytest.raises(TypeError, match=f"Prompt has no '{name}'; did you mean '{meant}'"):
+        Prompt(prefix="Pay?", **{name: ["U1"]})
+
+
 def values(question: Question) -> list[str]:
     return [choice.value for choice in question.choices]
 
