@@ -47,7 +47,7 @@ def test_a_draft_is_edited_before_it_is_approved(page: Page) -> None:
     button(first, "Edit and approve").click()
     modal = page.get_by_test_id("modal")
     text = modal.get_by_role("textbox")
-    expect(text).to_have_value(re.compile("Own words: what it is"))
+    expect(text).to_have_value(re.compile("Own words: what this is"))
 
     text.fill(" ")
     page.keyboard.press("Control+Enter")

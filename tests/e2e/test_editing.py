@@ -60,7 +60,7 @@ async def test_a_text_sent_as_it_was_is_approved_as_it_was(room: Room) -> None:
 
     assert (await room.slack.submit(BEN, form.id, {})).ok
 
-    assert "AI safety: what it is" in shown(await room.result())
+    assert "AI safety: what this is" in shown(await room.result())
     assert "edited first" not in await room.locked(prompt)
     assert await approves(room, prompt) == [None]
 
