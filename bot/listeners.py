@@ -93,7 +93,8 @@ class Listeners:
             return await ack()
         try:
             if not blocks.ACTION.fullmatch(click.action_id):
-                self._tell(click, lambda words: words.unknown)
+                if click.message_ts:  # a view that holds what is not ours is not ours: its trigger stays unspent
+                    self._tell(click, lambda words: words.unknown)
                 return await ack()
             async with in_time():
                 asked = await self._answering.look_up(click.token, tenant_of(click))

@@ -126,14 +126,28 @@ def test_a_vote_delivered_twice_counts_once(page: Page) -> None:
     expect(asked).to_contain_text("Approved by @Chloe Roy")
 
 
-@pytest.mark.parametrize("fault", ["Too many requests", "Server error"])
-def test_calls_that_slack_refuses_are_made_again(page: Page, fault: str) -> None:
-    asked = ask(page, f"/vote {fault} for a while")
-    field = drawer(page).get_by_label(fault)
+def test_calls_that_slack_puts_off_are_made_again(page: Page) -> None:
+    asked = ask(page, "/vote Too many requests for a while")
+    field = drawer(page).get_by_label("Too many requests")
     with page.expect_response("**/control/faults"):
         field.fill("2")
         field.press("Enter")
 
+    vote(page, BEN, asked, "Reject")
+
+    expect(asked).to_contain_text("Rejected by @Ben Okoye")
+    expect(field).to_have_value("0")
+
+
+def test_whoever_cannot_be_looked_up_is_told_and_counts_the_second_time(page: Page) -> None:
+    asked = ask(page, "/vote A server error")
+    field = drawer(page).get_by_label("Server error")
+    with page.expect_response("**/control/faults"):
+        field.fill("1")
+        field.press("Enter")
+
+    vote(page, BEN, asked, "Reject")
+    expect(page.get_by_text("could not be checked just now").last).to_be_visible()
     vote(page, BEN, asked, "Reject")
 
     expect(asked).to_contain_text("Rejected by @Ben Okoye")
