@@ -41,11 +41,16 @@ class FromSlack(Protocol):
     """A payload, whatever it is about."""
 
     @property
-    def user_id(self) -> str: ...
-    @property
     def team_id(self) -> str: ...
     @property
     def enterprise_id(self) -> str: ...
+
+
+class FromSomebody(FromSlack, Protocol):
+    """A payload of what somebody did."""
+
+    @property
+    def user_id(self) -> str: ...
 
 
 def tenant_of(payload: FromSlack) -> str:
@@ -60,7 +65,7 @@ class Readers:
         self._directory = directory
         self._spawn = spawn
 
-    def words(self, sent: FromSlack) -> Catalogue:
+    def words(self, sent: FromSomebody) -> Catalogue:
         """Return the words for who did something, as far as is known: if it is not yet, it will be the next time."""
         if not self._directory.knows(tenant_of(sent), sent.user_id):
             self._spawn(self._learn(tenant_of(sent), sent.user_id))

@@ -24,7 +24,7 @@ from bot.telling import Telling
 from engine.errors import ContextSerdeError, StoreUnavailable
 from engine.run_store import Amendment, NewEffect, copy_of
 from engine.runner import Asked, Runner
-from engine.verdicts import Accepted, Already, Cancelled, Expired, Stale, Unknown, Verdict
+from engine.verdicts import Accepted, Stale, Unknown, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Keeping:
         try:
             async with in_time():
                 asked = await self._answering.look_up(click.token, tenant_of(click))
-            told = None if asked is None else _closed(asked)
+            told = None if asked is None else asked.ask.verdict
             if asked is None or click.token is None or told is not None:
                 self._tell(click, wording.verdict_text(told or Unknown(), viewer=click.user_id, words=words))
             else:
@@ -195,20 +195,6 @@ class Keeping:
     def _tell(self, click: ButtonClick, text: str) -> None:
         place = {"response_url": click.response_url, "channel": click.channel_id, "thread_ts": click.thread_ts}
         self._spawn(self._telling.tell(tenant_of(click), click.user_id, text, **place))
-
-
-def _closed(asked: Asked) -> Verdict | None:
-    """Return what a question tells that takes no answer any more."""
-    ask = asked.ask
-    match ask.status:
-        case "answered":
-            return Already(ask.by, ask.at, ask.response)
-        case "expired":
-            return Expired(ask.at)
-        case "cancelled":
-            return Cancelled(ask.by, ask.at)
-        case "open":
-            return None
 
 
 def _why_not(asked: Asked, names: Collection[str], to: str, words: Catalogue) -> str | None:

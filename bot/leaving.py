@@ -10,7 +10,7 @@ from slack_bolt.response import BoltResponse
 
 from bot import wording
 from bot.directory import Directory, Unchecked
-from bot.hearing import Body, Spawn, unreadable
+from bot.hearing import Body, Spawn, tenant_of, unreadable
 from bot.payloads import PayloadError, parse_people_change
 from bot.telling import Telling
 from engine.errors import StoreUnavailable
@@ -40,7 +40,7 @@ class Leaving:
         except PayloadError as error:
             unreadable(error)
             return await ack()
-        tenant = change.team_id or change.enterprise_id
+        tenant = tenant_of(change)
         self._directory.forget(tenant, change.name)
         if change.gone:
             self._spawn(self._look_after(tenant, change.name, change.gone))

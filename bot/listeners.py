@@ -152,7 +152,7 @@ class Listeners:
             if isinstance(reply, Ignored) or not self._thread_replies:
                 return EMPTY
             async with in_time():
-                team = reply.team_id or reply.enterprise_id
+                team = tenant_of(reply)
                 thread = await self._answering.thread(team, reply.channel_id, reply.thread_ts)
                 if _is_early(thread, reply, context.bot_user_id):
                     return NOT_SAVED

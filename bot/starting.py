@@ -12,7 +12,7 @@ from slack_bolt.response import BoltResponse
 from bot import modals, wording
 from bot.directory import Directory
 from bot.forms import Problem
-from bot.hearing import ANYTHING, Body, FromSlack, Readers, Spawn, in_time, tenant_of, unreadable
+from bot.hearing import ANYTHING, Body, FromSomebody, Readers, Spawn, in_time, tenant_of, unreadable
 from bot.languages import Catalogue
 from bot.payloads import CommandCall, ModalSubmit, PayloadError, parse_command, parse_modal
 from bot.plugins import Plugin
@@ -96,7 +96,7 @@ class Starting:
         return bool(call.trigger_id) and await self._telling.open_modal(tenant_of(call), call.trigger_id, view)
 
     async def _start(
-        self, plugin: Plugin, by: FromSlack, text: str, channel: str, user_name: str, delivery: str
+        self, plugin: Plugin, by: FromSomebody, text: str, channel: str, user_name: str, delivery: str
     ) -> None:
         run_id = await self._runner.start(
             plugin.workflow,

@@ -41,7 +41,7 @@ from engine.run_store import (
     Timer,
     WholeRun,
 )
-from engine.verdicts import Accepted, Already, Cancelled, Expired, NotAllowed, Recorded, Stale, Unknown, Verdict
+from engine.verdicts import Accepted, Expired, NotAllowed, Recorded, Stale, Unknown, Verdict
 
 _ASKS_KEPT = 64
 _DONE_KEPT = 128
@@ -230,7 +230,7 @@ class MemoryRunStore:
         ask = run.asks.get(change.ask_id)
         if ask is None:
             return Unknown()
-        if (told := _closed(ask.record)) is not None:
+        if (told := ask.record.verdict) is not None:
             return told
         if ask.record.deadline is not None and ask.record.deadline <= self._clock():
             return Expired(ask.record.deadline)
@@ -273,7 +273,7 @@ class MemoryRunStore:
 
     def _judge(self, run: _Run, ask: _Ask, answer: Answer) -> Verdict:
         now, record = self._clock(), ask.record
-        if (told := _closed(record)) is not None:
+        if (told := record.verdict) is not None:
             return told
         if answer.unseen and not record.takes(run.record.requester, answer.actor, answer.response):
             raise NotJudged(f"ask {answer.ask_id} of run {answer.run_id} does not clearly take this answer")
@@ -858,19 +858,6 @@ def _check(change: Commit) -> list[str]:
     if opened and change.status in OVER:
         raise ValueError(f"a run that is {change.status} opens no asks, but this commit opens {opened}")
     return opened
-
-
-def _closed(record: AskRecord) -> Verdict | None:
-    """Return what an ask that is closed tells whoever comes late, or None."""
-    match record.status:
-        case "answered":
-            return Already(record.by, record.at, record.response)
-        case "expired":
-            return Expired(record.at)
-        case "cancelled":
-            return Cancelled(record.by, record.at)
-        case "open":
-            return None
 
 
 def _checked(run_id: str) -> str:

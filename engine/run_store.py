@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
-from engine.verdicts import Verdict
+from engine.verdicts import Already, Cancelled, Expired, Verdict
 
 RunStatus: TypeAlias = Literal["ready", "waiting", "parked", "done", "failed", "cancelled"]
 EntryKind: TypeAlias = Literal["sent", "answered", "expired", "cancelled", "reopened"]
@@ -244,6 +244,19 @@ class AskRecord:
     """The requester was asked for details."""
     options: tuple[str, ...] | None = None
     """The responses that are taken, empty: any; None: only the event tells, as of one asked by an older version."""
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What it tells whoever answers late; None while it is open."""
+        match self.status:
+            case "answered":
+                return Already(self.by, self.at, self.response)
+            case "expired":
+                return Expired(self.at)
+            case "cancelled":
+                return Cancelled(self.by, self.at)
+            case "open":
+                return None
 
     def takes(self, requester: str, actor: str, response: str) -> bool:
         """Tell whether *actor* may clearly answer what *requester* has started, and with *response*."""
