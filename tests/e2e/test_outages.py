@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from bot.playground.valkey import PrivateValkey
+from bot.playground.workspace import Message
 from tests.e2e import requests
 from tests.e2e.conftest import check_stage
 from tests.e2e.process import until
@@ -231,22 +232,30 @@ async def test_a_click_while_redis_takes_no_writes_is_told_so_and_counts_when_it
     assert await room.times("answered", prompt) == 1
 
 
-async def test_a_click_on_a_question_that_redis_has_lost_is_told_so_and_the_run_asks_again(
-    fragile: Stage, valkey: PrivateValkey, valkey_folder: Path, tmp_path: Path
-) -> None:
-    """With ``appendfsync everysec`` Redis may come back without its last seconds."""
+async def _asked_what_redis_loses(
+    fragile: Stage, valkey: PrivateValkey, valkey_folder: Path, earlier: Path
+) -> tuple[Room, Message, Message]:
+    """Return a room, its first question, and a second one that Redis knows nothing of any more."""
     room = fragile.room()
     first = await room.started(ANA, "/approve-draft AI safety")
     await valkey.stop()
-    shutil.copytree(valkey_folder, tmp_path / "earlier")
+    shutil.copytree(valkey_folder, earlier)
     await valkey.start()
     await until(fragile.bot.is_ready)
     await room.reply(BEN, first, "Shorter, please")
     second = await room.prompt(2)
     await fragile.idle()
-
-    await _come_back_with(tmp_path / "earlier", valkey, valkey_folder)
+    await _come_back_with(earlier, valkey, valkey_folder)
     await until(fragile.bot.is_ready)
+    return room, first, second
+
+
+async def test_a_click_on_a_question_that_redis_has_lost_is_told_so_and_the_run_asks_again(
+    fragile: Stage, valkey: PrivateValkey, valkey_folder: Path, tmp_path: Path
+) -> None:
+    """With ``appendfsync everysec`` Redis may come back without its last seconds."""
+    room, first, second = await _asked_what_redis_loses(fragile, valkey, valkey_folder, tmp_path / "earlier")
+
     await room.press(BEN, second, "Approve")
     note = await room.told(BEN, "unknown here")
     await room.see(lambda: buttons(first))
@@ -261,17 +270,7 @@ async def test_a_click_on_a_question_that_redis_has_lost_does_not_answer_another
     fragile: Stage, valkey: PrivateValkey, valkey_folder: Path, tmp_path: Path
 ) -> None:
     """What is asked instead has the same number, and other words."""
-    room = fragile.room()
-    first = await room.started(ANA, "/approve-draft AI safety")
-    await valkey.stop()
-    shutil.copytree(valkey_folder, tmp_path / "earlier")
-    await valkey.start()
-    await until(fragile.bot.is_ready)
-    await room.reply(BEN, first, "Shorter, please")
-    lost = await room.prompt(2)
-    await fragile.idle()
-    await _come_back_with(tmp_path / "earlier", valkey, valkey_folder)
-    await until(fragile.bot.is_ready)
+    room, first, lost = await _asked_what_redis_loses(fragile, valkey, valkey_folder, tmp_path / "earlier")
     await room.reply(BEN, first, "Longer, please")
     instead = await room.prompt(3)
     await fragile.idle()
