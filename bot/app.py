@@ -90,8 +90,10 @@ class App:
         self._many = ManyWorkspaces(settings, self.client) if settings.many_workspaces else None
         self.workspaces: Workspaces = OneWorkspace(self.client) if self._many is None else self._many.workspaces
         words = CATALOGUES[settings.language]
-        self.surface = SlackSurface(self.workspaces, self.runner, thread_replies=settings.thread_replies, words=words)
         self.directory = Directory(self.workspaces, words=words)
+        self.surface = SlackSurface(
+            self.workspaces, self.runner, self.directory, thread_replies=settings.thread_replies, words=words
+        )
         commands = {plugin.workflow.definition.stored_name: plugin.command.command for plugin in self.plugins.values()}
         self.finding = Finding(self.runner, commands, self.surface.permalink)
         self.audience = audience_of(settings)

@@ -72,21 +72,21 @@ class Showing:
         asked = json.loads(claim.body)
         return blocks.details_message(asked["by"], claim.run.requester, asked["text"], words=self._words)
 
-    def result(self, claim: EffectClaim) -> blocks.Message:
-        """Return what a run came to."""
-        run = claim.run
+    def result(self, claim: EffectClaim, words: Catalogue | None = None) -> blocks.Message:
+        """Return what a run came to, in the language of messages unless there are *words* for one reader."""
+        run, words = claim.run, words or self._words
         final = self._runner.codec(run.workflow).loads(claim.body, RESULT)
         match final:
             case WorkflowTimedOutEvent():
-                return blocks.failure_message(self._words.timed_out, requester=run.requester, words=self._words)
+                return blocks.failure_message(words.timed_out, requester=run.requester, words=words)
             case WorkflowFailedEvent():
-                return blocks.failure_message(requester=run.requester, words=self._words)
+                return blocks.failure_message(requester=run.requester, words=words)
             case WorkflowCancelledEvent():
-                return blocks.cancelled_message(words=self._words)
+                return blocks.cancelled_message(words=words)
             case StopEvent() if type(final) is StopEvent:
-                return blocks.result_message(final.result, words=self._words)
+                return blocks.result_message(final.result, words=words)
             case _:
-                return blocks.result_message(final.model_dump(mode="json"), words=self._words)
+                return blocks.result_message(final.model_dump(mode="json"), words=words)
 
     def home_of(self, run: RunRecord) -> str:
         """Return the conversation that a run is shown in."""

@@ -8,12 +8,12 @@ or an unclear failure, finds what the first one did and adopts it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from slack_sdk.errors import SlackApiError
 
 from bot import blocks, wording
-from bot.directory import is_group
+from bot.directory import Directory, is_group
 from bot.languages import ENGLISH, Catalogue
 from bot.pace import HeldBack, Pace
 from bot.posting import Place, Posting
@@ -44,13 +44,18 @@ class SlackSurface(Telling):
         self,
         workspaces: Workspaces,
         runner: Runner,
+        directory: Directory,
         *,
         thread_replies: bool = True,
         words: Catalogue = ENGLISH,
         pace: Pace | None = None,
     ) -> None:
-        """*thread_replies*: a reply below a question is an answer, and people may be told so; *words*: of messages."""
+        """*thread_replies*: a reply below a question is an answer, and people may be told so; *words*: of messages.
+
+        *directory* knows in which language those read whom it tells something in private.
+        """
         super().__init__(workspaces)
+        self._directory = directory
         self._slack = SlackCalls(workspaces, pace or Pace())
         self._posting = Posting(self._slack, runner.store)
         self._showing = Showing(runner, thread_replies=thread_replies, words=words)
@@ -179,7 +184,7 @@ class SlackSurface(Telling):
         if failed is not None:
             raise failed
         if closed and ask.status == "open":
-            await self._tell_requester(run, self._words.not_posted)
+            await self._tell_requester(run, lambda words: words.not_posted)
         await self._store.finish_effect(claim, ask.messages[0] if ask.messages else "")
 
     async def _remind(self, claim: EffectClaim, ask: AskRecord) -> None:
@@ -239,7 +244,7 @@ class SlackSurface(Telling):
             if claim.effect_id.startswith("copy:"):
                 await self._tell_not_asked(claim)
             else:
-                await self._tell_requester(claim.run, self._words.not_posted)
+                await self._tell_requester(claim.run, lambda words: words.not_posted)
 
     async def _shut_out(self, claim: EffectClaim, reason: str) -> None:
         """The channel is closed to us: a run that nobody has seen yet ends, any other is told of in private."""
@@ -249,20 +254,21 @@ class SlackSurface(Telling):
             await self._tell_not_asked(claim)
         elif claim.ask is not None and not run.thread:
             await self._runner.cancel(run.run_id, by="")
-            await self._tell_requester(run, wording.not_in_channel(run.address, words=self._words))
+            await self._tell_requester(run, lambda words: wording.not_in_channel(run.address, words=words))
         elif claim.effect_id.partition(":")[0] == RESULT:
             if run.thread or run.status != "cancelled":  # else they were told that it did not begin
-                await self._tell_requester(run, self._showing.result(claim).text)
+                await self._tell_requester(run, lambda words: self._showing.result(claim, words).text)
         else:
-            await self._tell_requester(run, self._words.not_posted)
+            await self._tell_requester(run, lambda words: words.not_posted)
 
     async def _tell_not_asked(self, claim: EffectClaim) -> None:
         who = wording.mention(claim.body.decode())
-        await self._tell_requester(claim.run, self._words.not_asked.format(who=who))
+        await self._tell_requester(claim.run, lambda words: words.not_asked.format(who=who))
 
-    async def _tell_requester(self, run: RunRecord, text: str) -> None:
+    async def _tell_requester(self, run: RunRecord, text: Callable[[Catalogue], str]) -> None:
         if run.requester:
-            await self.tell_directly(run.tenant, run.requester, text)
+            words = await self._directory.learn(run.tenant, run.requester)
+            await self.tell_directly(run.tenant, run.requester, text(words))
 
     async def _later(self, claim: EffectClaim, after_s: float | None = None) -> None:
         pause_s = RETRY_S[min(claim.attempt, len(RETRY_S)) - 1] if after_s is None else after_s

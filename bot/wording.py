@@ -295,9 +295,10 @@ def unknown_command(command: str, known: Sequence[SlashCommand], words: Catalogu
 
 
 def not_in_channel(channel_id: str, bot_name: str = "@Signoff", words: Catalogue = ENGLISH) -> str:
-    """Return how to let the bot into a channel it cannot post to."""
-    channel = f"<#{channel_id}>" if re.fullmatch(r"[CG][A-Z0-9]+", channel_id) else "this channel"
-    return words.not_in_channel.format(channel=channel, bot=safe(bot_name))
+    """Return how to let the bot into a channel it cannot post to; nobody can invite it where two people talk."""
+    if re.fullmatch(r"[CG][A-Z0-9]+", channel_id) is None:
+        return words.not_in_conversation
+    return words.not_in_channel.format(channel=f"<#{channel_id}>", bot=safe(bot_name))
 
 
 def deed(response: str, labels: Mapping[str, str] | None = None, words: Catalogue = ENGLISH) -> str:

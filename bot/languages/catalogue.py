@@ -80,6 +80,7 @@ class Catalogue:
     not_recorded: str
     too_often: str
     not_in_channel: str
+    not_in_conversation: str
     not_readable: str
     # on messages
     asked_by: str

@@ -83,6 +83,8 @@ GERMAN = Catalogue(
     too_often="Das war viel auf einmal, deshalb ist das nicht geschehen. Bitte versuch es in {seconds} s wieder.",
     not_in_channel="Ich bin nicht in {channel} und kann dort nichts schreiben. Gib dort `/invite {bot}` ein und "
     "versuch es noch einmal.",
+    not_in_conversation="An diesem Gespräch nehme ich nicht teil und kann dort nichts schreiben. Versuch es in einem "
+    "Channel oder hier noch einmal.",
     not_readable="Slack hat das in einer Form geschickt, die ich nicht lesen kann; es ist nichts geschehen. "
     "Bitte versuch es noch einmal.",
     asked_by="Gefragt von {by}",

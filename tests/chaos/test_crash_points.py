@@ -100,8 +100,8 @@ class Process:
     def begin(cls, store: RunStore, slack: FakeSlack, plugin: Plugin, fuse: Fuse) -> Process:
         runner = Runner(cast(RunStore, CrashingStore(store, fuse)), [plugin.workflow])
         workspaces = OneWorkspace(CrashingClient(slack, fuse))
-        surface = SlackSurface(workspaces, runner)
-        admission = Admission(runner, Directory(workspaces))
+        directory = Directory(workspaces)
+        surface, admission = SlackSurface(workspaces, runner, directory), Admission(runner, directory)
         return cls(runner, surface, Answering(runner, admission, surface.permalink))
 
     async def work(self) -> None:

@@ -11,6 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot import CommandReceived
+from bot.directory import Directory
 from bot.playground import AppConfig, FakeSlack
 from bot.plugins import discover
 from bot.surface import EFFECT_LEASE_S, SlackSurface
@@ -37,6 +38,10 @@ class StallingClient(AsyncWebClient):
         return await super().chat_postMessage(**arguments)
 
 
+def _surface(client: AsyncWebClient, runner: Runner) -> SlackSurface:
+    return SlackSurface(OneWorkspace(client), runner, Directory(OneWorkspace(client)))
+
+
 async def test_the_copy_of_a_sender_that_stalled_is_deleted(redis_url: str, prefix: str) -> None:
     plugin = discover(WORKFLOWS)["/approve-draft"]
     async with in_redis(redis_url, prefix) as world, FakeSlack(AppConfig(signing_secret="unused")) as slack:
@@ -48,10 +53,10 @@ async def test_the_copy_of_a_sender_that_stalled_is_deleted(redis_url: str, pref
         other = AsyncWebClient(token=slack.app.bot_token, base_url=slack.api_base_url, retry_handlers=[])
 
         async with asyncio.TaskGroup() as tasks, asyncio.timeout(10):
-            tasks.create_task(SlackSurface(OneWorkspace(client), runner).show(run_id))
+            tasks.create_task(_surface(client, runner).show(run_id))
             await client.stalled.wait()
             await world.pass_time(EFFECT_LEASE_S + 1)
-            await SlackSurface(OneWorkspace(other), runner).show(run_id)
+            await _surface(other, runner).show(run_id)
             (shown,) = slack.messages("C2")
             client.going_on.set()
 

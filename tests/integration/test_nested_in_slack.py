@@ -58,8 +58,9 @@ async def test_a_childs_question_is_asked_in_the_thread_of_its_parents_run(slack
     client = AsyncWebClient(token=slack.app.bot_token, base_url=slack.api_base_url)
     runner = Runner(in_memory().store, [Publish()])
     workspaces = OneWorkspace(client)
-    surface = SlackSurface(workspaces, runner)
-    answering = Answering(runner, Admission(runner, Directory(workspaces)), surface.permalink)
+    directory = Directory(workspaces)
+    surface = SlackSurface(workspaces, runner, directory)
+    answering = Answering(runner, Admission(runner, directory), surface.permalink)
     run_id = await runner.start(
         Publish(),
         CommandReceived(text="", user_id="U1", channel_id="C2", team_id="T1"),

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from bot import Choice, CommandReceived, Escalation, Prompt, slash_command
-from bot.languages import ENGLISH
+from bot.languages import ENGLISH, GERMAN
 from bot.pace import BURST
 from bot.playground.faults import Kind
+from bot.wording import not_in_channel
 from engine import HumanResponseEvent, StopEvent, Workflow, step
 from engine.verdicts import Accepted, Already, NotAllowed, Recorded
 from tests.e2e.stage import buttons, shown
@@ -361,6 +362,32 @@ async def test_the_requester_is_told_when_a_question_can_no_longer_be_changed() 
         await found.answer(BEN, "approve")
 
         assert [message.text for message in found.private(ANA)] == [ENGLISH.not_posted]
+
+
+async def test_what_the_requester_is_told_in_private_is_in_their_language() -> None:
+    board = Board(quorum=2)
+    async with desk(board) as found:
+        ana = found.slack.workspace.users[ANA]
+        found.slack.workspace.users[ANA] = replace(ana, locale="de-DE")
+        await found.start(board)
+        found.slack.archive(HOME)
+
+        await found.answer(BEN, "approve")
+
+        assert [message.text for message in found.private(ANA)] == [GERMAN.not_posted]
+
+
+async def test_who_starts_something_where_the_bot_is_not_is_told_so_in_their_language() -> None:
+    """Acceptance 4."""
+    board = Board()
+    async with desk(board) as found:
+        ana = found.slack.workspace.users[ANA]
+        found.slack.workspace.users[ANA] = replace(ana, locale="de-DE")
+        found.slack.remove_bot(HOME)
+
+        await found.start(board)
+
+        assert [message.text for message in found.private(ANA)] == [not_in_channel(HOME, words=GERMAN)]
 
 
 # --- how fast --------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.directory import Directory
 from bot.surface import RETRY_S, SlackSurface
 from bot.workspaces import OneWorkspace
 from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
@@ -185,7 +186,8 @@ async def test_a_question_of_newer_code_is_shown_by_a_worker_that_can_read_it(wo
     view = await asked(new, NewStep)
     (owed,) = await world.store.effects_of(view.run_id)
 
-    await SlackSurface(OneWorkspace(AsyncWebClient()), old).show(view.run_id)
+    workspaces = OneWorkspace(AsyncWebClient())
+    await SlackSurface(workspaces, old, Directory(workspaces)).show(view.run_id)
 
     assert await world.store.effects_of(view.run_id) == []
     await world.pass_time(RETRY_S[0])

@@ -172,7 +172,7 @@ def test_a_channel_without_the_bot_is_told_how_to_invite_it() -> None:
         not_in_channel("C1")
         == "I am not in <#C1>, so I cannot post there. Type `/invite @Signoff` there and try again."
     )
-    assert "this channel" in not_in_channel("<!channel>")
+    assert not_in_channel("<!channel>") == not_in_channel("D1") == ENGLISH.not_in_conversation
 
 
 # --- the catalogue ----------------------------------------------------------------------
