@@ -129,12 +129,12 @@ def prompt_message(
         facts.append(words.too_long_to_edit.format(most=f"{EDIT_CHARS:,}"))
     if thread_replies and question.takes_text is not None:
         facts.append(words.reply_hint)
-    foot = [*_folded(question.details), *context(" · ".join(facts))]
+    foot = context(" · ".join(facts))
     menu = _menu(AskToken(run_id, ask_id, revision), words)
     foot += answers(question, AskToken(run_id, ask_id, revision, digest=digest), words, more=menu)
     names = listed([choice.shown for choice in question.choices], words.list_or)
     text = words.notification.format(question=one_line(question.text, 300, words), choices=safe(shorten(names, 300)))
-    return _message(text, question.text, foot, words)
+    return _message(text, question.text, foot, words, question.details)
 
 
 def locked_message(question: Question, outcome: Outcome, *, requester: str = "", words: Catalogue = ENGLISH) -> Message:
@@ -142,7 +142,8 @@ def locked_message(question: Question, outcome: Outcome, *, requester: str = "",
     notice, foot = _closing(question, outcome, words)
     if requester:
         foot += context(words.asked_by.format(by=mention(requester)))
-    return _message(f"{notice}: {one_line(question.text, 300, words)}", question.text, foot, words)
+    text = f"{notice}: {one_line(question.text, 300, words)}"
+    return _message(text, question.text, foot, words, question.details)
 
 
 def elsewhere_message(question: Question, outcome: Outcome | None = None, *, words: Catalogue = ENGLISH) -> Message:
@@ -230,10 +231,9 @@ def plain(text: str) -> Block:
     return {"type": "plain_text", "text": text, "emoji": True}
 
 
-def _folded(details: str) -> list[Block]:
-    """Return text that Slack shows folded when it is long."""
-    text = details[: 2 * SECTION_CHARS]
-    return [{key: value for key, value in part.items() if key != "expand"} for part in sections(text)[:1]]
+def _folded(part: Block) -> Block:
+    """Return a section as Slack shows it folded when it is long."""
+    return {key: value for key, value in part.items() if key != "expand"}
 
 
 def context(text: str) -> list[Block]:
@@ -343,19 +343,20 @@ def one_line(text: str, chars: int, words: Catalogue) -> str:
 # --- A body within the limits of a message -------------------------------------------------
 
 
-def _message(text: str, body: str, foot: list[Block], words: Catalogue) -> Message:
-    """Return *body* above *foot*; whatever is too long goes into a file, and a line says so."""
+def _message(text: str, body: str, foot: list[Block], words: Catalogue, details: str = "") -> Message:
+    """Return *body*, and folded *details*, above *foot*; whatever is too long goes into a file, and a line says so."""
     parts = sections(body[:READ_CHARS]) or [section(words.no_text)]
+    parts += [_folded(part) for part in sections(details[:READ_CHARS])]
     notice = context(words.goes_on_in_file)
     text = cut(text, TEXT_CHARS)
-    if len(body) <= READ_CHARS and _fits([*parts, *foot]):
+    if len(body) <= READ_CHARS and len(details) <= READ_CHARS and _fits([*parts, *foot]):
         return Message(text, [*parts, *foot])
     shown: list[Block] = []
     for part in parts:
         if not _fits([*shown, part, *notice, *foot]):
             break
         shown.append(part)
-    return Message(text, [*shown, *notice, *foot], overflow=visible(body))
+    return Message(text, [*shown, *notice, *foot], overflow=visible("\n\n".join(filter(None, (body, details)))))
 
 
 def _fits(blocks: list[Block]) -> bool:

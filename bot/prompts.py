@@ -143,6 +143,7 @@ class Prompt(InputRequiredEvent):
     version: int | None = None
     """Which version of a draft this is, shown to people."""
     details: str | None = None
+    """More to read, in Markdown, which Slack folds when it is long. What no message holds goes on in a file."""
     approvers: list[str] = Field(default_factory=list)
     """Slack ids of people, user groups or channels whose members may answer; empty: anybody who sees it."""
     guests: bool = False

@@ -229,6 +229,33 @@ def test_short_drafts_need_no_file() -> None:
     assert body_of(message).count("word") == 2_000
 
 
+@pytest.mark.parametrize("chars", [2_900, 6_500, 12_500, 40_000, 200_000])
+@pytest.mark.parametrize("word", ["word ", "x", "<&> ", "😀", "line\n", literal("*not bold* ")])
+def test_details_of_any_length_are_shown_whole_or_with_a_file(chars: int, word: str) -> None:
+    details = word * (chars // len(word))
+
+    messages = [
+        prompt(asked("Good?", details=details)),
+        locked_message(asked("Good?", details=details), Decided("U2", AT, "approve")),
+    ]
+
+    for message in messages:
+        check(message)
+        assert message.overflow is None or message.overflow.strip() == f"Good?\n\n{details}".strip()
+        assert message.overflow is not None or ink(body_of(message)).startswith(ink(f"Good?{details}"))
+    assert messages[0].overflow is None or chars > 3_000
+
+
+def test_details_are_folded_below_a_question_that_is_not() -> None:
+    message = prompt(asked("Good?", details="word " * 1_500))
+
+    first, *rest = [block for block in message.blocks if block["type"] == "section"]
+    assert message.overflow is None
+    assert first["expand"]
+    assert len(rest) == 3
+    assert not any("expand" in block for block in rest)
+
+
 def test_long_text_is_cut_between_paragraphs() -> None:
     paragraphs = [f"{n} " + "word " * 200 for n in range(8)]
 

@@ -31,7 +31,7 @@ def labels(found: dict[str, Any]) -> list[str]:
     return [button["text"]["text"] for block in blocks for button in block["elements"]]
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.text(max_size=3000), st.text(min_size=1, max_size=3000), st.sampled_from(sorted(CATALOGUES)))
 def test_slack_takes_a_full_home_of_anything(text: str, prefix: str, language: str) -> None:
     wide = [Choice(f"c{n}", label=f"{n} {text[:60]}", confirm=f"Sure? {prefix}") for n in range(10)]
