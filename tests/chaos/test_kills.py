@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import random
 import secrets
@@ -21,6 +20,7 @@ from engine.redis import RedisRunStore
 from engine.runner import Runner
 from tests import servers
 from tests.chaos.office import LANES, LEASE_S, Clerk, Office, RedisBoard, Release
+from tests.forks import forks
 
 pytestmark = pytest.mark.chaos
 
@@ -28,10 +28,6 @@ RUNS = int(os.environ.get("SIGNOFF_RUNS", "60"))
 WORKERS = 3
 PAUSES_S = (0.05, 0.25)
 STALLS_S = (0.5 * LEASE_S, 2.5 * LEASE_S)
-
-# Forks workers from a process that has imported everything: they are at work in milliseconds.
-forks = multiprocessing.get_context("forkserver")
-forks.set_forkserver_preload([__name__])
 
 
 def work(url: str, prefix: str) -> None:

@@ -1,19 +1,22 @@
-"""The bot as an operator runs it: a process of its own, with a log, that can be stopped kindly or killed."""
+"""The bot as an operator runs it: a process of its own, with a log, that can be stopped kindly or killed.
+
+It is forked from one that has imported all it needs. That ``python -m bot serve`` does the same is for `test_demo`,
+`test_newcomer` and `test_start` to show.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import TypeVar
 
 import aiohttp
 
-from bot.playground.valkey import die_with_parent
+from tests.forks import forks, run_bot
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 30.0
@@ -30,7 +33,8 @@ class BotProcess:
         self.log = log
         self.command = command
         self._environment = environment({**settings, "SIGNOFF_PORT": str(self.port)})
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: ForkServerProcess | None = None
+        self._written_before = 0
 
     @property
     def url(self) -> str:
@@ -47,16 +51,12 @@ class BotProcess:
 
     async def launch(self) -> None:
         """Start it and wait until it listens, ready or not; a worker listens nowhere."""
-        with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(*die_with_parent(), sys.executable, "-m", "bot", *self.command),
-                env=self._environment,
-                cwd=self.log.parent,  # where no .env lies
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        folder = self.log.parent  # where no .env lies
+        self.log.touch()
+        self._written_before = self.log.stat().st_size
+        given = (self.command, self._environment, folder, self.log)
+        self._process = forks.Process(target=run_bot, args=given, daemon=True)
+        self._process.start()
         if self.command[0] == "serve":
             await until(self._listens)
 
@@ -79,9 +79,9 @@ class BotProcess:
 
     async def kill(self) -> None:
         """SIGKILL: no goodbye, as in a crash."""
-        if self._process is not None and self._process.returncode is None:
+        if self._process is not None and self._process.is_alive():
             self._process.kill()
-            await self._process.wait()
+            await self.ended()
 
     async def terminate(self) -> int:
         """SIGTERM, as an orchestrator does; returns the exit code."""
@@ -91,22 +91,26 @@ class BotProcess:
     def ask_to_stop(self) -> None:
         """SIGTERM, without waiting for what comes of it."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
+        self._process.terminate()
 
     async def ended(self) -> int:
         """Wait until it has ended by itself; returns the exit code."""
         assert self._process is not None
-        async with asyncio.timeout(LIMIT_S):
-            return await self._process.wait()
+        await until(self._is_gone)
+        assert self._process.exitcode is not None
+        return self._process.exitcode
+
+    async def _is_gone(self) -> bool:
+        return self._process is not None and not self._process.is_alive()
 
     async def _says_ready(self) -> bool:
         assert self._process is not None
-        assert self._process.returncode is None, self.log.read_text()
-        return "ready" in self.log.read_text()
+        assert self._process.is_alive(), self.log.read_text()
+        return b"ready" in self.log.read_bytes()[self._written_before :]
 
     async def _listens(self) -> bool:
         assert self._process is not None
-        assert self._process.returncode is None, self.log.read_text()
+        assert self._process.is_alive(), self.log.read_text()
         try:
             async with aiohttp.ClientSession() as http, http.get(f"{self.url}/healthz") as answer:
                 return answer.status == 200
@@ -115,8 +119,9 @@ class BotProcess:
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment with *settings* and without any others of ours."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SLACK_", "SIGNOFF_", "REDIS_"))}
+    """This process's environment with *settings* and without any others of ours; what is compiled may be kept."""
+    ours = ("SLACK_", "SIGNOFF_", "REDIS_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**kept, "PYTHONPATH": str(ROOT), "SIGNOFF_WORKFLOWS": str(ROOT / "workflows"), **settings}
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +14,50 @@ import pytest
 import yaml
 
 from bot.playground import AppConfig, CommandInfo, FakeSlack, ShortcutInfo
-from tests.e2e.process import ROOT, BotProcess, environment
+from bot.playground.valkey import die_with_parent
+from tests.e2e.process import LIMIT_S, ROOT, environment, free_port
 from tests.e2e.stage import ANA, APP_TOKEN, BEN, BOT_TOKEN, SIGNING_SECRET, button, buttons
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 STEPS = (ROOT / "README.md").read_text("utf-8").partition("## Connect a real workspace")[2].partition("\n| setting")[0]
 
 
-async def signoff(line: str, folder: Path, **settings: str) -> str:
-    """Run a command of the README as it stands there, where the newcomer is; return what it prints."""
+async def begun(line: str, folder: Path, settings: dict[str, str], log: int) -> asyncio.subprocess.Process:
+    """Begin a command of the README as it stands there, where the newcomer is."""
     program, *arguments = line.split()
     assert program == "signoff"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", *arguments),
+    return await asyncio.create_subprocess_exec(
+        *(*die_with_parent(), sys.executable, "-m", "bot", *arguments),
         env=environment(settings),
         cwd=folder,
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stdout=log,
+        stderr=log,
     )
-    out, err = await process.communicate()
-    assert process.returncode == 0, out.decode() + err.decode()
-    return out.decode()
+
+
+async def signoff(line: str, folder: Path, **settings: str) -> str:
+    """Run a command; return what it prints."""
+    with (folder / "printed").open("w+") as printed:
+        process = await begun(line, folder, settings, printed.fileno())
+        assert await process.wait() == 0, (folder / "printed").read_text()
+        return (folder / "printed").read_text()
+
+
+@asynccontextmanager
+async def serving(line: str, folder: Path, **settings: str) -> AsyncIterator[Path]:
+    """Run a command while the block runs, and stop it then; gives its log."""
+    path = folder / "bot.log"
+    with path.open("wb") as log:
+        process = await begun(line, folder, {**settings, "SIGNOFF_PORT": str(free_port())}, log.fileno())
+    try:
+        yield path
+        process.terminate()
+        async with asyncio.timeout(LIMIT_S):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
 
 
 def app_from(manifest: dict[str, Any]) -> AppConfig:
@@ -80,9 +104,8 @@ async def test_a_newcomer_comes_from_the_manifest_to_an_answer(tmp_path: Path, r
         assert "all there" in told
 
         assert "`signoff serve`" in STEPS
-        bot = BotProcess(ours, folder / "bot.log")
-        await bot.start()
-        try:
+        async with serving("signoff serve", folder, **ours) as log:
+            await slack.wait_for(lambda: slack.sockets.ready, LIMIT_S)
             assert "`/invite @Signoff`" in STEPS
             slack.workspace.channels["C3"].members[:] = [ANA, BEN]
             assert (await slack.command(ANA, "C3", "/invite @Signoff")).ok
@@ -93,8 +116,6 @@ async def test_a_newcomer_comes_from_the_manifest_to_an_answer(tmp_path: Path, r
             await slack.wait_for(lambda: any("Shipped v1" in m.text for m in slack.messages("C3")), 10)
             await slack.open_home(ANA)
             await slack.wait_for(lambda: slack.home_of(ANA), 10)
-        finally:
-            await bot.terminate()
 
     assert buttons(prompt) == []
-    assert "missing_scope" not in (folder / "bot.log").read_text()
+    assert "missing_scope" not in log.read_text()
