@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 
 from bot import modals, wording
 from bot.admission import Admission
-from bot.languages import Catalogue
+from bot.languages import ENGLISH, Catalogue
 from bot.payloads import ThreadReply, thread_link
 from bot.prompts import Question, question_of
 from bot.replies import NOTHING, Amiss, Filled, NoReply, NotTaken, NotUnderstood, Reply, read_reply, respond
@@ -103,12 +103,17 @@ class Answering:
     """Takes answers to the questions of runs."""
 
     def __init__(
-        self, runner: Runner, admission: Admission, permalink: Callable[[str, str], Awaitable[str | None]]
+        self,
+        runner: Runner,
+        admission: Admission,
+        permalink: Callable[[str, str], Awaitable[str | None]],
+        words: Catalogue = ENGLISH,
     ) -> None:
-        """*permalink* returns the address of a message by its tenant and reference, or None."""
+        """*permalink* returns the address of a message by its tenant and reference, or None; *words*: of messages."""
         self._runner = runner
         self._admission = admission
         self._permalink = permalink
+        self._words = words
 
     async def look_up(self, token: AskToken | None, team: str) -> Asked | None:
         """Return the question a button or modal belongs to, if it is this workspace's."""
@@ -203,7 +208,7 @@ class Answering:
     async def _read(self, run: RunRecord, ask: AskRecord, reply: ThreadReply) -> Told:
         """Take a reply as an answer to one question."""
         asked = Asked(run, ask, self._runner.question(run, ask))
-        question = question_of(asked.event)
+        question = question_of(asked.event).said_in(self._words)
         answer = read_reply(question, reply.text)
         return await self._take(asked, question, answer, reply.user_id, reply.delivery_id, "thread", said=reply.text)
 

@@ -99,7 +99,7 @@ class App:
         self.audience = audience_of(settings)
         self.home = Home(self.workspaces, self.runner, self.finding, self.directory, self.audience)
         self.admission = Admission(self.runner, self.directory, allow_guests=settings.allow_guests)
-        self.answering = Answering(self.runner, self.admission, self.surface.permalink)
+        self.answering = Answering(self.runner, self.admission, self.surface.permalink, words)
         self.fleet = Fleet(url, self.attend, self.due, self.tidy, name=settings.key_prefix, sweep_s=settings.sweep_s)
         self.runner.wake = self._wake
         self._identity: AuthorizeResult | None = None

@@ -90,6 +90,7 @@ def _card(row: Row, place: int, words: Catalogue) -> list[Block]:
     body = None if question is None else _whole(question)
     if question is None or body is None:
         return _beginning(row, words)
+    question = question.said_in(words)
     token = AskToken(ask.run_id, ask.ask_id, ask.revision, digest=ask.digest)
     buttons = answers(question, token, words, block_id=f"answers.{place}", first=_BUTTONS * place)
     return [body, *buttons, *context(_about(row, wait, words))]

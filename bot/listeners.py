@@ -240,7 +240,7 @@ def _modal(
     """Return the modal that a choice opens, while the question is open as it was shown."""
     if token is None or asked is None or asked.ask.status != "open" or not token.shows(asked.ask):
         return None
-    question = question_of(asked.event)
+    question = question_of(asked.event).said_in(words)
     choice = question.choice(token.choice)
     edit = edit and question.edits and token.choice == question.yes
     if choice is None or not (choice.opens or edit):

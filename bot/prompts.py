@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from bot.closing_list import CHOICES, VALUE_CHARS, as_value, closing_list
 from bot.forms import Form, form_of
 from bot.inputs import check_form
+from bot.languages import ENGLISH, Catalogue
 from bot.triggers import has_ink
 from engine.events import InputRequiredEvent
 
@@ -133,7 +134,8 @@ class Prompt(InputRequiredEvent):
     form: type[BaseModel] | None = None
     """A model, of the workflow's own file, that a modal asks for; the answer brings one of it as ``ev.form``.
 
-    It opens for each choice that asks for it. Where none does, a button "Fill in" is put first: response ``submit``.
+    It opens for each choice that asks for it. Where none does, a button "Fill in" is put first, in the language of
+    messages: response ``submit``.
     """
     editable: str | None = None
     """A text that may be changed before it is approved: what was approved is the answer's ``ev.text``.
@@ -298,6 +300,20 @@ class Question:
     home: Home = ""
     copies: tuple[str, ...] = ()
     """Whom it is shown to in private."""
+    made_up: frozenset[str] = frozenset()
+    """Values of the choices that no author has put into words; their labels are English until `said_in`."""
+
+    def said_in(self, words: Catalogue) -> Question:
+        """Return it with the labels that no author has written in another language."""
+        if words is ENGLISH or not self.made_up:
+            return self
+        named = (
+            choice.model_copy(update={"label": words.labels[choice.value]})
+            if choice.value in self.made_up & words.labels.keys()
+            else choice
+            for choice in self.choices
+        )
+        return replace(self, choices=tuple(named))
 
     def choice(self, value: str) -> Choice | None:
         """Return the choice of this value, or None: what comes back from Slack is not trusted."""
@@ -333,12 +349,13 @@ def question_of(event: InputRequiredEvent) -> Question:
         given = tuple(Choice(word) for word in words)
         if takes_text is None and free:
             takes_text, text_is_response = free, not isinstance(event, Prompt)
+    own = {choice.value for choice in given}
     form = form_of(event.form) if isinstance(event, Prompt) and event.form is not None else None
     editable = event.editable if isinstance(event, Prompt) else None
     if editable is not None and not given and takes_text is None:
-        given = (Choice("approve"), Choice("reject"))
+        given = (_known("approve"), _known("reject"))
     if form is not None and not any(choice.asks_form for choice in given):
-        given = (Choice("submit", label="Fill in", asks_form=True), *given)
+        given = (_known("submit", asks_form=True), *given)
     if not given and takes_text is None:
         takes_text, text_is_response = "answer", True
     choices = _styled(_with_free_text(given, takes_text))
@@ -362,6 +379,7 @@ def question_of(event: InputRequiredEvent) -> Question:
         home=event.home if isinstance(event, Prompt) else "",
         copies=_words(getattr(event, "copies", None)),
         form=form,
+        made_up=frozenset(choice.value for choice in choices if choice.value not in own),
     )
 
 
@@ -427,9 +445,13 @@ def _with_free_text(choices: tuple[Choice, ...], takes_text: str | None) -> tupl
         return choices
     own = next((choice for choice in choices if choice.value == takes_text), None)
     if own is None:
-        label = "Give feedback" if takes_text == "feedback" else None
-        return (*choices, Choice(takes_text, label=label, asks_comment=True))
+        return (*choices, _known(takes_text, asks_comment=True))
     return tuple(c.model_copy(update={"asks_comment": True}) if c is own else c for c in choices)
+
+
+def _known(value: str, *, asks_comment: bool = False, asks_form: bool = False) -> Choice:
+    """Return a choice that no author has put into words: it is called what a catalogue calls it."""
+    return Choice(value, label=ENGLISH.labels.get(value), asks_comment=asks_comment, asks_form=asks_form)
 
 
 def _styled(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:

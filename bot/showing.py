@@ -102,7 +102,7 @@ class Showing:
 
     def asked(self, run: RunRecord, ask: AskRecord) -> Question:
         """Return what is asked, and of whom by now."""
-        asked = question_of(self._runner.question(run, ask))
+        asked = question_of(self._runner.question(run, ask)).said_in(self._words)
         return replace(asked, approvers=ask.allowed, copies=ask.allowed or asked.copies)
 
     def escalated_to(self, run: RunRecord, ask: AskRecord, n: int) -> tuple[str, ...]:

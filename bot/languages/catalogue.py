@@ -14,6 +14,8 @@ class Catalogue:
     deeds: Mapping[str, str]
     """What was done, for responses everybody knows: "approved"."""
     deed_other: str
+    labels: Mapping[str, str]
+    """What a button is called that no author has put into words, by its response."""
     moment: str
     """A time as each reader sees it: Slack fills in ``{date_short_pretty}`` and ``{time}``."""
     list_and: str

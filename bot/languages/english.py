@@ -15,6 +15,13 @@ ENGLISH = Catalogue(
         "submit": "filled in",
     },
     deed_other="answered “{label}”",
+    labels={
+        "approve": "Approve",
+        "reject": "Reject",
+        "feedback": "Give feedback",
+        "answer": "Answer",
+        "submit": "Fill in",
+    },
     moment="{date_short_pretty} at {time}",
     list_and="{items} and {last}",
     list_or="{items} or {last}",

@@ -15,6 +15,13 @@ GERMAN = Catalogue(
         "submit": "ausgefüllt",
     },
     deed_other="mit „{label}“ beantwortet",
+    labels={
+        "approve": "Freigeben",
+        "reject": "Ablehnen",
+        "feedback": "Anmerkungen geben",
+        "answer": "Antworten",
+        "submit": "Ausfüllen",
+    },
     moment="{date_short_pretty} um {time}",
     list_and="{items} und {last}",
     list_or="{items} oder {last}",

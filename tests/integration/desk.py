@@ -13,6 +13,7 @@ from bot import CommandReceived
 from bot.admission import Admission
 from bot.answering import Answering, Told
 from bot.directory import Directory
+from bot.languages import ENGLISH, Catalogue
 from bot.pace import Pace
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.workspace import Message
@@ -98,8 +99,8 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(*workflows: Workflow, timeout_s: int = 30) -> AsyncIterator[Desk]:
-    """Set up a desk for these workflows, at which Slack has so long for an answer."""
+async def desk(*workflows: Workflow, timeout_s: int = 30, words: Catalogue = ENGLISH) -> AsyncIterator[Desk]:
+    """Set up a desk for these workflows, at which Slack has so long for an answer; messages are in these *words*."""
     async with FakeSlack(AppConfig(signing_secret="unused")) as slack:
         client = AsyncWebClient(
             token=slack.app.bot_token, base_url=slack.api_base_url, timeout=timeout_s, retry_handlers=[]
@@ -109,6 +110,6 @@ async def desk(*workflows: Workflow, timeout_s: int = 30) -> AsyncIterator[Desk]
         clock = ManualClock()
         workspaces = OneWorkspace(client)
         directory = Directory(workspaces)
-        surface = SlackSurface(workspaces, runner, directory, pace=Pace(clock))
-        answering = Answering(runner, Admission(runner, directory), surface.permalink)
+        surface = SlackSurface(workspaces, runner, directory, words=words, pace=Pace(clock))
+        answering = Answering(runner, Admission(runner, directory), surface.permalink, words)
         yield Desk(slack, world, clock, runner, surface, answering)

@@ -390,6 +390,29 @@ async def test_who_starts_something_where_the_bot_is_not_is_told_so_in_their_lan
         assert [message.text for message in found.private(ANA)] == [not_in_channel(HOME, words=GERMAN)]
 
 
+@slash_command("/ask-ben", summary="Ask for words")
+class AskBen(Workflow):
+    """Asks with one label of its own, and takes words."""
+
+    @step
+    async def ask(self, ev: CommandReceived) -> Prompt:
+        return Prompt(prefix="Good?", choices=[Choice("fine", label="Fine by me")], takes_text="feedback")
+
+    @step
+    async def decide(self, ev: HumanResponseEvent) -> StopEvent:
+        return StopEvent(result=ev.comment)
+
+
+async def test_a_button_nobody_put_into_words_is_in_the_language_of_messages() -> None:
+    workflow = AskBen(timeout=None)
+    async with desk(workflow, words=GERMAN) as found:
+        await found.start(workflow)
+
+        (prompt,) = found.home()
+        assert buttons(prompt) == ["Fine by me", "Anmerkungen geben"]
+        assert prompt.text == "Good? – antworte mit Fine by me oder Anmerkungen geben"
+
+
 # --- how fast --------------------------------------------------------------------------------------
 
 

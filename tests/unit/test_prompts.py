@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from bot.forms import Problem, form_of
+from bot.languages import GERMAN
 from bot.prompts import (
     Choice,
     Escalation,
@@ -227,6 +228,36 @@ def test_free_text_gets_a_button_that_asks_for_it() -> None:
         ("Reject", False),
         ("Give feedback", True),
     ]
+
+
+def labels(question: Question) -> list[str]:
+    return [choice.shown for choice in question.choices]
+
+
+def test_what_nobody_put_into_words_is_said_in_any_language() -> None:
+    form, editable = Prompt(prefix="?", form=Trip, choices=["stay"]), Prompt(prefix="?", editable="x")
+
+    assert labels(question_of(form)) == ["Fill in", "Stay"]
+    assert labels(question_of(form).said_in(GERMAN)) == ["Ausfüllen", "Stay"]
+    assert labels(question_of(editable).said_in(GERMAN)) == ["Freigeben", "Ablehnen"]
+    assert labels(plain("Your name?").said_in(GERMAN)) == ["Antworten"]
+    assert labels(question_of(REVIEW).said_in(GERMAN))[-1] == "Anmerkungen geben"
+    assert labels(question_of(Prompt(prefix="?", takes_text="remark")).said_in(GERMAN)) == ["Remark"]
+
+
+def test_what_an_author_wrote_is_said_as_written() -> None:
+    given = [Choice("approve"), Choice("feedback", label="Give feedback"), Choice("submit")]
+    question = question_of(Prompt(prefix="?", choices=given, takes_text="feedback"))
+
+    assert labels(question.said_in(GERMAN)) == labels(question) == ["Approve", "Give feedback", "Submit"]
+    assert labels(plain("? (approve/reject)").said_in(GERMAN)) == ["Approve", "Reject"]
+
+
+def test_a_reply_may_say_what_the_button_says_in_its_language() -> None:
+    question = question_of(Prompt(prefix="?", form=Trip, choices=["stay"])).said_in(GERMAN)
+
+    assert read_reply(question, "ausfüllen") == NotUnderstood("form")
+    assert read_reply(question, "fill in") == NotUnderstood("words")
 
 
 def test_options_of_a_plain_event_are_choices() -> None:
