@@ -17,6 +17,7 @@ from bot import (
 from engine import Context, Event, HumanResponseEvent, Resource, StopEvent, Workflow, step
 
 MAX_REVISIONS = 3
+LAST = "\n\nThis is the last version: feedback on it ends the request, and nothing is approved."
 TITLE_CHARS = 80
 TASK = "Write a draft of three short paragraphs on the topic. If there is an earlier draft, work the feedback into it."
 
@@ -66,13 +67,14 @@ class ApproveDraft(Workflow):
     @step
     async def ask(self, ctx: Context, ev: DraftReady) -> Prompt:
         await ctx.store.set("draft", ev)
+        is_last = ev.version == MAX_REVISIONS
         return Prompt(
             prefix=f"**Version {ev.version} of {MAX_REVISIONS}: {literal(ev.topic)}**\n\n{literal(ev.text)}\n\n"
-            f"_Written by {literal(ev.by)}._",
+            f"_Written by {literal(ev.by)}._{LAST if is_last else ''}",
             choices=[
                 Choice("approve"),
                 Choice("reject", asks_comment=True),
-                Choice("feedback", label="Give feedback", asks_comment=True),
+                Choice("feedback", label="Give feedback and end" if is_last else "Give feedback", asks_comment=True),
             ],
             takes_text="feedback",
             editable=ev.text,

@@ -6,6 +6,7 @@ from bot import Brief, Choice, CommandReceived, Prompt, Writer, configured_write
 from engine import Context, Event, HumanResponseEvent, Resource, StopEvent, Workflow, step
 
 MAX_REVISIONS = 3
+LAST = "\n\nThis is the last version: feedback on it ends the request, and nothing is approved."
 TASK = "Write a short Python function for the description. If there is code, revise it by the feedback."
 
 
@@ -54,13 +55,14 @@ class ReviewCode(Workflow):
     @step
     async def ask(self, ctx: Context, ev: CodeReady) -> Prompt:
         await ctx.store.set("code", ev)
+        is_last = ev.version == MAX_REVISIONS
         return Prompt(
             prefix=f"**Code review, version {ev.version} of {MAX_REVISIONS}**\n\n{fenced(ev.code)}\n\n"
-            f"_Written by {literal(ev.by)}._",
+            f"_Written by {literal(ev.by)}._{LAST if is_last else ''}",
             choices=[
                 Choice("approve"),
                 Choice("reject", style="danger", asks_comment=True),
-                Choice("revise", asks_comment=True),
+                Choice("revise", label="Give feedback and end" if is_last else None, asks_comment=True),
             ],
             takes_text="revise",
         )

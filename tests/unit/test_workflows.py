@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from bot.plugins import Plugin, discover
+from bot.prompts import question_of
 from bot.triggers import CommandReceived
-from engine.testing import later, play, reply
+from engine.testing import Played, later, play, reply
 
 FOLDER = Path(__file__).parents[2] / "workflows"
 
@@ -25,6 +26,10 @@ async def test_a_deploy_ships_once_somebody_says_so(plugins: dict[str, Plugin]) 
 
     assert played.questions == ["Ship v2?"]
     assert played.result == "Shipped v2"
+
+
+def last_buttons(played: Played) -> list[str]:
+    return [question_of(event).choices[-1].shown for event in played.asked]
 
 
 async def test_a_deploy_is_kept_back(plugins: dict[str, Plugin]) -> None:
@@ -62,6 +67,8 @@ async def test_feedback_on_the_last_version_of_a_draft_ends_it(plugins: dict[str
     played = await play(plugins["/approve-draft"].workflow, typed("Tea"), feedback, feedback, feedback)
 
     assert (played.result["status"], played.result["version"]) == ("max_revisions", 3)
+    assert last_buttons(played) == ["Give feedback", "Give feedback", "Give feedback and end"]
+    assert ["ends the request" in text for text in played.questions] == [False, False, True]
 
 
 @pytest.mark.parametrize(("response", "approved"), [("yes", True), ("no", False)])
@@ -114,6 +121,8 @@ async def test_code_is_revised_three_times_at_most(plugins: dict[str, Plugin]) -
     played = await play(plugins["/review-code"].workflow, typed("greet"), revise, revise, revise)
 
     assert (played.result["status"], played.result["version"]) == ("max_revisions", 3)
+    assert last_buttons(played) == ["Revise", "Revise", "Give feedback and end"]
+    assert ["ends the request" in text for text in played.questions] == [False, False, True]
 
 
 @pytest.mark.parametrize("description", ['say """hello"""', "a \\ b", 'ends with "', "``` in it"])
