@@ -130,7 +130,7 @@ def prompt_message(
     if thread_replies and question.takes_text is not None:
         facts.append(words.reply_hint)
     foot = context(" · ".join(facts))
-    menu = _menu(AskToken(run_id, ask_id, revision), words)
+    menu = _menu(question, AskToken(run_id, ask_id, revision), words)
     foot += answers(question, AskToken(run_id, ask_id, revision, digest=digest), words, more=menu)
     names = listed([choice.shown for choice in question.choices], words.list_or)
     text = words.notification.format(question=one_line(question.text, 300, words), choices=safe(shorten(names, 300)))
@@ -303,11 +303,12 @@ def edit_label(choice: Choice, words: Catalogue) -> str:
     return words.edit.format(choice=label if label[1:2].isupper() else label[:1].lower() + label[1:])
 
 
-def _menu(token: AskToken, words: Catalogue) -> list[Block]:
+def _menu(question: Question, token: AskToken, words: Catalogue) -> list[Block]:
     """Return the menu of what leaves a question open; none where ids are so long that no option can hold them."""
+    offered = {HAND_ON: words.menu_hand_on} if question.hand_on else {}
     options: list[dict[str, Any]] = [
         {"text": plain(text), "value": replace(token, choice=choice).encode()}
-        for choice, text in ((HAND_ON, words.menu_hand_on), (DETAILS, words.menu_details))
+        for choice, text in {**offered, DETAILS: words.menu_details}.items()
     ]
     fits = all(len(option["value"]) <= OPTION_CHARS for option in options)
     return [{"type": "overflow", "action_id": MENU, "options": options}] if fits else []

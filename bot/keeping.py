@@ -120,13 +120,14 @@ class Keeping:
     async def _hand_on(self, asked: Asked, sent: ModalSubmit, words: Catalogue) -> Done:
         run, to = asked.run, sent.text(blocks.HAND_ON)
         verdict: Verdict = Stale()
+        beside: list[str] = []
         for _ in range(TRIES):
             names = await self._names(asked, sent.user_id)
             if isinstance(names, NotTaken):
                 return Done(wording.not_taken_text(names, words), blocks.HAND_ON)
-            ask = asked.ask
+            ask, beside = asked.ask, _groups(asked.ask.allowed, names)
             if ask.status == "open":
-                problem = _why_not(asked, names, to, words) or await self._why_not_to(asked, to, words)
+                problem = _why_not(asked, sent.user_id, names, to, words) or await self._why_not_to(asked, to, words)
                 if problem is not None:
                     return Done(problem, blocks.HAND_ON)
             change = Amendment(
@@ -135,7 +136,7 @@ class Keeping:
                 delivery_id=sent.delivery_id,
                 actor=sent.user_id,
                 what="handed on",
-                allowed=_handed_on(ask.allowed, names, to),
+                allowed=_handed_on(ask.allowed, sent.user_id, names, to),
                 before=ask.allowed,
                 effects=[copy_of(ask.ask_id, to)],
             )
@@ -143,7 +144,7 @@ class Keeping:
             if verdict != Stale():
                 break
             asked = await self._runner.asked(run.run_id, ask.ask_id) or asked
-        return self._told(asked, verdict, sent, words.handed_on.format(who=wording.mention(to)), words)
+        return self._told(asked, verdict, sent, wording.handed_on(to, beside, words), words)
 
     async def _ask_back(self, asked: Asked, sent: ModalSubmit, words: Catalogue) -> Done:
         text, ask = sent.text(blocks.DETAILS).strip(), asked.ask
@@ -197,16 +198,21 @@ class Keeping:
         self._spawn(self._telling.tell(tenant_of(click), click.user_id, text, **place))
 
 
-def _why_not(asked: Asked, names: Collection[str], to: str, words: Catalogue) -> str | None:
-    """Return why somebody with these *names* cannot hand a question on to *to*, or None."""
+def _why_not(asked: Asked, user: str, names: Collection[str], to: str, words: Catalogue) -> str | None:
+    """Return why *user*, by these *names*, cannot hand a question on to *to*, or None."""
     ask, requester = asked.ask, asked.run.requester
+    if not question_of(asked.event).hand_on:
+        return words.not_to_hand_on
     if not _may_hand_on(asked, names):
         return words.not_yours_to_hand_on
     if _PERSON.fullmatch(to) is None:
         return words.handed_to_nobody
     if to == requester and not ask.self_approval:
         return words.handed_to_requester
-    left = _handed_on(ask.allowed, names, to)
+    if ask.quorum > 1 and (groups := _groups(ask.allowed, names)):  # they could answer beside whom they have chosen
+        beside = wording.listed([wording.mention(group) for group in groups], words.list_or)
+        return words.handed_by_group.format(quorum=ask.quorum, beside=beside)
+    left = _handed_on(ask.allowed, user, names, to)
     if len(left) < ask.quorum and not any(is_group(name) for name in left):
         return words.handed_to_too_few.format(quorum=ask.quorum)
     return None
@@ -226,9 +232,17 @@ def _may_hand_on(asked: Asked, names: Collection[str]) -> bool:
     return requester in names and not question_of(asked.event).approvers
 
 
-def _handed_on(allowed: tuple[str, ...], names: Collection[str], to: str) -> tuple[str, ...]:
-    """Return who may answer once *to* has taken the place of somebody with these *names*; of everybody, if that one
-    is not on the list."""
+def _handed_on(allowed: tuple[str, ...], user: str, names: Collection[str], to: str) -> tuple[str, ...]:
+    """Return who may answer once *user*, by these *names*, has handed on to *to*.
+
+    *to* takes their own place. A group that they are in keeps its own: who else is in it is not theirs to give away.
+    Of somebody who is not on the list *to* takes everybody's place.
+    """
     if not set(allowed).intersection(names):
         return (to,)
-    return (*(name for name in allowed if name not in names), to)
+    return (*(name for name in allowed if name != user), to)
+
+
+def _groups(allowed: Collection[str], names: Collection[str]) -> list[str]:
+    """Return the groups on a list by which somebody with these *names* stands there."""
+    return [name for name in allowed if is_group(name) and name in names]

@@ -150,6 +150,9 @@ class Prompt(InputRequiredEvent):
     """Slack ids of people, user groups or channels whose members may answer; empty: anybody who sees it."""
     guests: bool = False
     """Guests and people of other workspaces may answer, too."""
+    hand_on: bool | None = None
+    """Whoever may answer may let somebody else answer in their place. None: only where *approvers* names nobody, so
+    that nobody answers whom you have not named."""
     quorum: int = Field(default=1, ge=1)
     four_eyes: bool = False
     """Whoever started the run may not decide."""
@@ -291,6 +294,8 @@ class Question:
     quorum: int = 1
     four_eyes: bool = False
     guests: bool = False
+    hand_on: bool = True
+    """It may be handed on to people whom the author has not named."""
     details: str = ""
     editable: str | None = None
     form: Form | None = None
@@ -361,6 +366,7 @@ def question_of(event: InputRequiredEvent) -> Question:
     choices = _styled(_with_free_text(given, takes_text))
     yes, no = _polarity(choices)
     on_timeout = _string(getattr(event, "on_timeout", None)) or "expire"
+    approvers, hand_on = _words(getattr(event, "allowed", None)), getattr(event, "hand_on", None)
     return Question(
         text=text,
         choices=choices,
@@ -368,10 +374,11 @@ def question_of(event: InputRequiredEvent) -> Question:
         text_is_response=text_is_response,
         yes=yes,
         no=no,
-        approvers=_words(getattr(event, "allowed", None)),
+        approvers=approvers,
         quorum=_count(getattr(event, "quorum", None)) or 1,
         four_eyes=getattr(event, "self_approval", True) is False,
         guests=getattr(event, "guests", False) is True,
+        hand_on=hand_on if isinstance(hand_on, bool) else not approvers,
         details=_string(getattr(event, "details", None)),
         editable=editable,
         version=_count(getattr(event, "version", None)),

@@ -187,6 +187,12 @@ def too_few_left(allowed: Sequence[str], link: str | None, words: Catalogue = EN
     return told if link is None or not link.startswith("https://") else f"{told} {link}"
 
 
+def handed_on(to: str, beside: Sequence[str], words: Catalogue = ENGLISH) -> str:
+    """Return that *to* may answer now, and that the groups *beside*, of whoever handed it on, still may, too."""
+    template = words.handed_on_beside if beside else words.handed_on
+    return template.format(who=mention(to), beside=listed([mention(group) for group in beside], words.list_and))
+
+
 def not_taken_text(reply: NotTaken, words: Catalogue = ENGLISH) -> str:
     """Return what to tell somebody of whom no answer could be taken."""
     match reply.why:

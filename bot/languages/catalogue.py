@@ -119,12 +119,15 @@ class Catalogue:
     details_title: str
     details_label: str
     handed_on: str
+    handed_on_beside: str
     handed_to_nobody: str
     handed_to_requester: str
     handed_already: str
     handed_to_barred: str
     handed_to_too_few: str
+    handed_by_group: str
     not_yours_to_hand_on: str
+    not_to_hand_on: str
     details_asked: str
     details_sent: str
     asked_too: str

@@ -7,23 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground.workspace import Message, User, View
+from bot.blocks import MENU
+from bot.playground.workspace import Message, User, UserGroup, View
+from tests.e2e.process import ROOT
 from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Logs, Room, buttons, shown, stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+PEOPLE = ROOT / "tests" / "e2e" / "plugins" / "people"
+
+
+def menu(message: Message) -> dict[str, str]:
+    """What the menu of a question offers, with the values of its options."""
+    elements = [element for block in message.blocks or [] for element in block.get("elements", [])]
+    (found,) = [element for element in elements if element["type"] == "overflow"]
+    return {option["text"]["text"]: option["value"] for option in found["options"]}
+
 
 async def choose(room: Room, user: str, message: Message, number: int) -> None:
     """Choose from the menu of a question."""
-    (menu,) = [
-        element
-        for block in message.blocks or []
-        if block["type"] == "actions"
-        for element in block["elements"]
-        if element["type"] == "overflow"
-    ]
-    option = menu["options"][number]
-    assert (await room.slack.click(user, room.channel, message.ts, menu["action_id"], option["value"])).ok
+    value = list(menu(message).values())[number]
+    assert (await room.slack.click(user, room.channel, message.ts, MENU, value)).ok
 
 
 async def opened(room: Room, user: str, message: Message, number: int) -> View:
@@ -107,6 +111,43 @@ async def test_the_requester_is_asked_for_details_and_the_question_stays_open(ht
     assert await room.times("asked back", prompt) == 1
 
 
+async def test_a_question_for_named_people_is_handed_on_only_where_its_author_says_so(
+    logs: Logs, redis_url: str, prefix: str
+) -> None:
+    """Security 4."""
+    async with stage(logs, redis_url, prefix, settings={"SIGNOFF_WORKFLOWS": str(PEOPLE)}) as found:
+        room, free = found.room(), found.room()
+        named = await room.started(ANA, f"/sign {BEN}")
+        view = await opened(free, BEN, await free.started(ANA, f"/sign {BEN} hand-on"), 0)
+
+        view.body["private_metadata"] = menu(named)["Ask for details…"]
+        forged = await free.slack.submit(BEN, view.id, {"hand_on": {"user": DAN}})
+
+        assert "nobody can hand it on" in forged.errors["hand_on"]
+        assert list(menu(named)) == ["Ask for details…"]
+        assert await room.times("handed on", named) == 0
+
+
+async def test_a_member_of_a_group_hands_on_their_own_place_and_not_the_groups(
+    logs: Logs, redis_url: str, prefix: str
+) -> None:
+    async with stage(logs, redis_url, prefix, settings={"SIGNOFF_WORKFLOWS": str(PEOPLE)}) as found:
+        room, two = found.room(), found.room()
+        room.slack.workspace.groups["S9"] = UserGroup("S9", "legal", "Legal", [BEN, CHLOE])
+        prompt = await room.started(ANA, "/sign S9 hand-on")
+        both = await two.started(ANA, "/sign S9 2 hand-on")
+        view = await opened(two, BEN, both, 0)
+
+        refused = await two.slack.submit(BEN, view.id, {"hand_on": {"user": DAN}})
+        await hand_on(room, BEN, prompt, DAN)
+
+        assert "2 people must agree, and you may answer as one of <!subteam^S9>" in refused.errors["hand_on"]
+        await room.see(lambda: says(room, BEN, f"<@{DAN}> may answer now, too"))
+        await room.see(lambda: f"For <!subteam^S9> or <@{DAN}>" in shown(prompt))
+        await room.press(CHLOE, prompt, "Approve")
+        assert (await room.result()).text == f"approve by {CHLOE}"
+
+
 WORKFLOW = f'''
 """Ask two people, and never the one who asks."""
 
@@ -120,7 +161,8 @@ class Deploy(Workflow):
     async def ask(self, ev: CommandReceived) -> Prompt:
         choices = [Choice("ship"), Choice("keep back")]
         approvers = [] if ev.text == "anybody" else ["{BEN}", "{CHLOE}"]
-        return Prompt(prefix="Ship?", choices=choices, approvers=approvers, quorum=2, four_eyes=ev.text != "alone")
+        eyes = ev.text != "alone"
+        return Prompt(prefix="Ship?", choices=choices, approvers=approvers, hand_on=True, quorum=2, four_eyes=eyes)
 
     @step
     async def decide(self, ev: HumanResponseEvent) -> StopEvent:

@@ -1,4 +1,4 @@
-"""/sign: a question whose text says who may answer it, as ``U2 S1 2 four-eyes guests``."""
+"""/sign: a question whose text says who may answer it, as ``U2 S1 2 four-eyes guests hand-on``."""
 
 from bot import Choice, CommandReceived, Prompt, slash_command
 from engine import HumanResponseEvent, StopEvent, Workflow, step
@@ -18,6 +18,7 @@ class Sign(Workflow):
             quorum=next((int(word) for word in words if word.isdigit()), 1),
             four_eyes="four-eyes" in words,
             guests="guests" in words,
+            hand_on="hand-on" in words or None,
         )
 
     @step
