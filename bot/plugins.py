@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import inspect
 import sys
 import traceback
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ def _plugins_in(path: Path) -> list[Plugin]:
     for kind in vars(module).values():
         if isinstance(kind, type) and kind.__module__ == module.__name__ and (command := command_of(kind)) is not None:
             if not issubclass(kind, Workflow):
-                raise PluginError(f"{path}: {kind.__name__} has {command.command} but is no Workflow")
+                raise PluginError(f"{_at(path, kind)}: {kind.__name__} has {command.command} but is no Workflow")
             plugins.append(Plugin(command, _checked(path, kind), path, shortcut_of(kind)))
     if not plugins:
         raise PluginError(f"{path}: no class with @slash_command; put one on a Workflow, or name the file _{path.name}")
@@ -97,10 +98,10 @@ def _checked(path: Path, kind: type[Workflow]) -> Workflow:
         workflow.validate()
         start = workflow.start_event_class
     except Exception as error:
-        raise _refused(path, error, kind.__name__) from error
+        raise _refused(path, error, kind) from error
     if start is not CommandReceived:
         raise PluginError(
-            f"{path}: {kind.__name__} begins with {start.__name__}; a slash command sends CommandReceived, "
+            f"{_at(path, kind)}: {kind.__name__} begins with {start.__name__}; a slash command sends CommandReceived, "
             "so annotate its first step ev: CommandReceived"
         )
     return workflow
@@ -120,11 +121,21 @@ def _claim(found: dict[str, Plugin], plugin: Plugin) -> None:
     found[command] = plugin
 
 
-def _refused(path: Path, error: BaseException, subject: str = "") -> PluginError:
-    where = f"{path}:{line}" if (line := _line_of(path, error)) else f"{path}"
+def _refused(path: Path, error: BaseException, workflow: type[Workflow] | None = None) -> PluginError:
     said = " ".join((error.msg if isinstance(error, SyntaxError) else str(error)).split())
-    kind = type(error).__name__
+    line, kind = _line_of(path, error), type(error).__name__
+    where = f"{path}:{line}" if line else f"{path}" if workflow is None else _at(path, workflow, said)
+    subject = "" if workflow is None else workflow.__name__
     return PluginError(": ".join(filter(None, [where, subject, f"{kind}: {said}" if said else kind])))
+
+
+def _at(path: Path, kind: type, said: str = "") -> str:
+    """Return where the step stands that an error names, or the class; the file alone where neither can be found."""
+    steps = [step for name, step in vars(kind).items() if f"'{name}'" in said and inspect.isfunction(step)]
+    try:
+        return f"{path}:{inspect.getsourcelines(steps[0] if steps else kind)[1]}"
+    except OSError:
+        return f"{path}"
 
 
 def _line_of(path: Path, error: BaseException) -> int | None:

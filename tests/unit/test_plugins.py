@@ -116,16 +116,16 @@ def test_a_missing_folder_is_named_with_its_setting(tmp_path: Path) -> None:
         ("x = 1\n", ": no class with @slash_command; put one on a Workflow, or name the file _x.py"),
         ("from engine import Workflow\n", ": no class with @slash_command"),
         (hello("Bad Name"), ":6: DefinitionError: slash_command('/Bad Name'): not a name Slack accepts"),
-        (hello().replace("(Workflow)", ""), ": Hello has /hello but is no Workflow"),
-        (hello().replace("    @step\n", ""), ": Hello: WorkflowConfigurationError: "),
+        (hello().replace("(Workflow)", ""), ":6: Hello has /hello but is no Workflow"),
+        (hello().replace("    @step\n", ""), ":6: Hello: WorkflowConfigurationError: "),
         (hello().replace("ev: CommandReceived", "ev"), ":8: WorkflowValidationError: "),
         (
             hello()
             .replace("import StopEvent", "import StartEvent, StopEvent")
             .replace("ev: CommandReceived", "ev: StartEvent"),
-            ": Hello begins with StartEvent; a slash command sends CommandReceived",
+            ":6: Hello begins with StartEvent; a slash command sends CommandReceived",
         ),
-        (hello() + "\n    def __init__(self, model):\n        super().__init__()\n", ": Hello: TypeError: "),
+        (hello() + "\n    def __init__(self, model):\n        super().__init__()\n", ":6: Hello: TypeError: "),
         ("\x00", "SyntaxError: "),
     ],
 )
@@ -154,8 +154,24 @@ def test_a_step_that_nothing_reaches_is_told_with_its_workflow(tmp_path: Path) -
 
     [line] = refused(write(tmp_path, x=text + orphan))
 
-    assert line.startswith(f"{tmp_path}/x.py: Hello: WorkflowValidationError: ")
+    assert line.startswith(f"{tmp_path}/x.py:6: Hello: WorkflowValidationError: ")
     assert "Event" in line
+
+
+def test_a_step_that_does_not_fit_is_told_with_its_line(tmp_path: Path) -> None:
+    text = hello().replace("import StopEvent", "import Event, StopEvent")
+    taker = """
+    @step
+    async def after(self, ev: StopEvent) -> StopEvent:
+        return ev
+"""
+
+    [line] = refused(write(tmp_path, x=text + taker))
+
+    at = text.count("\n") + 2
+    assert line.startswith(
+        f"{tmp_path}/x.py:{at}: Hello: WorkflowValidationError: Step 'after' cannot accept StopEvent"
+    )
 
 
 def test_a_command_has_one_file(tmp_path: Path) -> None:
