@@ -19,6 +19,7 @@ from bot.closing_list import CHOICES, VALUE_CHARS, as_value, closing_list
 from bot.forms import Form, form_of
 from bot.inputs import check_form
 from bot.languages import ENGLISH, Catalogue
+from bot.mistakes import said_plainly
 from bot.triggers import has_ink
 from engine.events import InputRequiredEvent
 
@@ -83,7 +84,8 @@ class Choice(BaseModel):
     else:
 
         def __init__(self, *args: Any, **given: Any) -> None:
-            super().__init__(**dict(zip(type(self).model_fields, args, strict=False)), **given)
+            with said_plainly(Choice):
+                super().__init__(**dict(zip(type(self).model_fields, args, strict=False)), **given)
 
     @field_validator("value")
     @classmethod
@@ -116,6 +118,12 @@ class Escalation(BaseModel):
     after: float = Field(gt=0, allow_inf_nan=False)
     to: list[str] = Field(min_length=1)
     """Slack ids of people, user groups or channels; each person is asked in private, too."""
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, **given: Any) -> None:
+            with said_plainly(Escalation):
+                super().__init__(**given)
 
     @field_validator("to", mode="before")
     @classmethod
@@ -179,6 +187,12 @@ class Prompt(InputRequiredEvent):
             if near := difflib.get_close_matches(name, cls.__pydantic_fields__, 1, MISSPELT):
                 raise TypeError(f"{cls.__name__} has no {name!r}; did you mean {near[0]!r}?")
         return super().__new__(cls)
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, /, **given: Any) -> None:
+            with said_plainly(type(self)):
+                super().__init__(**given)
 
     @field_validator("choices", mode="before")
     @classmethod

@@ -80,7 +80,7 @@ class Showing:
             case WorkflowTimedOutEvent():
                 return blocks.failure_message(words.timed_out, requester=run.requester, words=words)
             case WorkflowFailedEvent():
-                return blocks.failure_message(requester=run.requester, words=words)
+                return blocks.failure_message(words.failed_why, requester=run.requester, words=words)
             case WorkflowCancelledEvent():
                 return blocks.cancelled_message(words=words)
             case StopEvent() if type(final) is StopEvent:

@@ -137,6 +137,7 @@ class Catalogue:
     modal_not_opened: str
     nothing_open: str
     failed: str
+    failed_why: str
     stopped: str
     stopped_by: str
     # on modals

@@ -139,6 +139,7 @@ ENGLISH = Catalogue(
     modal_not_opened="Slack was slow to open the form. If it does not appear, please press the button again.",
     result_none="Done.",
     failed="This request stopped because of a problem and did not finish.",
+    failed_why="Please tell whoever runs me: the journal of this request says why.",
     stopped="This request was closed before it finished.",
     stopped_by="{by} cancelled this request.",
     comment_title="Your answer",

@@ -151,6 +151,7 @@ GERMAN = Catalogue(
     "auf den Knopf.",
     result_none="Erledigt.",
     failed="Diese Anfrage ist wegen eines Problems stehen geblieben und wurde nicht fertig.",
+    failed_why="Bitte sag denen Bescheid, die mich betreiben: Im Journal dieser Anfrage steht, warum.",
     stopped="Diese Anfrage wurde geschlossen, bevor sie fertig war.",
     stopped_by="{by} hat diese Anfrage abgebrochen.",
     comment_title="Deine Antwort",

@@ -10,6 +10,7 @@ from bot import Choice, CommandReceived, Escalation, Prompt, slash_command
 from bot.languages import ENGLISH, GERMAN
 from bot.pace import BURST
 from bot.playground.faults import Kind
+from bot.reports import reason
 from bot.wording import not_in_channel
 from engine import HumanResponseEvent, StopEvent, Workflow, step
 from engine.verdicts import Accepted, Already, NotAllowed, Recorded
@@ -411,6 +412,20 @@ async def test_a_button_nobody_put_into_words_is_in_the_language_of_messages() -
         (prompt,) = found.home()
         assert buttons(prompt) == ["Fine by me", "Anmerkungen geben"]
         assert prompt.text == "Good? – antworte mit Fine by me oder Anmerkungen geben"
+
+
+async def test_a_prompt_that_cannot_work_ends_its_run_with_a_reason_in_plain_words() -> None:
+    board = Board(approvers=["bob"])
+    async with desk(board) as found:
+        await found.start(board)
+
+        (told,) = found.home()
+        whole = await found.world.store.export(found.run_id)
+        assert whole is not None
+        assert reason(whole).startswith("ValueError: Prompt.approvers is ['bob']: approver 'bob': give a Slack id")
+        assert "http" not in reason(whole)
+        assert ENGLISH.failed_why in shown(told)
+        assert "bob" not in shown(told)
 
 
 # --- how fast --------------------------------------------------------------------------------------

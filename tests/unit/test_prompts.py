@@ -70,13 +70,13 @@ def test_plain_words_are_choices() -> None:
 
 @pytest.mark.parametrize("value", ["", " a", "a ", "a\nb", "a\x1fb", "\u202ea", "x" * 76, "\ud800"])
 def test_a_value_that_could_not_be_told_apart_is_refused(value: str) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValueError):
         Choice(value)
 
 
 @pytest.mark.parametrize("label", ["", "  ", "\u200b", "\n"])
 def test_a_button_has_words(label: str) -> None:
-    with pytest.raises(ValidationError, match="label is blank"):
+    with pytest.raises(ValueError, match="label is blank"):
         Choice("a", label=label)
 
 
@@ -93,8 +93,51 @@ def test_a_button_has_words(label: str) -> None:
     ],
 )
 def test_a_prompt_that_cannot_work_is_refused(fields: dict[str, object], problem: str) -> None:
-    with pytest.raises(ValidationError, match=problem):
+    with pytest.raises(ValueError, match=problem):
         Prompt(prefix="?", **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"quorum": 0}, "Prompt.quorum is 0: Input should be greater than or equal to 1"),
+        (
+            {"approvers": ["bob"]},
+            "Prompt.approvers is ['bob']: approver 'bob': give a Slack id of a person, user group or",
+        ),
+        ({"choices": ["a", "A"]}, "Prompt: choices: a is there twice; give each a value of its own"),
+        ({"choices": [3]}, "Prompt.choices.0 is 3: Input should be a valid dictionary or instance of Choice"),
+        (
+            {"escalate": [{"after": 0, "to": ["U1"]}]},
+            "Prompt.escalate.0 is {'after': 0, 'to': ['U1']}: Escalation.after is 0: Input should be",
+        ),
+        ({"details": ["x" * 99]}, f"Prompt.details is ['{'x' * 58}…: Input should be a valid string"),
+        (
+            {"prefix": 1, "timeout": -1},
+            "Prompt.prefix is 1: Input should be a valid string; Prompt.timeout is -1: Input",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_prompt_is_said_in_one_line(fields: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        Prompt(**{"prefix": "?", **fields})
+
+    said = str(caught.value)
+    assert said.startswith(told)
+    assert "http" not in said
+    assert "\n" not in said
+
+
+def test_what_is_wrong_with_a_part_of_a_prompt_is_said_in_one_line() -> None:
+    style: Any = "green"
+    nothing: dict[str, Any] = {}
+
+    with pytest.raises(ValueError, match=r"^Choice\.style is 'green': Input should be 'primary' or 'danger'$"):
+        Choice("a", style=style)
+    with pytest.raises(ValueError, match=r"^Escalation\.to is \[\]: List should have at least 1 item"):
+        Escalation(after=60, to=[])
+    with pytest.raises(ValueError, match=r"^Prompt\.prefix: Field required$"):
+        Prompt(**nothing)
 
 
 @pytest.mark.parametrize("group", ["S1", "C1"])
@@ -521,7 +564,7 @@ def test_a_question_is_shown_where_it_was_asked_unless_it_says_where() -> None:
     ],
 )
 def test_a_place_that_cannot_be_is_refused(where: str | list[str], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+    with pytest.raises(ValueError, match=told):
         Prompt(prefix="?", where=where)
 
 
@@ -564,7 +607,7 @@ def test_a_form_gets_a_button_of_its_own_unless_a_choice_asks_for_it() -> None:
     ],
 )
 def test_a_form_or_a_text_that_nobody_could_answer_is_refused(fields: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+    with pytest.raises(ValueError, match=told):
         Prompt(prefix="?", **fields)
 
 
@@ -615,7 +658,7 @@ def test_a_text_is_edited_whole_or_not_at_all() -> None:
 
 
 def test_silence_stands_for_an_answer_that_there_is() -> None:
-    with pytest.raises(ValidationError, match="use one of 'expire', 'fail', 'yes', 'no'"):
+    with pytest.raises(ValueError, match="use one of 'expire', 'fail', 'yes', 'no'"):
         Prompt(prefix="?", choices=["yes", "no"], on_timeout="maybe")
 
     assert question_of(Prompt(prefix="?", choices=["yes", "no"], on_timeout="no")).silence == "no"
