@@ -46,8 +46,8 @@ bench: $(BENCH)/.bench ## Measure, peers and floors beside ours
 bench-races: $(BENCH)/.bench ## Let two people click at once, on ours and on each peer, and write down what came of it
 	@exec $(BENCH)/bin/python -m tests.bench.double_click
 
-# Schedules, runs, kills and stories; `make test` is content with a few of each.
-CHAOS = SIGNOFF_SEEDS=5000 SIGNOFF_RUNS=1000 SIGNOFF_REDIS_KILLS=100 SIGNOFF_EXAMPLES=1000
+# Schedules, runs, kills, stories and pairs of crashes; `make test` is content with a few of each.
+CHAOS = SIGNOFF_SEEDS=5000 SIGNOFF_RUNS=1000 SIGNOFF_REDIS_KILLS=100 SIGNOFF_EXAMPLES=1000 SIGNOFF_PAIRS=1000
 
 chaos: $(VENV)/.dev ## Run only the tests that kill servers and workers, at length, and print what they did
 	@exec env $(CHAOS) $(BIN)/python -m pytest -m chaos --capture=no $(ARGS)

@@ -1,35 +1,72 @@
-"""A process that dies at one of its calls."""
+"""A process that dies at some of its calls: all points of a reference run, each alone, and pairs of them.
+
+``SIGNOFF_PAIRS`` says how many pairs are tried of each run; ``make chaos`` tries 1,000.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import os
+import random
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import combinations
+from typing import Any, Literal, NamedTuple
 
 from engine.run_store import RunStore
+from engine.runner import LEASE_S
+
+PAIRS = int(os.environ.get("SIGNOFF_PAIRS", "20"))
+RECOVERY = 10
+"""How many calls more than the reference run one that crashes makes, about."""
+LEASE_OVER_S = 2 * LEASE_S + 1
+"""After that whoever died is not waited for any more; the second lease of a run is twice as long as the first."""
 
 
 class Crash(BaseException):
     """The process is gone."""
 
 
-@dataclass
+class Point(NamedTuple):
+    """A call, counted from 1, that is the last of its process: it was not made, or its answer was lost."""
+
+    at: int
+    moment: Literal["before", "after"]
+
+
 class Fuse:
-    """Crashes at one call: before it is made, or before its answer arrives."""
+    """Crashes at *points*. Calls are counted on in the process that comes after."""
 
-    at: int = 0
-    after: bool = False
-    made: int = 0
+    def __init__(self, *points: Point) -> None:
+        self.points = points
+        self.calls: list[str] = []
 
-    async def burn(self, call: Callable[[], Awaitable[Any]]) -> Any:
-        self.made += 1
-        hit = self.made == self.at
-        if hit and not self.after:
-            raise Crash
+    async def burn(self, name: str, call: Callable[[], Awaitable[Any]]) -> Any:
+        self.calls.append(name)
+        at = len(self.calls)
+        if (at, "before") in self.points:
+            raise Crash(name)
         answer = await call()
-        if hit:
-            raise Crash
+        if (at, "after") in self.points:
+            raise Crash(name)
         return answer
+
+    def __str__(self) -> str:
+        return ", ".join(f"crashed {moment} call {at}" for at, moment in self.points) or "not crashed"
+
+
+def singles(calls: int) -> Iterator[Fuse]:
+    """Yield what crashes once, at each point of a run of so many calls."""
+    for at in range(1, calls + 1):
+        yield Fuse(Point(at, "before"))
+        yield Fuse(Point(at, "after"))
+
+
+def pairs(calls: int) -> Iterator[Fuse]:
+    """Yield what crashes twice, the second time also while the first is made good: `PAIRS` of them by chance."""
+    points = [point for fuse in singles(calls + RECOVERY) for point in fuse.points]
+    both = [(first, second) for first, second in combinations(points, 2) if first.at < second.at and first.at <= calls]
+    for pair in random.Random(calls).sample(both, min(PAIRS, len(both))):
+        yield Fuse(*pair)
 
 
 @dataclass
@@ -45,6 +82,6 @@ class CrashingStore:
             return method
 
         async def call(*given: Any, **named: Any) -> Any:
-            return await self.fuse.burn(lambda: method(*given, **named))
+            return await self.fuse.burn(name, lambda: method(*given, **named))
 
         return call
