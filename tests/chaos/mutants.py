@@ -56,6 +56,12 @@ MUTANTS = (
         "redis.call('LTRIM', INBOX, consumed, -1)",
         "redis.call('DEL', INBOX)",
     ),
+    Mutant(
+        "a commit does not look at what came meanwhile",
+        "commit",
+        "if left and status ~= 'parked' then",
+        "if false then",
+    ),
     Mutant("a commit consumes nothing", "commit", "if consumed > 0 then", "if false then"),
     Mutant(
         "a run that ends leaves its questions open",

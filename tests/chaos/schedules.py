@@ -27,6 +27,7 @@ from tests.integration.test_run_store import skewing
 LEASE_S = 30.0
 LANES = 2
 TURNS = 120
+WORK_OFF_TURNS = 1_000
 CALM_TURNS = 2_000
 CLICKS = 12
 ASIDES = 3
@@ -227,6 +228,7 @@ class Schedule:
             for turn in range(TURNS):
                 await self._take_turn(turn)
             self._calm = True
+            await self._let_it_work_off()
             for turn in range(TURNS, TURNS + CALM_TURNS):
                 if turn % 40 == 0:
                     await self._pass_time(LEASE_S)
@@ -238,6 +240,18 @@ class Schedule:
             for parked in list(self._parked.values()):
                 parked.told.set_exception(Crash())
         await self._check()
+
+    async def _let_it_work_off(self) -> None:
+        """Let nobody click until the run has gone on with all that it was told, which no click must remind it of."""
+        self._asleep = dict.fromkeys(PEOPLE, TURNS + 1)
+        for turn in range(WORK_OFF_TURNS):
+            if turn % 40 == 0:
+                await self._pass_time(LEASE_S)
+                whole = await self.store.export(self.run_id)
+                if whole is None or not whole.inbox:
+                    return
+            await self._take_turn(TURNS)
+        raise LawBroken("the run does not go on with what it was told")
 
     async def turn_of(self, name: str, verb: Any, *arguments: Any) -> Any:
         """Wait for the turn of actor *name*, make the call, and return what came of it."""
