@@ -8,16 +8,19 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test browser check lint bench bench-races chaos docs fmt lock clean
+.PHONY: help demo test e2e browser check lint bench bench-races chaos docs fmt lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## Run the bot with a Slack of its own in your browser; needs no workspace and no Redis
 	@exec $(BIN)/python -m bot demo $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests (ARGS="-k name" for some of them)
 	@exec $(BIN)/python -m pytest $(ARGS)
+
+e2e: $(VENV)/.dev ## Run the end-to-end tests in every shape: over HTTP and Socket Mode, in one process and with workers beside
+	@exec env SIGNOFF_SHAPES="http socket http-fleet socket-fleet" $(BIN)/python -m pytest tests/e2e $(ARGS)
 
 browser: $(VENV)/.dev ## Run the tests that drive a real Chromium
 	@for program in "$$CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable \

@@ -279,6 +279,10 @@ class People:
         """Deliver a slash command made up by hand."""
         return await self.delivery.interact("slash_commands", fields)
 
+    async def send_envelope(self, envelope: Json) -> DeliveryResult:
+        """Deliver an event in an envelope made up by hand, once."""
+        return await self.delivery.interact("events_api", envelope)
+
     def send_event(self, body: Json, event_id: str | None = None) -> None:
         """Deliver an event made up by hand, whether the app subscribed to it or not."""
         body.setdefault("event_ts", self._slack.mint_ts())

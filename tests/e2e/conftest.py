@@ -2,21 +2,35 @@
 
 All of it lives on one event loop, the session's: tests here say
 ``pytestmark = pytest.mark.asyncio(loop_scope="session")``. What is expensive to start is shared, and
-each test has a channel of its own; who kills bots sets up a `stage` of its own.
+each test has a channel of its own; who kills bots or has settings of their own sets up a `stage` for that. Whatever a
+test plays on has the `shape` whose turn it is.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Iterator
+import functools
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
 
 import pytest
 import pytest_asyncio
 
+from tests.e2e.shapes import Shape, shapes_of
 from tests.e2e.stage import SECRETS, Logs, Room, Stage, stage
 
-everywhere = pytest.mark.parametrize("room", ["http", "socket", "fleet"], indirect=True)
-"""For what has to hold however processes share the work."""
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Play a test that has a shape in all it is to be played in; whatever has one shape follows on another."""
+    if "shape" in metafunc.fixturenames:
+        shapes = shapes_of(metafunc.definition)
+        metafunc.parametrize("shape", shapes, indirect=True, scope="session", ids=[shape.name for shape in shapes])
+
+
+@pytest.fixture(scope="session")
+def shape(request: pytest.FixtureRequest) -> Shape:
+    found: Shape = request.param
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -41,63 +55,36 @@ def _nothing_leaked(logged: str) -> None:
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def over_http(logs: Logs, redis_url: str) -> AsyncIterator[Stage]:
-    """Two bots that share the work; Slack sends its requests to the first."""
-    async with stage(logs, redis_url, "e2e-http", bots=2) as found:
+async def shared_stage(logs: Logs, redis_url: str, shape: Shape) -> AsyncIterator[Stage]:
+    async with stage(logs, redis_url, f"e2e-{shape.name}", shape) as found:
         yield found
-        await _left_clean(found)
-
-
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def over_socket(logs: Logs, redis_url: str) -> AsyncIterator[Stage]:
-    async with stage(logs, redis_url, "e2e-socket", socket_mode=True) as found:
-        yield found
-        await _left_clean(found)
-
-
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def over_fleet(logs: Logs, redis_url: str) -> AsyncIterator[Stage]:
-    """One process takes Slack's requests, two others do the work."""
-    fleet = (("serve", "--no-worker"), ("worker",), ("worker",))
-    async with stage(logs, redis_url, "e2e-fleet", bots=fleet) as found:
-        yield found
-        await _left_clean(found)
-
-
-async def _left_clean(found: Stage) -> None:
-    """Redis keeps nothing for ever but what open runs need."""
-    await found.idle()
-    assert await found.store.leftovers() == []
-
-
-@pytest.fixture(params=["http", "socket"])
-def room(request: pytest.FixtureRequest) -> Iterator[Room]:
-    """A channel of its own; the test runs over both transports, and in a fleet, too, if it says `everywhere`."""
-    found: Stage = request.getfixturevalue(f"over_{request.param}")
-    yield found.room()
-    check_stage(found)
+        await found.idle()
+        assert await found.store.leftovers() == []
 
 
 @pytest.fixture
-def http_room(over_http: Stage) -> Iterator[Room]:
-    yield over_http.room()
-    check_stage(over_http)
+def room(shared_stage: Stage) -> Iterator[Room]:
+    """A channel of its own."""
+    yield shared_stage.room()
+    shared_stage.check()
+
+
+class SetStage(Protocol):
+    """As `stage`, on this test's Redis and in its shape."""
+
+    def __call__(
+        self, *, shape: Shape = ..., start: bool = True, settings: Mapping[str, str] | None = None
+    ) -> AbstractAsyncContextManager[Stage]: ...
+
+
+@pytest.fixture
+def set_stage(logs: Logs, redis_url: str, prefix: str, shape: Shape) -> SetStage:
+    """For bots with settings of their own."""
+    return functools.partial(stage, logs, redis_url, prefix, shape=shape)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def own_stage(logs: Logs, redis_url: str, prefix: str) -> AsyncIterator[Stage]:
-    """One bot of its own, to be killed."""
-    async with stage(logs, redis_url, prefix) as found:
+async def own_stage(set_stage: SetStage) -> AsyncIterator[Stage]:
+    """Bots that nobody else needs, to be killed."""
+    async with set_stage() as found:
         yield found
-        check_stage(found)
-
-
-def check_stage(found: Stage) -> None:
-    """Nothing technical has come before people's eyes or to Slack; no fault is left for the next test."""
-    found.slack.faults.clear()
-    for messages in found.slack.workspace.messages.values():
-        for message in messages:
-            assert "Traceback" not in f"{message.text} {json.dumps(message.blocks)}"
-    for exchange in found.slack.log:
-        if exchange.direction == "slack→bot":
-            assert "Traceback" not in json.dumps(exchange.response, default=str)

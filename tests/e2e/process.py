@@ -44,6 +44,10 @@ class BotProcess:
     def request_url(self) -> str:
         return f"{self.url}/slack/events"
 
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.is_alive()
+
     async def start(self) -> None:
         """Start it and wait until it says that it is ready."""
         await self.launch()
@@ -79,7 +83,7 @@ class BotProcess:
 
     async def kill(self) -> None:
         """SIGKILL: no goodbye, as in a crash."""
-        if self._process is not None and self._process.is_alive():
+        if self._process is not None and self.runs:
             self._process.kill()
             await self.ended()
 
@@ -101,16 +105,14 @@ class BotProcess:
         return self._process.exitcode
 
     async def _is_gone(self) -> bool:
-        return self._process is not None and not self._process.is_alive()
+        return not self.runs
 
     async def _says_ready(self) -> bool:
-        assert self._process is not None
-        assert self._process.is_alive(), self.log.read_text()
+        assert self.runs, self.log.read_text()
         return b"ready" in self.log.read_bytes()[self._written_before :]
 
     async def _listens(self) -> bool:
-        assert self._process is not None
-        assert self._process.is_alive(), self.log.read_text()
+        assert self.runs, self.log.read_text()
         try:
             async with aiohttp.ClientSession() as http, http.get(f"{self.url}/healthz") as answer:
                 return answer.status == 200

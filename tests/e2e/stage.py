@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from engine.redis import RedisRunStore
 from engine.redis.keys import Keys
 from engine.run_store import JournalEntry
 from tests.e2e.process import LIMIT_S, ROOT, BotProcess, until
+from tests.e2e.shapes import HTTP, Shape
 
 SIGNING_SECRET = "an-end-to-end-signing-secret"
 BOT_TOKEN = "xoxb-end-to-end-bot"
@@ -33,7 +35,7 @@ _numbers = itertools.count(100)
 
 @dataclass
 class Stage:
-    """A workspace and the bots behind it; Slack talks to the first one, all of them work."""
+    """A workspace and the bots behind it; Slack's requests go to the first one."""
 
     slack: FakeSlack
     bots: list[BotProcess]
@@ -44,6 +46,29 @@ class Stage:
     def bot(self) -> BotProcess:
         return self.bots[0]
 
+    async def start(self) -> None:
+        """Start all that do not run, and wait until they are ready."""
+        async with asyncio.TaskGroup() as tasks:
+            for bot in self.bots:
+                if not bot.runs:
+                    tasks.create_task(bot.start())
+
+    async def kill(self) -> None:
+        """SIGKILL all of them, as when a machine dies."""
+        for bot in self.bots:
+            await bot.kill()
+
+    async def terminate(self) -> set[int]:
+        """SIGTERM all of them, as an orchestrator does; returns the exit codes."""
+        for bot in self.bots:
+            bot.ask_to_stop()
+        return {await bot.ended() for bot in self.bots}
+
+    def set(self, **settings: str) -> None:
+        """Change settings for the next start."""
+        for bot in self.bots:
+            bot.set(**settings)
+
     def room(self, *members: str, kind: str = "public", with_bot: bool = True) -> Room:
         """Open a channel that nobody used before; without *members* everybody is in it."""
         number = next(_numbers)
@@ -53,6 +78,17 @@ class Stage:
             channel.members.append(self.slack.app.bot_user_id)
         self.slack.workspace.channels[channel.id] = channel
         return Room(self, channel.id)
+
+    def check(self) -> None:
+        """Nothing technical and no secret came before people's eyes or to Slack; no fault is left for the next test."""
+        self.slack.faults.clear()
+        for messages in self.slack.workspace.messages.values():
+            for message in messages:
+                posted = json.dumps([message.text, message.blocks])
+                assert not any(word in posted for word in ("Traceback", *SECRETS))
+        for exchange in self.slack.log:
+            if exchange.direction == "slack→bot":
+                assert "Traceback" not in json.dumps(exchange.response, default=str)
 
     async def idle(self) -> None:
         """Wait until no run has anything to do and Slack is owed nothing."""
@@ -196,29 +232,26 @@ async def stage(
     logs: Logs,
     redis_url: str,
     prefix: str,
+    shape: Shape = HTTP,
     *,
-    socket_mode: bool = False,
-    bots: int | Sequence[Sequence[str]] = 1,
     start: bool = True,
     settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stage]:
-    """Set up a workspace with so many *bots*, or with these commands, on one Redis, and *start* them."""
-    commands = [("serve",)] * bots if isinstance(bots, int) else bots
+    """Set up a workspace with the bots of a *shape* on one Redis, *start* them, and look at the end what is there."""
     config = app_config(Path((settings or {}).get("SIGNOFF_WORKFLOWS", WORKFLOWS)))
     async with FakeSlack(config) as slack:
-        given = bot_settings(slack, redis_url, prefix, socket_mode=socket_mode) | dict(settings or {})
-        processes = [BotProcess(given, logs.path(prefix), command) for command in commands]
+        given = bot_settings(slack, redis_url, prefix, shape) | dict(settings or {})
+        processes = [BotProcess(given, logs.path(prefix), command) for command in shape.commands]
         store = RedisRunStore.from_url(redis_url, prefix=prefix, lanes=LANES)
-        slack.request_url = None if socket_mode else processes[0].request_url
+        slack.request_url = None if shape.socket_mode else processes[0].request_url
+        found = Stage(slack, processes, store, Keys(prefix, LANES))
         try:
             if start:
-                async with asyncio.TaskGroup() as tasks:
-                    for process in processes:
-                        tasks.create_task(process.start())
-            yield Stage(slack, processes, store, Keys(prefix, LANES))
+                await found.start()
+            yield found
+            found.check()
         finally:
-            for process in processes:
-                await process.kill()
+            await found.kill()
             await store.close()
 
 
@@ -238,12 +271,12 @@ def app_config(folder: Path = WORKFLOWS) -> AppConfig:
     )
 
 
-def bot_settings(slack: FakeSlack, redis_url: str, prefix: str, *, socket_mode: bool = False) -> dict[str, str]:
+def bot_settings(slack: FakeSlack, redis_url: str, prefix: str, shape: Shape = HTTP) -> dict[str, str]:
     """What an operator would put into the environment."""
     return {
         "SLACK_BOT_TOKEN": BOT_TOKEN,
-        "SLACK_SIGNING_SECRET": "" if socket_mode else SIGNING_SECRET,
-        "SLACK_APP_TOKEN": APP_TOKEN if socket_mode else "",
+        "SLACK_SIGNING_SECRET": "" if shape.socket_mode else SIGNING_SECRET,
+        "SLACK_APP_TOKEN": APP_TOKEN if shape.socket_mode else "",
         "SLACK_API_BASE_URL": slack.api_base_url,
         "REDIS_URL": redis_url,
         "SIGNOFF_KEY_PREFIX": prefix,

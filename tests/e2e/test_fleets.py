@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,10 @@ from bot import CommandReceived
 from bot.plugins import discover
 from engine.runner import Runner
 from tests.e2e import requests
+from tests.e2e.conftest import SetStage
 from tests.e2e.process import BotProcess, until
-from tests.e2e.stage import ANA, BEN, Logs, Room, Stage, bot_settings, stage
+from tests.e2e.shapes import HTTP, HTTP_FLEET, SOCKET, SOCKET_FLEET, only
+from tests.e2e.stage import ANA, BEN, Logs, Room, Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -104,11 +106,11 @@ def shop(tmp_path: Path) -> Shop:
 
 @asynccontextmanager
 async def more(
-    found: Stage, logs: Logs, redis_url: str, prefix: str, settings: dict[str, str], *commands: Sequence[str]
+    found: Stage, logs: Logs, settings: Mapping[str, str], *commands: Sequence[str]
 ) -> AsyncIterator[list[BotProcess]]:
     """Start further processes beside those of a stage."""
-    given = bot_settings(found.slack, redis_url, prefix) | settings
-    processes = [BotProcess(given, logs.path(prefix), command) for command in commands]
+    given = {**found.bot.environment, **settings}
+    processes = [BotProcess(given, logs.path("more"), command) for command in commands]
     try:
         async with asyncio.TaskGroup() as tasks:
             for process in processes:
@@ -125,9 +127,13 @@ async def begin(room: Room, shop: Shop) -> None:
     await shop.begun()
 
 
-async def test_sigterm_lets_a_step_end(logs: Logs, redis_url: str, prefix: str, shop: Shop) -> None:
+one_process = only(HTTP, SOCKET, because="the process that is stopped takes requests and does the work")
+
+
+@one_process
+async def test_sigterm_lets_a_step_end(set_stage: SetStage, shop: Shop) -> None:
     """Acceptance 24."""
-    async with stage(logs, redis_url, prefix, settings=shop.settings) as found:
+    async with set_stage(settings=shop.settings) as found:
         room = found.room()
         await begin(room, shop)
 
@@ -141,16 +147,17 @@ async def test_sigterm_lets_a_step_end(logs: Logs, redis_url: str, prefix: str, 
     assert (shop.lines("charges"), shop.lines("begun")) == (1, 1)
 
 
+@one_process
 @pytest.mark.parametrize("command", [("serve",), ("worker",)])
 async def test_what_does_not_end_in_time_is_gone_on_with_at_once(
-    logs: Logs, redis_url: str, prefix: str, shop: Shop, command: tuple[str, ...]
+    set_stage: SetStage, logs: Logs, shop: Shop, command: tuple[str, ...]
 ) -> None:
     """Acceptance 24."""
     settings = shop.settings | {"SIGNOFF_DRAIN_S": "0.2"}
-    async with stage(logs, redis_url, prefix, settings=settings) as found:
+    async with set_stage(settings=settings) as found:
         room = found.room()
         await begin(room, shop)
-        async with more(found, logs, redis_url, prefix, settings, command):
+        async with more(found, logs, settings, command):
             code = await found.bot.terminate()
             await shop.begun(2)
             shop.go()
@@ -162,33 +169,33 @@ async def test_what_does_not_end_in_time_is_gone_on_with_at_once(
     assert shop.lines("charges") == 1
 
 
-async def test_workers_beside_a_process_that_takes_requests_only(
-    logs: Logs, redis_url: str, prefix: str, shop: Shop
-) -> None:
-    """Each of two workers is told to stop in turn, in the middle of the step; the web process keeps its port."""
+@only(HTTP_FLEET, SOCKET_FLEET, because="it is about workers that are processes of their own")
+async def test_workers_beside_a_process_that_takes_requests_only(set_stage: SetStage, shop: Shop) -> None:
+    """One worker is told to stop in the middle of the step, the other goes on; the web process stays ready."""
     settings = shop.settings | {"SIGNOFF_DRAIN_S": "0.2"}
-    async with stage(logs, redis_url, prefix, start=False, settings=settings) as found:
-        found.bot.command = ("serve", "--no-worker")
-        await found.bot.start()
+    async with set_stage(start=False, settings=settings) as found:
+        web, first, second = found.bots
+        await web.start()
+        await first.start()
         room = found.room()
-        async with more(found, logs, redis_url, prefix, settings, ("worker",)) as (first,):
-            await begin(room, shop)
-            async with more(found, logs, redis_url, prefix, settings, ("worker",)):
-                assert await first.terminate() == 0
-                await shop.begun(2)
-                shop.go()
-                assert (await room.result()).text == "Charged"
-                await found.idle()
+        await begin(room, shop)
+        await second.start()
 
-                assert await found.bot.readiness() == (200, "None")
-                assert await found.bot.terminate() == 0
+        assert await first.terminate() == 0
+        await shop.begun(2)
+        shop.go()
+
+        assert (await room.result()).text == "Charged"
+        await found.idle()
+        assert await web.readiness() == (200, "None")
+        assert await web.terminate() == 0
     assert shop.lines("charges") == 1
 
 
-async def test_the_sweep_alone_finds_what_has_to_be_done(logs: Logs, redis_url: str, prefix: str, shop: Shop) -> None:
+async def test_the_sweep_alone_finds_what_has_to_be_done(set_stage: SetStage, shop: Shop) -> None:
     """The run is started past every process: nobody was woken for it."""
     shop.go()
-    async with stage(logs, redis_url, prefix, settings=shop.settings) as found:
+    async with set_stage(settings=shop.settings) as found:
         room = found.room()
         workflow = discover(shop.folder)["/charge"].workflow
         event = CommandReceived(text="", user_id=ANA, channel_id=room.channel, team_id="T1")
@@ -199,18 +206,18 @@ async def test_the_sweep_alone_finds_what_has_to_be_done(logs: Logs, redis_url: 
 
 
 async def test_runs_of_old_and_new_code_end_while_a_deploy_rolls(
-    logs: Logs, redis_url: str, prefix: str, tmp_path: Path
+    set_stage: SetStage, logs: Logs, tmp_path: Path
 ) -> None:
     """Neither code can read what the other has stored; each run is finished by the one that has begun it."""
     old, new = tmp_path / "old", tmp_path / "new"
     for folder, names in ((old, {"draft": "Draft", "ask": "ask"}), (new, {"draft": "Sketch", "ask": "ask_once"})):
         folder.mkdir()
         (folder / "review.py").write_text(REVIEW.format(**names))
-    async with stage(logs, redis_url, prefix, settings={"SIGNOFF_WORKFLOWS": str(old)}) as found:
+    async with set_stage(settings={"SIGNOFF_WORKFLOWS": str(old)}) as found:
         early = found.room()
         await early.slack.run_command(requests.command(early, "/review one"))
         asked = [(early, await early.prompt())]
-        async with more(found, logs, redis_url, prefix, {"SIGNOFF_WORKFLOWS": str(new)}, ("serve",)):
+        async with more(found, logs, {"SIGNOFF_WORKFLOWS": str(new)}, ("serve",)):
             for n in range(5):
                 room = found.room()
                 await room.slack.run_command(requests.command(room, f"/review {n}"))

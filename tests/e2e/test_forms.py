@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import pytest_asyncio
 from bot.playground import DeliveryResult
 from bot.playground.workspace import Message, View
 from tests.e2e import requests
-from tests.e2e.conftest import check_stage
+from tests.e2e.conftest import SetStage
+from tests.e2e.shapes import Shape
 from tests.e2e.stage import ANA, BEN, CHLOE, Logs, Room, Stage, buttons, shown, stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -30,16 +31,18 @@ TRIP: dict[str, Any] = {
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def over_plugins(logs: Logs, redis_url: str) -> AsyncIterator[Stage]:
-    async with stage(logs, redis_url, "e2e-forms", settings={"SIGNOFF_WORKFLOWS": str(PLUGINS)}) as found:
+async def over_plugins(logs: Logs, redis_url: str, shape: Shape) -> AsyncIterator[Stage]:
+    settings = {"SIGNOFF_WORKFLOWS": str(PLUGINS)}
+    async with stage(logs, redis_url, f"e2e-forms-{shape.name}", shape, settings=settings) as found:
         yield found
         await found.idle()
         assert await found.store.leftovers() == []
 
 
 @pytest.fixture
-def room(over_plugins: Stage) -> Room:
-    return over_plugins.room()
+def room(over_plugins: Stage) -> Iterator[Room]:
+    yield over_plugins.room()
+    over_plugins.check()
 
 
 async def opened(room: Room, user: str = BEN) -> tuple[Message, View]:
@@ -131,10 +134,10 @@ async def test_a_forged_click_cannot_answer_without_the_form(room: Room) -> None
     click["trigger_id"] = "1.2.3"
     click["actions"][0]["action_id"] = "decide.0"
 
-    status, _ = await requests.interaction(click).to(room.stage.bot)
+    clicked = await room.slack.interact(click)
 
     await room.told(BEN, "Slack was slow to open the form")
-    assert status == 200
+    assert clicked.ok
     assert await room.times("answered", prompt) == 0
 
 
@@ -145,10 +148,10 @@ async def test_a_form_opens_from_app_home_where_there_is_no_channel_and_no_messa
     del click["channel"], click["message"], click["response_url"]
     click |= {"container": {"type": "view", "view_id": "V1"}, "view": {"id": "V1", "type": "home"}}
 
-    status, _ = await requests.interaction(click).to(room.stage.bot)
+    clicked = await room.slack.interact(click)
 
     form = await room.see(lambda: room.slack.view_of(BEN))
-    assert status == 200
+    assert clicked.ok
     assert (await sent(room, form)).ok
     assert "Rome 01.03.2027" in shown(await room.result())
     await room.told(BEN, "now filled in")
@@ -169,10 +172,9 @@ async def test_a_form_with_missing_keys_changes_nothing(room: Room, damage: str)
         case "garbage":
             payload["view"]["state"]["values"]["form.nights"] = {"form.nights": {"type": "number_input", "value": "π"}}
 
-    status, body = await requests.interaction(payload).to(room.stage.bot)
+    told = await room.slack.interact(payload)
 
-    assert status == 200
-    assert '"response_action":"errors"' in body.replace(" ", "")
+    assert told.body["response_action"] == "errors"
     assert await room.times("answered", prompt) == 0
     await room.slack.close_view(BEN, form.id)
 
@@ -181,19 +183,18 @@ async def test_a_form_with_missing_keys_changes_nothing(room: Room, damage: str)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def deployed(logs: Logs, redis_url: str, prefix: str, tmp_path: Path) -> AsyncIterator[Stage]:
-    """A bot of its own, whose workflow file may be changed."""
+async def deployed(set_stage: SetStage, tmp_path: Path) -> AsyncIterator[Stage]:
+    """Bots of its own, whose workflow file may be changed."""
     shutil.copy(PLUGINS / "book_trip.py", tmp_path)
-    async with stage(logs, redis_url, prefix, settings={"SIGNOFF_WORKFLOWS": str(tmp_path)}) as found:
+    async with set_stage(settings={"SIGNOFF_WORKFLOWS": str(tmp_path)}) as found:
         yield found
-        check_stage(found)
 
 
 async def test_a_form_left_open_over_a_restart_is_taken(deployed: Stage) -> None:
     room = deployed.room()
     _, form = await opened(room)
-    await deployed.bot.kill()
-    await deployed.bot.start()
+    await deployed.kill()
+    await deployed.start()
 
     result = await sent(room, form)
 
@@ -218,9 +219,9 @@ async def test_a_form_changed_by_a_deploy_is_shown_again_as_it_is_now(deployed: 
     room = deployed.room()
     prompt, form = await opened(room)
     code = tmp_path / "book_trip.py"
-    await deployed.bot.kill()
+    await deployed.kill()
     code.write_text(code.read_text().replace("le=14)", "le=14)\n    budget: int = 100"))
-    await deployed.bot.start()
+    await deployed.start()
 
     await sent(room, form)
 

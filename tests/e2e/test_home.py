@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 
 from bot.playground.workspace import Message, View
-from tests.e2e.conftest import check_stage
 from tests.e2e.process import ROOT
+from tests.e2e.shapes import Shape
 from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Logs, Room, Stage, buttons, run_of, shown, stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -19,16 +19,17 @@ FLOWS = ROOT / "tests" / "e2e" / "flows"
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def offices(logs: Logs, redis_url: str) -> AsyncIterator[Stage]:
-    """Two bots that share the work, and a workflow that asks whom it is told."""
-    async with stage(logs, redis_url, "e2e-home", bots=2, settings={"SIGNOFF_WORKFLOWS": str(FLOWS)}) as found:
+async def offices(logs: Logs, redis_url: str, shape: Shape) -> AsyncIterator[Stage]:
+    """With a workflow that asks whom it is told."""
+    settings = {"SIGNOFF_WORKFLOWS": str(FLOWS)}
+    async with stage(logs, redis_url, f"e2e-home-{shape.name}", shape, settings=settings) as found:
         yield found
 
 
 @pytest.fixture
 def office(offices: Stage) -> Iterator[Room]:
     yield offices.room()
-    check_stage(offices)
+    offices.check()
 
 
 def text_of(view: View) -> str:

@@ -10,7 +10,8 @@ import pytest
 
 from bot.tokens import AskToken
 from tests.e2e import requests
-from tests.e2e.stage import ANA, BEN, CHLOE, Room, Stage, button, buttons, shown
+from tests.e2e.shapes import HTTP, HTTP_FLEET, only
+from tests.e2e.stage import ANA, BEN, CHLOE, Room, button, buttons, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -18,37 +19,37 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 # --- commands --------------------------------------------------------------------------------------
 
 
-async def test_a_topic_of_5000_characters_is_refused_with_both_numbers(http_room: Room) -> None:
+async def test_a_topic_of_5000_characters_is_refused_with_both_numbers(room: Room) -> None:
     """Acceptance 2."""
-    result = await http_room.command(ANA, "/approve-draft " + "x" * 5_000)
+    result = await room.command(ANA, "/approve-draft " + "x" * 5_000)
 
-    await http_room.stage.idle()
+    await room.stage.idle()
     assert "5,000 characters" in (result.shown or "")
     assert "at most 500" in (result.shown or "")
-    assert http_room.posted("prompt:") == []
+    assert room.posted("prompt:") == []
 
 
-async def test_a_topic_of_500_characters_is_taken(http_room: Room) -> None:
-    prompt = await http_room.started(ANA, "/approve-draft " + "x" * 500)
+async def test_a_topic_of_500_characters_is_taken(room: Room) -> None:
+    prompt = await room.started(ANA, "/approve-draft " + "x" * 500)
 
     assert "x" * 500 in shown(prompt)
 
 
-async def test_an_unknown_command_is_told_which_there_are(http_room: Room) -> None:
-    fields = requests.command(http_room, "/aprove-draft AI")
+async def test_an_unknown_command_is_told_which_there_are(room: Room) -> None:
+    fields = requests.command(room, "/aprove-draft AI")
 
-    result = await http_room.slack.run_command(fields)
+    result = await room.slack.run_command(fields)
 
     assert result.status == 200
-    assert "`/aprove-draft` is not something I know" in result.body
-    assert "`/approve-draft`" in result.body
+    assert "`/aprove-draft` is not something I know" in str(result.body)
+    assert "`/approve-draft`" in str(result.body)
 
 
 @pytest.mark.parametrize(
     "topic", ["payload", "a payload=b", "{}", '{"a": 1}', "100% & more = less + 1", "a&payload={}"]
 )
-async def test_a_topic_may_hold_words_that_mean_something_to_the_machinery(http_room: Room, topic: str) -> None:
-    prompt = await http_room.started(ANA, f"/deploy {topic}")
+async def test_a_topic_may_hold_words_that_mean_something_to_the_machinery(room: Room, topic: str) -> None:
+    prompt = await room.started(ANA, f"/deploy {topic}")
 
     assert f"Ship {topic}?" in shown(prompt).replace("&amp;", "&")
 
@@ -57,11 +58,11 @@ async def test_a_topic_may_hold_words_that_mean_something_to_the_machinery(http_
 
 
 @pytest.mark.parametrize("command", ["/approve-draft", "/quick-approve", "/deploy"])
-async def test_markup_in_a_topic_is_shown_character_by_character(http_room: Room, command: str) -> None:
+async def test_markup_in_a_topic_is_shown_character_by_character(room: Room, command: str) -> None:
     """Acceptance 7; Security 5."""
     topic = "<!channel> *bold* _it_ ~no~ `code` <@U2> <https://evil.example|bank> & :+1: \\"
 
-    prompt = await http_room.started(ANA, f"{command} {topic}")
+    prompt = await room.started(ANA, f"{command} {topic}")
 
     assert topic in _as_people_see_it(prompt.blocks or [])
     assert _active(prompt.blocks or []) == []
@@ -69,13 +70,13 @@ async def test_markup_in_a_topic_is_shown_character_by_character(http_room: Room
     assert "<@U2>" not in prompt.text
 
 
-async def test_direction_marks_and_invisible_characters_are_spelled_out(http_room: Room) -> None:
+async def test_direction_marks_and_invisible_characters_are_spelled_out(room: Room) -> None:
     """Security 5; Adversarial 19."""
-    prompt = await http_room.started(ANA, "/deploy v2\u202egpj.exe and a\u200bb")
+    prompt = await room.started(ANA, "/deploy v2\u202egpj.exe and a\u200bb")
 
-    await http_room.press(BEN, prompt, "Ship")
+    await room.press(BEN, prompt, "Ship")
 
-    result = await http_room.result()
+    result = await room.result()
     for message in (prompt, result):
         said = json.dumps([message.text, message.blocks], ensure_ascii=False)
         assert "v2[U+202E]gpj.exe" in said
@@ -83,38 +84,39 @@ async def test_direction_marks_and_invisible_characters_are_spelled_out(http_roo
         assert "\u202e" not in said
 
 
-async def test_feedback_cannot_call_anybody_either(http_room: Room) -> None:
+async def test_feedback_cannot_call_anybody_either(room: Room) -> None:
     """Security 5."""
-    first = await http_room.started(ANA, "/approve-draft AI safety")
+    first = await room.started(ANA, "/approve-draft AI safety")
 
-    await http_room.reply(BEN, first, "<!here> make it *bold*")
+    await room.reply(BEN, first, "<!here> make it *bold*")
 
-    second = await http_room.prompt(2)
-    await http_room.locked(first)
+    second = await room.prompt(2)
+    await room.locked(first)
     for message in (first, second):
         assert "<!here> make it *bold*" in _as_people_see_it(message.blocks or [])
         assert _active(message.blocks or []) == []
 
 
-async def test_lone_surrogates_and_nul_in_a_topic_are_survived(http_room: Room) -> None:
+async def test_lone_surrogates_and_nul_in_a_topic_are_survived(room: Room) -> None:
     """Adversarial 19."""
-    fields = requests.command(http_room, "/deploy v2")
+    fields = requests.command(room, "/deploy v2")
 
-    result = await http_room.slack.run_command({**fields, "text": "v2 \x00 \ufffe"})
+    result = await room.slack.run_command({**fields, "text": "v2 \x00 \ufffe"})
 
-    prompt = await http_room.prompt()
+    prompt = await room.prompt()
     assert result.ok
     assert "[U+0000]" in shown(prompt)
 
 
-async def test_text_that_is_no_text_is_refused_before_it_is_read(http_room: Room) -> None:
+@only(HTTP, HTTP_FLEET, because="it is about the bytes of a request")
+async def test_text_that_is_no_text_is_refused_before_it_is_read(room: Room) -> None:
     """Adversarial 19. A lone surrogate is no UTF-8, and so nothing that Slack could send."""
-    fields = requests.command(http_room, "/deploy v2")
+    fields = requests.command(room, "/deploy v2")
 
-    result = await http_room.slack.run_command({**fields, "text": "v2 \ud800"})
+    result = await room.slack.run_command({**fields, "text": "v2 \ud800"})
 
     assert result.status == 400
-    assert http_room.slack.messages(http_room.channel) == []
+    assert room.slack.messages(room.channel) == []
 
 
 def _as_people_see_it(blocks: list[dict[str, Any]]) -> str:
@@ -159,9 +161,8 @@ ODD_BUTTONS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("what", ODD_BUTTONS)
-async def test_a_button_that_is_not_ours_is_told_so_and_decides_nothing(http_room: Room, what: str) -> None:
+async def test_a_button_that_is_not_ours_is_told_so_and_decides_nothing(room: Room, what: str) -> None:
     """Security 3; Adversarial 14."""
-    room = http_room
     prompt = await room.started(ANA, "/deploy v2")
     click = requests.click(room, prompt, "Ship", BEN)
     ours = AskToken.decode(button(prompt, "Ship")["value"])
@@ -174,45 +175,44 @@ async def test_a_button_that_is_not_ours_is_told_so_and_decides_nothing(http_roo
     pressed = ODD_BUTTONS[what]
     click["actions"][0] |= {**pressed, "value": forged.get(pressed["value"], pressed["value"])}
 
-    status, _ = await requests.interaction(click).to(room.stage.bot)
+    clicked = await room.slack.interact(click)
 
     await room.told(BEN, "unknown here")
-    assert status == 200
+    assert clicked.ok
     assert buttons(prompt) == ["Ship", "Keep back"]
     assert await room.times("answered", prompt) == 0
 
 
-async def test_a_click_from_another_workspace_finds_nothing(http_room: Room) -> None:
+async def test_a_click_from_another_workspace_finds_nothing(room: Room) -> None:
     """Security 2; Adversarial 15."""
-    prompt = await http_room.started(ANA, "/deploy v2")
-    click = requests.click(http_room, prompt, "Ship", BEN)
+    prompt = await room.started(ANA, "/deploy v2")
+    click = requests.click(room, prompt, "Ship", BEN)
     click["team"] = {"id": "T2", "domain": "elsewhere"}
     click["user"]["team_id"] = "T2"
 
-    status, _ = await requests.interaction(click).to(http_room.stage.bot)
+    clicked = await room.slack.interact(click)
 
-    await http_room.told(BEN, "unknown here")
-    assert status == 200
-    assert await http_room.times("answered", prompt) == 0
+    await room.told(BEN, "unknown here")
+    assert clicked.ok
+    assert await room.times("answered", prompt) == 0
 
 
-async def test_a_reply_from_another_workspace_finds_nothing(http_room: Room) -> None:
+async def test_a_reply_from_another_workspace_finds_nothing(room: Room) -> None:
     """Security 2; Adversarial 15."""
-    prompt = await http_room.started(ANA, "/deploy v2")
-    said = requests.reply(http_room, prompt, "ship", BEN)
+    prompt = await room.started(ANA, "/deploy v2")
+    said = requests.reply(room, prompt, "ship", BEN)
     said["team_id"] = said["event"]["team"] = "T2"
 
-    await requests.event(said).to(http_room.stage.bot)
-    await http_room.reply(CHLOE, prompt, "keep back")
+    await room.slack.send_envelope(said)
+    await room.reply(CHLOE, prompt, "keep back")
 
-    assert (await http_room.result()).text == "Kept back v2"
-    assert http_room.notes(BEN) == []
+    assert (await room.result()).text == "Kept back v2"
+    assert room.notes(BEN) == []
 
 
 @pytest.mark.parametrize("label", ["Approve", "Give feedback"])
-async def test_a_button_of_another_run_counts_nowhere(http_room: Room, label: str) -> None:
+async def test_a_button_of_another_run_counts_nowhere(room: Room, label: str) -> None:
     """Security 3: what a button says must be what its message shows."""
-    room = http_room
     here = await room.started(ANA, "/approve-draft one")
     await room.command(ANA, "/approve-draft other")
     other = await room.prompt(2)
@@ -220,7 +220,7 @@ async def test_a_button_of_another_run_counts_nowhere(http_room: Room, label: st
     click = requests.click(room, here, label, BEN)
     click["actions"][0]["value"] = button(other, label)["value"]
 
-    await requests.interaction(click).to(room.stage.bot)
+    await room.slack.interact(click)
 
     await room.told(BEN, "outdated")
     await room.stage.idle()
@@ -229,75 +229,65 @@ async def test_a_button_of_another_run_counts_nowhere(http_room: Room, label: st
     assert await room.times("answered", here) == await room.times("answered", other) == 0
 
 
-async def test_a_modal_with_a_forged_token_is_told_so(http_room: Room) -> None:
+async def test_a_modal_with_a_forged_token_is_told_so(room: Room) -> None:
     """Security 3; Adversarial 14."""
-    prompt = await http_room.started(ANA, "/approve-draft AI safety")
-    form = await http_room.open_form(BEN, prompt, "Give feedback")
+    prompt = await room.started(ANA, "/approve-draft AI safety")
+    form = await room.open_form(BEN, prompt, "Give feedback")
     form.body["private_metadata"] = AskToken("k1-aaaaaaaaaaaaaaaa", "a2", 1, "feedback").encode()
 
-    await http_room.submit(BEN, form, "Shorter, please")
+    await room.submit(BEN, form, "Shorter, please")
 
-    notice = await http_room.see(lambda: http_room.slack.view_of(BEN))
+    notice = await room.see(lambda: room.slack.view_of(BEN))
     assert "unknown here" in json.dumps(notice.blocks)
-    assert await http_room.times("answered", prompt) == 0
-    await http_room.slack.close_view(BEN, notice.id)
+    assert await room.times("answered", prompt) == 0
+    await room.slack.close_view(BEN, notice.id)
 
 
-async def test_a_click_on_a_run_that_is_over_says_how_it_ended(http_room: Room) -> None:
+async def test_a_click_on_a_run_that_is_over_says_how_it_ended(room: Room) -> None:
     """Adversarial 11."""
-    prompt = await http_room.started(ANA, "/deploy v2")
-    click = requests.click(http_room, prompt, "Keep back", CHLOE)
-    await http_room.press(BEN, prompt, "Ship")
-    await http_room.result()
-    await http_room.stage.idle()
+    prompt = await room.started(ANA, "/deploy v2")
+    click = requests.click(room, prompt, "Keep back", CHLOE)
+    await room.press(BEN, prompt, "Ship")
+    await room.result()
+    await room.stage.idle()
 
-    await requests.interaction(click).to(http_room.stage.bot)
+    await room.slack.interact(click)
 
-    await http_room.told(CHLOE, f"already answered “Ship” by <@{BEN}>")
-    await http_room.stage.idle()
-    assert len(http_room.posted("result")) == 1
+    await room.told(CHLOE, f"already answered “Ship” by <@{BEN}>")
+    await room.stage.idle()
+    assert len(room.posted("result")) == 1
 
 
-async def test_a_reply_of_50000_characters_is_answered_kindly(http_room: Room) -> None:
+async def test_a_reply_of_50000_characters_is_answered_kindly(room: Room) -> None:
     """Adversarial 18."""
-    prompt = await http_room.started(ANA, "/quick-approve lunch")
+    prompt = await room.started(ANA, "/quick-approve lunch")
 
-    await http_room.reply(BEN, prompt, "x" * 50_000)
+    await room.reply(BEN, prompt, "x" * 50_000)
 
-    note = await http_room.told(BEN, "is not an answer")
+    note = await room.told(BEN, "is not an answer")
     assert len(note) < 500
 
 
-async def test_feedback_of_30000_characters_is_shown_whole(http_room: Room) -> None:
-    first = await http_room.started(ANA, "/approve-draft AI safety")
+async def test_feedback_of_30000_characters_is_shown_whole(room: Room) -> None:
+    first = await room.started(ANA, "/approve-draft AI safety")
     feedback = " ".join(f"word{n}" for n in range(3_500))
 
-    await http_room.reply(BEN, first, feedback)
+    await room.reply(BEN, first, feedback)
 
-    second = await http_room.prompt(2)
-    await http_room.stage.idle()
-    files = [file for file in http_room.slack.workspace.files.values() if http_room.channel in file.shared]
+    second = await room.prompt(2)
+    await room.stage.idle()
+    files = [file for file in room.slack.workspace.files.values() if room.channel in file.shared]
     assert "word3499" in shown(second) or any("word3499" in file.content.decode() for file in files)
     assert buttons(second) == ["Approve", "Reject", "Give feedback"]
 
 
 @pytest.mark.parametrize("words", ["\u200b", " \t\n", "…", "\n" * 10_000 + "ok?", "👩‍👩‍👧‍👦", "\u202eyes"])
-async def test_an_odd_reply_decides_nothing(http_room: Room, words: str) -> None:
+async def test_an_odd_reply_decides_nothing(room: Room, words: str) -> None:
     """Adversarial 18, 19."""
-    prompt = await http_room.started(ANA, "/quick-approve lunch")
+    prompt = await room.started(ANA, "/quick-approve lunch")
 
-    await http_room.reply(BEN, prompt, words)
-    await http_room.reply(CHLOE, prompt, "no")
+    await room.reply(BEN, prompt, words)
+    await room.reply(CHLOE, prompt, "no")
 
-    assert "Approved: no" in (await http_room.result()).text
-    assert await http_room.times("answered", prompt) == 1
-
-
-async def test_nobody_sees_where_the_bot_keeps_its_secrets(over_http: Stage) -> None:
-    """After all of the above: no token was ever posted."""
-    everything = json.dumps(
-        [[m.text, m.blocks] for found in over_http.slack.workspace.messages.values() for m in found]
-    )
-
-    assert "xoxb-" not in everything
-    assert "signing-secret" not in everything
+    assert "Approved: no" in (await room.result()).text
+    assert await room.times("answered", prompt) == 1

@@ -20,8 +20,8 @@ from bot.playground.workspace import Message
 from engine.keyring import new_key
 from engine.redis import RedisRunStore
 from engine.redis.keys import Keys
-from tests.e2e.conftest import check_stage
 from tests.e2e.process import BotProcess, until
+from tests.e2e.shapes import Shape
 from tests.e2e.stage import (
     ANA,
     APP_TOKEN,
@@ -134,15 +134,15 @@ class Browser:
 
 @asynccontextmanager
 async def branches(
-    logs: Logs, redis_url: str, prefix: str, *, bots: int = 1, socket_mode: bool = False, rotates: bool = False
+    logs: Logs, redis_url: str, prefix: str, shape: Shape, *, rotates: bool = False
 ) -> AsyncIterator[Branches]:
     config = replace(app_config(), events=frozenset({*MESSAGE_EVENTS, *LEAVING_EVENTS}))
     async with Grid(config, [T1, T2, T3, T4], orgs={ORG: [T3, T4]}, rotates=rotates) as grid:
         given = {
             "SLACK_CLIENT_ID": grid.client_id,
             "SLACK_CLIENT_SECRET": grid.client_secret,
-            "SLACK_SIGNING_SECRET": "" if socket_mode else SIGNING_SECRET,
-            "SLACK_APP_TOKEN": APP_TOKEN if socket_mode else "",
+            "SLACK_SIGNING_SECRET": "" if shape.socket_mode else SIGNING_SECRET,
+            "SLACK_APP_TOKEN": APP_TOKEN if shape.socket_mode else "",
             "SLACK_API_BASE_URL": grid.api_base_url,
             "SLACK_AUTHORIZE_URL": grid.authorize_url,
             "SIGNOFF_ENCRYPTION_KEYS": KEY,
@@ -151,12 +151,12 @@ async def branches(
             "SIGNOFF_LANES": str(LANES),
             "SIGNOFF_SWEEP_S": "0.2",
         }
-        processes = [BotProcess(given, logs.path(prefix)) for _ in range(bots)]
+        processes = [BotProcess(given, logs.path(prefix), command) for command in shape.commands]
         store = RedisRunStore.from_url(redis_url, prefix=prefix, lanes=LANES)
         found = Branches(grid, processes, store, Keys(prefix, LANES))
         for process in processes:
             process.set(SIGNOFF_PUBLIC_URL=process.url)
-        grid.reach(None if socket_mode else processes[0].request_url)
+        grid.reach(None if shape.socket_mode else processes[0].request_url)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for process in processes:
@@ -164,7 +164,7 @@ async def branches(
             yield found
             _no_token_leaked(found)
             for team in (T1, T2, T3, T4):
-                check_stage(found.of(team))
+                found.of(team).check()
         finally:
             for process in processes:
                 await process.kill()
@@ -179,34 +179,26 @@ def _no_token_leaked(found: Branches) -> None:
         assert secret not in logged
 
 
-@pytest_asyncio.fixture(loop_scope="session", params=["http", "socket"])
-async def either_way(
-    request: pytest.FixtureRequest, logs: Logs, redis_url: str, prefix: str
-) -> AsyncIterator[Branches]:
-    async with branches(logs, redis_url, prefix, socket_mode=request.param == "socket") as found:
-        yield found
-
-
 @pytest_asyncio.fixture(loop_scope="session")
-async def over_web(logs: Logs, redis_url: str, prefix: str) -> AsyncIterator[Branches]:
-    async with branches(logs, redis_url, prefix) as found:
+async def company(logs: Logs, redis_url: str, prefix: str, shape: Shape) -> AsyncIterator[Branches]:
+    async with branches(logs, redis_url, prefix, shape) as found:
         yield found
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def front_door(logs: Logs, redis_url: str) -> AsyncIterator[Branches]:
+async def front_door(logs: Logs, redis_url: str, shape: Shape) -> AsyncIterator[Branches]:
     """For tests that only go to Slack's page and back; each takes another workspace, if it installs anything."""
-    async with branches(logs, redis_url, "e2e-front-door") as found:
+    async with branches(logs, redis_url, f"e2e-front-door-{shape.name}", shape) as found:
         yield found
 
 
-async def test_two_workspaces_with_equal_ids_never_meet(either_way: Branches) -> None:
+async def test_two_workspaces_with_equal_ids_never_meet(company: Branches) -> None:
     """Acceptance 29."""
-    here, there = either_way.of(T1).room(), either_way.of(T2)
+    here, there = company.of(T1).room(), company.of(T2)
     there.slack.workspace.channels[here.channel] = replace(here.slack.workspace.channels[here.channel])
     twin = Room(there, here.channel)
     for team in (T1, T2):
-        assert "Signoff is installed" in await either_way.install(team)
+        assert "Signoff is installed" in await company.install(team)
 
     mine, theirs = await here.started(ANA, "/deploy v1"), await twin.started(ANA, "/deploy v2")
     forged = twin.slack.as_seen(BEN, twin.channel, theirs.ts, mine.blocks or [])
@@ -217,25 +209,25 @@ async def test_two_workspaces_with_equal_ids_never_meet(either_way: Branches) ->
     assert (await here.result()).text == "Shipped v1"
     assert await here.locked(mine)
     assert buttons(theirs)
-    assert [run.tenant for run in await either_way.store.runs()] == [T2, T1]
+    assert [run.tenant for run in await company.store.runs()] == [T2, T1]
     assert twin.posted("result") == []
 
 
-async def test_an_installed_app_has_its_token_sealed(over_web: Branches) -> None:
+async def test_an_installed_app_has_its_token_sealed(company: Branches) -> None:
     """Security 9."""
-    await over_web.install(T1)
+    await company.install(T1)
 
-    kept = await over_web.kept()
+    kept = await company.kept()
 
     assert b"T1" in kept
-    for token in over_web.grid.tokens:
+    for token in company.grid.tokens:
         assert token.encode() not in kept
 
 
-async def test_an_organisation_installs_it_for_all_its_workspaces(either_way: Branches) -> None:
+async def test_an_organisation_installs_it_for_all_its_workspaces(company: Branches) -> None:
     """Acceptance 29."""
-    assert "E1 Inc." in await either_way.install(ORG)
-    room, other = either_way.of(T3).room(), either_way.of(T4).room()
+    assert "E1 Inc." in await company.install(ORG)
+    room, other = company.of(T3).room(), company.of(T4).room()
 
     prompt, second = await room.started(ANA, "/deploy v1"), await other.started(ANA, "/deploy v2")
     assert (await room.press(BEN, prompt, "Ship")).ok
@@ -243,49 +235,49 @@ async def test_an_organisation_installs_it_for_all_its_workspaces(either_way: Br
 
     assert (await room.result()).text == "Shipped v1"
     assert (await other.result()).text == "Shipped v2"
-    assert {run.tenant for run in await either_way.store.runs()} == {T3, T4}
+    assert {run.tenant for run in await company.store.runs()} == {T3, T4}
 
 
-async def test_where_it_is_not_installed_people_are_told_so(either_way: Branches) -> None:
+async def test_where_it_is_not_installed_people_are_told_so(company: Branches) -> None:
     """Security 2: a workspace nobody has installed the app in."""
-    room = either_way.of(T2).room()
+    room = company.of(T2).room()
 
     refused = await room.command(ANA, "/deploy v1")
 
     assert refused.ok
     assert "not installed in this workspace" in (refused.shown or "")
-    assert f"{either_way.bot.url}/slack/install" in (refused.shown or "")
-    assert await either_way.store.runs() == []
+    assert f"{company.bot.url}/slack/install" in (refused.shown or "")
+    assert await company.store.runs() == []
 
 
-async def test_uninstalling_deletes_the_tokens_and_closes_the_runs(either_way: Branches) -> None:
+async def test_uninstalling_deletes_the_tokens_and_closes_the_runs(company: Branches) -> None:
     """Acceptance 29."""
-    room, elsewhere = either_way.of(T1).room(), either_way.of(T2).room()
+    room, elsewhere = company.of(T1).room(), company.of(T2).room()
     for team in (T1, T2):
-        await either_way.install(team)
+        await company.install(team)
     prompt, theirs = await room.started(ANA, "/deploy v1"), await elsewhere.started(ANA, "/deploy v2")
 
-    either_way.grid.uninstall(T1)
-    await until(lambda: _is(either_way, prompt, "cancelled"))
+    company.grid.uninstall(T1)
+    await until(lambda: _is(company, prompt, "cancelled"))
     refused = await room.command(ANA, "/deploy v3")
 
     assert "not installed" in (refused.shown or "")
-    assert b"of:T1" not in await either_way.kept()
+    assert b"of:T1" not in await company.kept()
     assert ("cancelled", "app_uninstalled") in [(line.what, line.by) for line in await room.journal(prompt)]
     assert (await elsewhere.press(BEN, theirs, "Ship")).ok
     assert (await elsewhere.result()).text == "Shipped v2"
 
 
-async def test_installing_again_works_and_shows_what_was_closed(over_web: Branches) -> None:
+async def test_installing_again_works_and_shows_what_was_closed(company: Branches) -> None:
     """Acceptance 29."""
-    room = over_web.of(T1).room()
-    await over_web.install(T1)
+    room = company.of(T1).room()
+    await company.install(T1)
     old = await room.started(ANA, "/deploy v1")
-    over_web.grid.uninstall(T1)
-    await until(lambda: _is(over_web, old, "cancelled"))
+    company.grid.uninstall(T1)
+    await until(lambda: _is(company, old, "cancelled"))
 
-    await over_web.install(T1)
-    await over_web.of(T1).move_clock(400)
+    await company.install(T1)
+    await company.of(T1).move_clock(400)
     new = await room.command(ANA, "/deploy v2")
 
     assert new.ok
@@ -295,37 +287,37 @@ async def test_installing_again_works_and_shows_what_was_closed(over_web: Branch
     await room.see(lambda: any(message.text == "Shipped v2" for message in room.posted("result")))
 
 
-async def test_a_late_word_of_an_old_uninstall_changes_nothing(over_web: Branches) -> None:
+async def test_a_late_word_of_an_old_uninstall_changes_nothing(company: Branches) -> None:
     """Adversarial 48: installed again before Slack's event arrived."""
-    room = over_web.of(T1).room()
-    await over_web.install(T1)
+    room = company.of(T1).room()
+    await company.install(T1)
 
-    over_web.grid[T1].send_event({"type": "app_uninstalled", "event_ts": "1700000000.000001"})
-    await over_web.grid[T1].settled()
+    company.grid[T1].send_event({"type": "app_uninstalled", "event_ts": "1700000000.000001"})
+    await company.grid[T1].settled()
 
     prompt = await room.started(ANA, "/deploy v1")
     assert buttons(prompt)
 
 
 @pytest.mark.parametrize("how", ["revoked", "not accepted"])
-async def test_a_run_whose_token_was_revoked_goes_on_after_a_new_installation(over_web: Branches, how: str) -> None:
+async def test_a_run_whose_token_was_revoked_goes_on_after_a_new_installation(company: Branches, how: str) -> None:
     """Adversarial 48."""
-    room = over_web.of(T1).room()
-    await over_web.install(T1)
+    room = company.of(T1).room()
+    await company.install(T1)
     prompt = await room.started(ANA, "/deploy v1")
-    over_web.grid.end_tokens(T1, "token_revoked")
+    company.grid.end_tokens(T1, "token_revoked")
     if how == "revoked":
-        over_web.grid[T1].send_event({"type": "tokens_revoked", "tokens": {"oauth": [], "bot": ["U0BOT"]}})
-        await over_web.grid[T1].settled()
+        company.grid[T1].send_event({"type": "tokens_revoked", "tokens": {"oauth": [], "bot": ["U0BOT"]}})
+        await company.grid[T1].settled()
     else:
         assert (await room.press(BEN, prompt, "Ship")).ok
         await room.told(BEN, "could not be checked")
         assert (await room.command(ANA, "/deploy v2")).ok
-        await until(lambda: _held_back(over_web))
-    assert not await _is(over_web, prompt, "done")
+        await until(lambda: _held_back(company))
+    assert not await _is(company, prompt, "done")
 
-    await over_web.install(T1)
-    await over_web.of(T1).move_clock(400)
+    await company.install(T1)
+    await company.of(T1).move_clock(400)
     assert (await room.press(BEN, prompt, "Ship")).ok
     if how == "not accepted":
         assert "v2" in shown(await room.prompt(2))
@@ -334,9 +326,9 @@ async def test_a_run_whose_token_was_revoked_goes_on_after_a_new_installation(ov
     assert await room.locked(prompt)
 
 
-async def test_two_workers_refresh_an_ended_token_once(logs: Logs, redis_url: str, prefix: str) -> None:
+async def test_two_workers_refresh_an_ended_token_once(logs: Logs, redis_url: str, prefix: str, shape: Shape) -> None:
     """Acceptance 30."""
-    async with branches(logs, redis_url, prefix, bots=2, rotates=True) as found:
+    async with branches(logs, redis_url, prefix, replace(shape, workers=2), rotates=True) as found:
         await found.install(T1)
         rooms = [found.of(T1).room() for _ in range(6)]
         found.grid.end_tokens(T1, "token_expired")
@@ -348,9 +340,9 @@ async def test_two_workers_refresh_an_ended_token_once(logs: Logs, redis_url: st
         assert found.grid.refreshed == {T1: 1}
 
 
-async def test_tokens_are_refreshed_before_they_end(logs: Logs, redis_url: str, prefix: str) -> None:
+async def test_tokens_are_refreshed_before_they_end(logs: Logs, redis_url: str, prefix: str, shape: Shape) -> None:
     """Acceptance 30."""
-    async with branches(logs, redis_url, prefix, bots=2, rotates=True) as found:
+    async with branches(logs, redis_url, prefix, replace(shape, workers=2), rotates=True) as found:
         found.grid.life_s = 2
         await found.install(T1)
         found.grid.life_s = 12 * 3600
@@ -365,36 +357,36 @@ async def test_tokens_are_refreshed_before_they_end(logs: Logs, redis_url: str, 
 # --- looking after them ------------------------------------------------------------------------------
 
 
-async def test_an_operator_sees_where_it_is_installed_and_takes_it_away(over_web: Branches) -> None:
-    room = over_web.of(T1).room()
+async def test_an_operator_sees_where_it_is_installed_and_takes_it_away(company: Branches) -> None:
+    room = company.of(T1).room()
     for owner in (T1, ORG):
-        await over_web.install(owner)
+        await company.install(owner)
     prompt = await room.started(ANA, "/deploy v1")
 
-    listed = [json.loads(line) for line in (await over_web.operator("installs", "list", "--json")).splitlines()]
-    removed = await over_web.operator("installs", "remove", T1)
+    listed = [json.loads(line) for line in (await company.operator("installs", "list", "--json")).splitlines()]
+    removed = await company.operator("installs", "remove", T1)
 
     assert [(made["install"], made["name"], made["state"]) for made in listed] == [
         (ORG, "E1 Inc.", "ok"),
         (T1, "Acme", "ok"),
     ]
     assert removed == "T1 is removed; a worker closes its runs\n"
-    await until(lambda: _is(over_web, prompt, "cancelled"))
-    assert "E1" in await over_web.operator("installs", "list")
-    assert b"of:T1" not in await over_web.kept()
+    await until(lambda: _is(company, prompt, "cancelled"))
+    assert "E1" in await company.operator("installs", "list")
+    assert b"of:T1" not in await company.kept()
 
 
-async def test_the_doctor_tells_which_token_is_not_accepted(over_web: Branches) -> None:
-    empty = await over_web.operator("doctor")
-    await over_web.install(T1)
-    well = await over_web.operator("doctor")
-    over_web.grid.end_tokens(T1, "token_revoked")
-    await over_web.of(T1).room().command(ANA, "/deploy v1")
-    await until(lambda: _refused(over_web, "token_revoked"))
+async def test_the_doctor_tells_which_token_is_not_accepted(company: Branches) -> None:
+    empty = await company.operator("doctor")
+    await company.install(T1)
+    well = await company.operator("doctor")
+    company.grid.end_tokens(T1, "token_revoked")
+    await company.of(T1).room().command(ANA, "/deploy v1")
+    await until(lambda: _refused(company, "token_revoked"))
 
-    assert f"installations: none yet; open {over_web.bot.url}/slack/install" in empty
+    assert f"installations: none yet; open {company.bot.url}/slack/install" in empty
     assert "ok    installations: 1" in well
-    assert "does not accept the token of 1, as of T1" in await over_web.operator("doctor")
+    assert "does not accept the token of 1, as of T1" in await company.operator("doctor")
 
 
 # --- on the way to Slack and back -----------------------------------------------------------------

@@ -9,8 +9,9 @@ import pytest
 
 from bot.blocks import MENU
 from bot.playground.workspace import Message, User, UserGroup, View
+from tests.e2e.conftest import SetStage
 from tests.e2e.process import ROOT
-from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Logs, Room, buttons, shown, stage
+from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Room, buttons, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -46,8 +47,7 @@ def says(room: Room, user: str, words: str) -> bool:
     return view is not None and words in str(view.blocks)
 
 
-async def test_a_question_handed_on_is_asked_in_private_and_only_theirs(http_room: Room) -> None:
-    room = http_room
+async def test_a_question_handed_on_is_asked_in_private_and_only_theirs(room: Room) -> None:
     prompt = await room.started(ANA, "/deploy v2")
 
     await hand_on(room, BEN, prompt, CHLOE)
@@ -65,8 +65,7 @@ async def test_a_question_handed_on_is_asked_in_private_and_only_theirs(http_roo
     assert await room.times("handed on", prompt) == 1
 
 
-async def test_only_who_may_answer_or_has_asked_can_hand_on(http_room: Room) -> None:
-    room = http_room
+async def test_only_who_may_answer_or_has_asked_can_hand_on(room: Room) -> None:
     prompt = await room.started(ANA, "/deploy v2")
     await hand_on(room, BEN, prompt, CHLOE)
     view = await opened(room, DAN, prompt, 0)
@@ -78,8 +77,7 @@ async def test_only_who_may_answer_or_has_asked_can_hand_on(http_room: Room) -> 
     await room.see(lambda: f"For <@{BEN}>" in shown(prompt))
 
 
-async def test_a_question_decided_meanwhile_is_not_handed_on(http_room: Room) -> None:
-    room = http_room
+async def test_a_question_decided_meanwhile_is_not_handed_on(room: Room) -> None:
     prompt = await room.started(ANA, "/deploy v2")
     view = await opened(room, BEN, prompt, 0)
     await room.press(CHLOE, prompt, "Ship")
@@ -91,8 +89,7 @@ async def test_a_question_decided_meanwhile_is_not_handed_on(http_room: Room) ->
     assert await room.times("handed on", prompt) == 0
 
 
-async def test_the_requester_is_asked_for_details_and_the_question_stays_open(http_room: Room) -> None:
-    room = http_room
+async def test_the_requester_is_asked_for_details_and_the_question_stays_open(room: Room) -> None:
     prompt = await room.started(ANA, "/approve-draft AI safety")
     view = await opened(room, BEN, prompt, 1)
 
@@ -111,11 +108,9 @@ async def test_the_requester_is_asked_for_details_and_the_question_stays_open(ht
     assert await room.times("asked back", prompt) == 1
 
 
-async def test_a_question_for_named_people_is_handed_on_only_where_its_author_says_so(
-    logs: Logs, redis_url: str, prefix: str
-) -> None:
+async def test_a_question_for_named_people_is_handed_on_only_where_its_author_says_so(set_stage: SetStage) -> None:
     """Security 4."""
-    async with stage(logs, redis_url, prefix, settings={"SIGNOFF_WORKFLOWS": str(PEOPLE)}) as found:
+    async with set_stage(settings={"SIGNOFF_WORKFLOWS": str(PEOPLE)}) as found:
         room, free = found.room(), found.room()
         named = await room.started(ANA, f"/sign {BEN}")
         view = await opened(free, BEN, await free.started(ANA, f"/sign {BEN} hand-on"), 0)
@@ -128,10 +123,8 @@ async def test_a_question_for_named_people_is_handed_on_only_where_its_author_sa
         assert await room.times("handed on", named) == 0
 
 
-async def test_a_member_of_a_group_hands_on_their_own_place_and_not_the_groups(
-    logs: Logs, redis_url: str, prefix: str
-) -> None:
-    async with stage(logs, redis_url, prefix, settings={"SIGNOFF_WORKFLOWS": str(PEOPLE)}) as found:
+async def test_a_member_of_a_group_hands_on_their_own_place_and_not_the_groups(set_stage: SetStage) -> None:
+    async with set_stage(settings={"SIGNOFF_WORKFLOWS": str(PEOPLE)}) as found:
         room, two = found.room(), found.room()
         room.slack.workspace.groups["S9"] = UserGroup("S9", "legal", "Legal", [BEN, CHLOE])
         prompt = await room.started(ANA, "/sign S9 hand-on")
@@ -171,10 +164,10 @@ class Deploy(Workflow):
 
 
 async def test_handing_on_goes_neither_around_four_eyes_nor_below_the_quorum(
-    logs: Logs, redis_url: str, prefix: str, tmp_path: Path
+    set_stage: SetStage, tmp_path: Path
 ) -> None:
     (tmp_path / "deploy.py").write_text(textwrap.dedent(WORKFLOW))
-    async with stage(logs, redis_url, prefix, settings={"SIGNOFF_WORKFLOWS": str(tmp_path)}) as found:
+    async with set_stage(settings={"SIGNOFF_WORKFLOWS": str(tmp_path)}) as found:
         room = found.room()
         room.slack.workspace.users["U900"] = User("U900", "zoe", "Zoe", is_restricted=True)
         prompt = await room.started(ANA, "/deploy v2")

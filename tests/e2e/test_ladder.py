@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bot.playground.workspace import Message
-from tests.e2e.conftest import check_stage
-from tests.e2e.stage import ANA, BEN, CHLOE, Logs, Room, buttons, shown, stage
+from tests.e2e.conftest import SetStage
+from tests.e2e.shapes import Shape
+from tests.e2e.stage import ANA, BEN, CHLOE, Room, buttons, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -56,10 +58,10 @@ def below(room: Room, prompt: Message, kind: str) -> list[Message]:
 
 
 async def test_each_rung_fires_once_with_three_processes(
-    logs: Logs, redis_url: str, prefix: str, ladder: dict[str, str]
+    set_stage: SetStage, shape: Shape, ladder: dict[str, str]
 ) -> None:
     """Acceptance 19."""
-    async with stage(logs, redis_url, prefix, bots=3, settings=ladder) as found:
+    async with set_stage(shape=replace(shape, workers=3), settings=ladder) as found:
         room = found.room()
         prompt = await room.started(ANA, "/deploy v2")
         dms = {who: Room(found, found.slack.workspace.dm_of(who).id) for who in (BEN, CHLOE)}
@@ -80,20 +82,19 @@ async def test_each_rung_fires_once_with_three_processes(
             assert buttons(copy) == []
             assert "because nobody answered in time" in shown(copy)
         assert below(room, prompt, "result")[0].text == "keep back at last"
-        check_stage(found)
 
 
 async def test_what_was_due_while_everything_was_down_comes_at_the_start_oldest_first(
-    logs: Logs, redis_url: str, prefix: str, ladder: dict[str, str]
+    set_stage: SetStage, ladder: dict[str, str]
 ) -> None:
     """Acceptance 19."""
-    async with stage(logs, redis_url, prefix, settings=ladder) as found:
+    async with set_stage(settings=ladder) as found:
         rooms = [found.room() for _ in range(3)]
         prompts = [await room.started(ANA, "/deploy v2") for room in rooms]
-        await found.bot.kill()
+        await found.kill()
         await found.move_clock(150)
 
-        await found.bot.start()
+        await found.start()
 
         for room, prompt in zip(rooms, prompts, strict=True):
             await room.see(lambda room=room, prompt=prompt: below(room, prompt, "remind:"))  # type: ignore[misc]
@@ -104,11 +105,10 @@ async def test_what_was_due_while_everything_was_down_comes_at_the_start_oldest_
         fired = [line.at for line in lines if line.what == "reminded"]
         assert len(fired) == 3
         assert fired == sorted(fired)
-        check_stage(found)
 
 
-async def test_a_decision_ends_the_ladder(logs: Logs, redis_url: str, prefix: str, ladder: dict[str, str]) -> None:
-    async with stage(logs, redis_url, prefix, settings=ladder) as found:
+async def test_a_decision_ends_the_ladder(set_stage: SetStage, ladder: dict[str, str]) -> None:
+    async with set_stage(settings=ladder) as found:
         room = found.room()
         prompt = await room.started(ANA, "/deploy v2")
         await room.press(BEN, prompt, "Ship")
@@ -118,4 +118,3 @@ async def test_a_decision_ends_the_ladder(logs: Logs, redis_url: str, prefix: st
         await found.idle()
 
         assert [message.text for message in room.slack.messages(room.channel)[1:]] == ["ship at last"]
-        check_stage(found)

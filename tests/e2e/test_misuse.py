@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 
 from bot.languages import ENGLISH
-from tests.e2e.conftest import check_stage
+from tests.e2e.conftest import SetStage
+from tests.e2e.shapes import Shape
 from tests.e2e.stage import ANA, BEN, Logs, Room, Stage, buttons, run_of, shown, stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -18,8 +19,9 @@ PLUGINS = Path(__file__).parent / "plugins"
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def over_plugins(logs: Logs, redis_url: str) -> AsyncIterator[Stage]:
-    async with stage(logs, redis_url, "e2e-misuse", settings={"SIGNOFF_WORKFLOWS": str(PLUGINS)}) as found:
+async def over_plugins(logs: Logs, redis_url: str, shape: Shape) -> AsyncIterator[Stage]:
+    settings = {"SIGNOFF_WORKFLOWS": str(PLUGINS)}
+    async with stage(logs, redis_url, f"e2e-misuse-{shape.name}", shape, settings=settings) as found:
         yield found
         await found.idle()
         assert await found.store.leftovers() == []
@@ -28,7 +30,7 @@ async def over_plugins(logs: Logs, redis_url: str) -> AsyncIterator[Stage]:
 @pytest.fixture
 def room(over_plugins: Stage) -> Iterator[Room]:
     yield over_plugins.room()
-    check_stage(over_plugins)
+    over_plugins.check()
 
 
 # --- steps -----------------------------------------------------------------------------------------
@@ -84,9 +86,9 @@ async def test_a_draft_is_shown_whole_however_long_it_is(room: Room, long: int) 
 # --- buttons of what is over ---------------------------------------------------------------------------
 
 
-async def test_a_click_on_a_cancelled_run_is_told_so(http_room: Room) -> None:
+async def test_a_click_on_a_cancelled_run_is_told_so(shared_stage: Stage) -> None:
     """Adversarial 12."""
-    room = http_room
+    room = shared_stage.room()
     prompt = await room.started(ANA, "/deploy v2")
     on_screen = copy.deepcopy(prompt)
     await room.stage.store.cancel(run_of(prompt), by=ANA)
@@ -98,9 +100,9 @@ async def test_a_click_on_a_cancelled_run_is_told_so(http_room: Room) -> None:
     assert await room.times("answered", prompt) == 0
 
 
-async def test_a_click_after_the_deadline_is_told_so(logs: Logs, redis_url: str, prefix: str) -> None:
+async def test_a_click_after_the_deadline_is_told_so(set_stage: SetStage) -> None:
     """Adversarial 13."""
-    async with stage(logs, redis_url, prefix, settings={"SIGNOFF_WORKFLOWS": str(PLUGINS)}) as found:
+    async with set_stage(settings={"SIGNOFF_WORKFLOWS": str(PLUGINS)}) as found:
         room = found.room()
         prompt = await room.started(ANA, "/draft-of 100")
         on_screen = copy.deepcopy(prompt)
@@ -111,7 +113,6 @@ async def test_a_click_after_the_deadline_is_told_so(logs: Logs, redis_url: str,
         await room.told(BEN, "This question expired")
         assert "*Expired* without an answer" in await room.locked(prompt)
         assert await room.times("answered", prompt) == 0
-        check_stage(found)
 
 
 # --- what Redis holds ------------------------------------------------------------------------------------
@@ -119,10 +120,10 @@ async def test_a_click_after_the_deadline_is_told_so(logs: Logs, redis_url: str,
 
 @pytest.mark.parametrize("damage", [b"\xff\xfe no state", b'{"v":99}'], ids=["corrupt", "of another version"])
 async def test_a_run_whose_state_cannot_be_read_is_put_on_hold_and_people_are_told(
-    logs: Logs, redis_url: str, prefix: str, damage: bytes
+    set_stage: SetStage, damage: bytes
 ) -> None:
     """Adversarial 37."""
-    async with stage(logs, redis_url, prefix, settings={"SIGNOFF_PATIENCE_S": "0"}) as found:
+    async with set_stage(settings={"SIGNOFF_PATIENCE_S": "0"}) as found:
         room = found.room()
         prompt = await room.started(ANA, "/deploy v2")
         state = found.keys.at(run_of(prompt), "state")
@@ -134,4 +135,3 @@ async def test_a_run_whose_state_cannot_be_read_is_put_on_hold_and_people_are_to
         assert clicked.ok
         await room.told(BEN, "Thank you")
         await room.see(lambda: any(ENGLISH.parked in shown(message) for message in room.slack.messages(room.channel)))
-        check_stage(found)

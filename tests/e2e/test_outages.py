@@ -14,8 +14,8 @@ import pytest_asyncio
 from bot.playground.valkey import PrivateValkey
 from bot.playground.workspace import Message
 from tests.e2e import requests
-from tests.e2e.conftest import check_stage
-from tests.e2e.process import until
+from tests.e2e.process import LIMIT_S, until
+from tests.e2e.shapes import Shape
 from tests.e2e.stage import ANA, BEN, Logs, Room, Stage, buttons, shown, stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -38,29 +38,30 @@ async def valkey(valkey_folder: Path) -> AsyncIterator[PrivateValkey]:
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def fragile_bot(logs: Logs, valkey: PrivateValkey) -> AsyncIterator[Stage]:
-    async with stage(logs, valkey.url, "e2e-fragile") as found:
+async def fragile_stage(logs: Logs, valkey: PrivateValkey, shape: Shape) -> AsyncIterator[Stage]:
+    async with stage(logs, valkey.url, f"e2e-fragile-{shape.name}", shape) as found:
         yield found
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def fragile(fragile_bot: Stage, valkey: PrivateValkey) -> AsyncIterator[Stage]:
+async def fragile(fragile_stage: Stage, valkey: PrivateValkey) -> AsyncIterator[Stage]:
     """A stage whose Redis may go away; it is there at the beginning of each test."""
     if valkey.pid is None:
         await valkey.start()
-    await until(fragile_bot.bot.is_ready)
-    yield fragile_bot
-    check_stage(fragile_bot)
+    await until(fragile_stage.bot.is_ready)
+    yield fragile_stage
+    fragile_stage.check()
 
 
 async def test_a_bot_that_starts_without_redis_says_so_and_recovers_by_itself(
-    logs: Logs, valkey: PrivateValkey, prefix: str
+    logs: Logs, valkey: PrivateValkey, prefix: str, shape: Shape
 ) -> None:
     """Adversarial 32."""
     await valkey.stop()
-    async with stage(logs, valkey.url, prefix, start=False) as found:
+    async with stage(logs, valkey.url, prefix, shape, start=False) as found:
         room = found.room()
-        await found.bot.launch()
+        for bot in found.bots:
+            await bot.launch()
 
         status, reason = await found.bot.readiness()
         refused = await room.command(ANA, "/deploy v2")
@@ -74,7 +75,6 @@ async def test_a_bot_that_starts_without_redis_says_so_and_recovers_by_itself(
         assert SORRY in (refused.shown or "")
         assert (await room.result()).text == "Shipped v3"
         assert len(room.posted("prompt:")) == 1
-        check_stage(found)
 
 
 async def test_a_click_while_redis_is_down_is_told_so_and_counts_when_repeated(
@@ -140,13 +140,13 @@ async def test_a_reply_while_redis_is_down_is_taken_when_slack_sends_it_again(
     await valkey.stop()
 
     await room.reply(BEN, first, "Shorter, please")
-    await room.slack.settled()
+    await room.slack.settled(LIMIT_S)
     statuses = [call.status for call in room.slack.log.calls("event message") if _is_by(call.request, BEN)]
     await valkey.start()
     await until(fragile.bot.is_ready)
     await room.slack.advance(61)
 
-    assert set(statuses) == {503}
+    assert set(statuses) == {503 if room.slack.request_url else None}  # over a socket, no word
     assert "Shorter, please" in shown(await room.prompt(2))
     assert await room.times("answered", first) == 1
 
@@ -298,46 +298,45 @@ def _is_by(request: object, user: str) -> bool:
 
 
 @pytest.mark.parametrize("fault", ["ratelimited", "server_error", "html", "reset", "error"])
-async def test_a_question_slack_would_not_take_is_posted_once_it_does(http_room: Room, fault: str) -> None:
+async def test_a_question_slack_would_not_take_is_posted_once_it_does(room: Room, fault: str) -> None:
     """Adversarial 9."""
-    http_room.slack.faults.fail("chat.postMessage", fault, retry_after=1)  # type: ignore[arg-type]  # one of its kinds
+    room.slack.faults.fail("chat.postMessage", fault, retry_after=1)  # type: ignore[arg-type]  # one of its kinds
 
-    await http_room.command(ANA, "/deploy v2")
+    await room.command(ANA, "/deploy v2")
 
-    prompt = await http_room.prompt()
-    await http_room.stage.idle()
-    assert http_room.slack.messages(http_room.channel) == [prompt]
+    prompt = await room.prompt()
+    await room.stage.idle()
+    assert room.slack.messages(room.channel) == [prompt]
 
 
 @pytest.mark.parametrize("fault", ["server_error", "html", "reset"])
-async def test_a_question_slack_did_post_but_did_not_confirm_is_adopted(http_room: Room, fault: str) -> None:
+async def test_a_question_slack_did_post_but_did_not_confirm_is_adopted(room: Room, fault: str) -> None:
     """Adversarial 9."""
-    http_room.slack.faults.fail("chat.postMessage", fault, applied=True)  # type: ignore[arg-type]  # one of its kinds
+    room.slack.faults.fail("chat.postMessage", fault, applied=True)  # type: ignore[arg-type]  # one of its kinds
 
-    await http_room.command(ANA, "/deploy v2")
+    await room.command(ANA, "/deploy v2")
 
-    prompt = await http_room.prompt()
-    await http_room.stage.idle()
-    assert http_room.slack.messages(http_room.channel) == [prompt]
-    await http_room.press(BEN, prompt, "Ship")
-    assert (await http_room.result()).text == "Shipped v2"
+    prompt = await room.prompt()
+    await room.stage.idle()
+    assert room.slack.messages(room.channel) == [prompt]
+    await room.press(BEN, prompt, "Ship")
+    assert (await room.result()).text == "Shipped v2"
 
 
-async def test_an_unconfirmed_question_in_a_thread_is_adopted_too(http_room: Room) -> None:
+async def test_an_unconfirmed_question_in_a_thread_is_adopted_too(room: Room) -> None:
     """Adversarial 9."""
-    first = await http_room.started(ANA, "/approve-draft AI safety")
-    http_room.slack.faults.fail("chat.postMessage", "reset", applied=True)
+    first = await room.started(ANA, "/approve-draft AI safety")
+    room.slack.faults.fail("chat.postMessage", "reset", applied=True)
 
-    await http_room.reply(BEN, first, "Shorter, please")
+    await room.reply(BEN, first, "Shorter, please")
 
-    await http_room.prompt(2)
-    await http_room.stage.idle()
-    assert len(http_room.posted("prompt:")) == 2
+    await room.prompt(2)
+    await room.stage.idle()
+    assert len(room.posted("prompt:")) == 2
 
 
-async def test_a_reply_to_a_question_not_yet_confirmed_is_not_lost(http_room: Room) -> None:
+async def test_a_reply_to_a_question_not_yet_confirmed_is_not_lost(room: Room) -> None:
     """The bot learns only from its second look where its question stands; Slack sends the reply again by then."""
-    room = http_room
     room.slack.faults.fail("chat.postMessage", "reset", applied=True)
     await room.command(ANA, "/approve-draft AI safety")
     first = await room.prompt()
@@ -351,77 +350,75 @@ async def test_a_reply_to_a_question_not_yet_confirmed_is_not_lost(http_room: Ro
 
 
 @pytest.mark.parametrize(("fault", "applied"), [("ratelimited", False), ("server_error", True), ("reset", False)])
-async def test_buttons_vanish_though_slack_did_not_take_the_first_update(
-    http_room: Room, fault: str, applied: bool
-) -> None:
+async def test_buttons_vanish_though_slack_did_not_take_the_first_update(room: Room, fault: str, applied: bool) -> None:
     """Adversarial 9."""
-    prompt = await http_room.started(ANA, "/deploy v2")
-    http_room.slack.faults.fail("chat.update", fault, applied=applied)  # type: ignore[arg-type]  # one of its kinds
+    prompt = await room.started(ANA, "/deploy v2")
+    room.slack.faults.fail("chat.update", fault, applied=applied)  # type: ignore[arg-type]  # one of its kinds
 
-    await http_room.press(BEN, prompt, "Ship")
+    await room.press(BEN, prompt, "Ship")
 
-    assert f"<@{BEN}>" in await http_room.locked(prompt)
-    assert (await http_room.result()).text == "Shipped v2"
+    assert f"<@{BEN}>" in await room.locked(prompt)
+    assert (await room.result()).text == "Shipped v2"
 
 
 @pytest.mark.parametrize("applied", [False, True])
-async def test_a_result_is_told_once_though_slack_was_in_trouble(http_room: Room, applied: bool) -> None:
+async def test_a_result_is_told_once_though_slack_was_in_trouble(room: Room, applied: bool) -> None:
     """Adversarial 9."""
-    prompt = await http_room.started(ANA, "/deploy v2")
-    http_room.slack.faults.fail("chat.postMessage", "server_error", applied=applied)
+    prompt = await room.started(ANA, "/deploy v2")
+    room.slack.faults.fail("chat.postMessage", "server_error", applied=applied)
 
-    await http_room.press(BEN, prompt, "Ship")
+    await room.press(BEN, prompt, "Ship")
 
-    await http_room.result()
-    await http_room.stage.idle()
-    assert [message.text for message in http_room.posted("result")] == ["Shipped v2"]
+    await room.result()
+    await room.stage.idle()
+    assert [message.text for message in room.posted("result")] == ["Shipped v2"]
 
 
 @pytest.mark.parametrize("retry_after", [None, "0", "soon"])
-async def test_an_odd_retry_after_is_survived(http_room: Room, retry_after: str | None) -> None:
+async def test_an_odd_retry_after_is_survived(room: Room, retry_after: str | None) -> None:
     """Adversarial 8."""
-    http_room.slack.faults.fail("chat.postMessage", "ratelimited", retry_after=retry_after)
+    room.slack.faults.fail("chat.postMessage", "ratelimited", retry_after=retry_after)
 
-    await http_room.command(ANA, "/deploy v2")
+    await room.command(ANA, "/deploy v2")
 
-    await http_room.prompt()
-    await http_room.stage.idle()
-    assert len(http_room.posted("prompt:")) == 1
+    await room.prompt()
+    await room.stage.idle()
+    assert len(room.posted("prompt:")) == 1
 
 
 @pytest.mark.parametrize(
     "url", ["http://169.254.169.254/latest/meta-data", "http://127.0.0.1:1/", "file:///etc/passwd"]
 )
-async def test_a_forged_response_url_is_not_called_and_the_click_counts(http_room: Room, url: str) -> None:
+async def test_a_forged_response_url_is_not_called_and_the_click_counts(room: Room, url: str) -> None:
     """Security 7; Adversarial 38."""
-    prompt = await http_room.started(ANA, "/deploy v2")
-    click = requests.click(http_room, prompt, "Ship", BEN)
+    prompt = await room.started(ANA, "/deploy v2")
+    click = requests.click(room, prompt, "Ship", BEN)
     click["response_url"] = url
 
-    status, _ = await requests.interaction(click).to(http_room.stage.bot)
+    clicked = await room.slack.interact(click)
 
-    assert status == 200
-    assert (await http_room.result()).text == "Shipped v2"
-    await http_room.told(BEN, "Thank you")  # on the way every bot has, chat.postEphemeral
+    assert clicked.ok
+    assert (await room.result()).text == "Shipped v2"
+    await room.told(BEN, "Thank you")  # on the way every bot has, chat.postEphemeral
 
 
-async def test_a_form_slack_does_not_open_in_time_is_said_so(http_room: Room) -> None:
+async def test_a_form_slack_does_not_open_in_time_is_said_so(room: Room) -> None:
     """Adversarial 1."""
-    prompt = await http_room.started(ANA, "/approve-draft AI safety")
-    http_room.slack.faults.expire_triggers = True
+    prompt = await room.started(ANA, "/approve-draft AI safety")
+    room.slack.faults.expire_triggers = True
 
-    await http_room.press(BEN, prompt, "Give feedback")
+    await room.press(BEN, prompt, "Give feedback")
 
-    await http_room.told(BEN, "press the button again")
+    await room.told(BEN, "press the button again")
     assert buttons(prompt) == ["Approve", "Edit and approve", "Reject", "Give feedback"]
 
 
 @pytest.mark.parametrize("fault", ["server_error", "reset", "html", "slow"])
-async def test_a_form_slack_cannot_open_is_said_so(http_room: Room, fault: str) -> None:
-    prompt = await http_room.started(ANA, "/approve-draft AI safety")
-    http_room.slack.faults.fail("views.open", fault, seconds=2.5)  # type: ignore[arg-type]  # one of its kinds
+async def test_a_form_slack_cannot_open_is_said_so(room: Room, fault: str) -> None:
+    prompt = await room.started(ANA, "/approve-draft AI safety")
+    room.slack.faults.fail("views.open", fault, seconds=2.5)  # type: ignore[arg-type]  # one of its kinds
 
-    clicked = await http_room.press(BEN, prompt, "Give feedback")
+    clicked = await room.press(BEN, prompt, "Give feedback")
 
     assert clicked.ok
-    await http_room.told(BEN, "press the button again")
+    await room.told(BEN, "press the button again")

@@ -10,8 +10,9 @@ import pytest
 import pytest_asyncio
 
 from bot.playground.workspace import Message, User, UserGroup
-from tests.e2e.conftest import check_stage
+from tests.e2e.conftest import SetStage
 from tests.e2e.process import ROOT
+from tests.e2e.shapes import Shape
 from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Logs, Room, Stage, shown, stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -21,15 +22,16 @@ _numbers = itertools.count(500)
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def company_stage(logs: Logs, redis_url: str) -> AsyncIterator[Stage]:
-    async with stage(logs, redis_url, "e2e-people", settings={"SIGNOFF_WORKFLOWS": str(PLUGINS)}) as found:
+async def company_stage(logs: Logs, redis_url: str, shape: Shape) -> AsyncIterator[Stage]:
+    settings = {"SIGNOFF_WORKFLOWS": str(PLUGINS)}
+    async with stage(logs, redis_url, f"e2e-people-{shape.name}", shape, settings=settings) as found:
         yield found
 
 
 @pytest.fixture
 def room(company_stage: Stage) -> Iterator[Room]:
     yield company_stage.room()
-    check_stage(company_stage)
+    company_stage.check()
 
 
 def hire(room: Room, **about: Any) -> str:
@@ -171,9 +173,9 @@ async def test_guests_may_answer_where_the_question_says_so(room: Room, about: d
     assert (await room.result()).text == f"approve by {guest}"
 
 
-async def test_an_operator_may_let_guests_answer_everything(logs: Logs, redis_url: str, prefix: str) -> None:
+async def test_an_operator_may_let_guests_answer_everything(set_stage: SetStage) -> None:
     settings = {"SIGNOFF_WORKFLOWS": str(PLUGINS), "SIGNOFF_ALLOW_GUESTS": "true"}
-    async with stage(logs, redis_url, prefix, settings=settings) as found:
+    async with set_stage(settings=settings) as found:
         room = found.room()
         guest = hire(room, is_restricted=True)
         prompt = await room.started(ANA, "/sign anybody")

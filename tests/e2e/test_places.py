@@ -9,24 +9,24 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e import requests
-from tests.e2e.conftest import check_stage
+from tests.e2e.shapes import Shape
 from tests.e2e.stage import ANA, BEN, CHLOE, Logs, Room, Stage, buttons, shown, stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def quiet_bot(logs: Logs, redis_url: str) -> AsyncIterator[Stage]:
-    async with stage(logs, redis_url, "e2e-quiet") as found:
+async def quiet_stage(logs: Logs, redis_url: str, shape: Shape) -> AsyncIterator[Stage]:
+    async with stage(logs, redis_url, f"e2e-quiet-{shape.name}", shape) as found:
         yield found
 
 
 @pytest.fixture
-def quiet(quiet_bot: Stage) -> Iterator[Stage]:
+def quiet(quiet_stage: Stage) -> Iterator[Stage]:
     """A stage in which nobody else waits for anything, and Ana's conversation with the bot is empty."""
-    quiet_bot.slack.workspace.messages.pop(quiet_bot.slack.workspace.dm_of(ANA).id, None)
-    yield quiet_bot
-    check_stage(quiet_bot)
+    quiet_stage.slack.workspace.messages.pop(quiet_stage.slack.workspace.dm_of(ANA).id, None)
+    yield quiet_stage
+    quiet_stage.check()
 
 
 def private_notes(found: Stage, user: str) -> list[str]:
@@ -55,10 +55,10 @@ async def test_where_the_bot_is_no_member_the_requester_is_told_to_invite_it(qui
     assert await quiet.store.asks_for(room.slack.workspace.team_id, "") == []
 
 
-async def test_after_the_invitation_the_command_works(http_room: Room) -> None:
-    room = http_room.stage.room(ANA, BEN, kind="private", with_bot=False)
+async def test_after_the_invitation_the_command_works(room: Room) -> None:
+    room = room.stage.room(ANA, BEN, kind="private", with_bot=False)
     await room.command(ANA, "/deploy v2")
-    await http_room.stage.idle()
+    await room.stage.idle()
 
     await room.command(ANA, "/invite @signoff")
     prompt = await room.started(ANA, "/deploy v2")
@@ -66,9 +66,9 @@ async def test_after_the_invitation_the_command_works(http_room: Room) -> None:
     assert buttons(prompt) == ["Ship", "Keep back"]
 
 
-async def test_a_private_channel_with_the_bot_works(http_room: Room) -> None:
+async def test_a_private_channel_with_the_bot_works(room: Room) -> None:
     """Acceptance 4."""
-    room = http_room.stage.room(ANA, BEN, kind="private")
+    room = room.stage.room(ANA, BEN, kind="private")
     prompt = await room.started(ANA, "/deploy v2")
 
     await room.reply(BEN, prompt, "ship")
@@ -76,12 +76,12 @@ async def test_a_private_channel_with_the_bot_works(http_room: Room) -> None:
     assert (await room.result()).text == "Shipped v2"
 
 
-async def test_a_conversation_with_the_bot_alone_works(over_http: Stage) -> None:
+async def test_a_conversation_with_the_bot_alone_works(shared_stage: Stage) -> None:
     """Acceptance 4."""
-    room = Room(over_http, over_http.slack.workspace.dm_of(CHLOE).id)
+    room = Room(shared_stage, shared_stage.slack.workspace.dm_of(CHLOE).id)
     await room.command(CHLOE, "/quick-approve lunch")
     prompt = (await room.see(lambda: [m for m in room.posted("prompt:") if buttons(m)]))[-1]
-    await over_http.idle()
+    await shared_stage.idle()
 
     await room.reply(CHLOE, prompt, "yes")
 
@@ -89,9 +89,9 @@ async def test_a_conversation_with_the_bot_alone_works(over_http: Stage) -> None
     assert "Approved: yes" in result[0].text
 
 
-async def test_a_group_conversation_works(over_http: Stage) -> None:
+async def test_a_group_conversation_works(shared_stage: Stage) -> None:
     """Acceptance 4."""
-    room = Room(over_http, over_http.slack.workspace.conversation_of([ANA, BEN]).id)
+    room = Room(shared_stage, shared_stage.slack.workspace.conversation_of([ANA, BEN]).id)
     prompt = await room.started(ANA, "/deploy v2")
 
     await room.reply(BEN, prompt, "ship")
@@ -104,17 +104,17 @@ async def test_a_channel_that_is_closed_to_the_bot_is_told_in_private(quiet: Sta
     """Adversarial 5, 6."""
     room = quiet.room()
     prompt = await room.started(ANA, "/deploy v2")
-    click = requests.interaction(requests.click(room, prompt, "Ship", BEN))
+    click = requests.click(room, prompt, "Ship", BEN)
     if how == "archived":
         room.slack.archive(room.channel)
     else:
         room.slack.remove_bot(room.channel)
 
-    status, _ = await click.to(quiet.bot)
+    clicked = await room.slack.interact(click)
 
     await room.see(lambda: private_notes(quiet, ANA))
     await quiet.idle()
-    assert status == 200
+    assert clicked.ok
     assert private_notes(quiet, ANA) == ["Shipped v2"]
     assert await room.times("answered", prompt) == 1
     assert await quiet.store.leftovers() == []
@@ -140,21 +140,20 @@ async def test_a_question_deleted_by_a_person_can_still_be_decided(quiet: Stage)
     """Adversarial 3. Somebody presses the button in the moment in which somebody else deletes the message."""
     room = quiet.room()
     prompt = await room.started(ANA, "/deploy v2")
-    click = requests.interaction(requests.click(room, copy.deepcopy(prompt), "Ship", BEN))
+    click = requests.click(room, copy.deepcopy(prompt), "Ship", BEN)
     await room.slack.delete(ANA, room.channel, prompt.ts, anybodys=True)
 
-    status, _ = await click.to(quiet.bot)
+    clicked = await room.slack.interact(click)
 
     await room.told(BEN, "Thank you")
     await quiet.idle()
     told = private_notes(quiet, ANA) + [message.text for message in room.posted("result")]
-    assert status == 200
+    assert clicked.ok
     assert told == ["Shipped v2"]
     assert await quiet.store.leftovers() == []
 
 
-async def test_a_question_with_replies_that_is_deleted_leaves_its_thread_usable(http_room: Room) -> None:
-    room = http_room
+async def test_a_question_with_replies_that_is_deleted_leaves_its_thread_usable(room: Room) -> None:
     first = await room.started(ANA, "/approve-draft AI safety")
     await room.reply(BEN, first, "Shorter, please")
     second = await room.prompt(2)
@@ -169,12 +168,11 @@ async def test_a_question_with_replies_that_is_deleted_leaves_its_thread_usable(
 # --- what is no answer ---------------------------------------------------------------------------------
 
 
-async def test_only_replies_of_people_in_the_thread_answer(http_room: Room) -> None:
+async def test_only_replies_of_people_in_the_thread_answer(room: Room) -> None:
     """Adversarial 16, 17.
 
     One after the other, and at the end one that does answer: had any other, its answer would stand.
     """
-    room = http_room
     prompt = await room.started(ANA, "/deploy v2")
     elsewhere = await room.slack.say(BEN, room.channel, "ship")
 
@@ -193,7 +191,7 @@ async def test_only_replies_of_people_in_the_thread_answer(http_room: Room) -> N
     ):
         said = requests.reply(room, prompt, "ship", BEN)
         said["event"] |= odd
-        assert (await requests.event(said).to(room.stage.bot))[0] == 200
+        assert (await room.slack.send_envelope(said)).ok
     await room.slack.settled()
     await room.reply(CHLOE, prompt, "keep back")
 
@@ -203,9 +201,8 @@ async def test_only_replies_of_people_in_the_thread_answer(http_room: Room) -> N
     assert room.notes(BEN) == []
 
 
-async def test_an_edited_message_in_the_thread_does_not_answer(http_room: Room) -> None:
+async def test_an_edited_message_in_the_thread_does_not_answer(room: Room) -> None:
     """Adversarial 17."""
-    room = http_room
     prompt = await room.started(ANA, "/quick-approve lunch")
     said = await room.reply(BEN, prompt, "let me think")
     await room.told(BEN, "is not an answer")
@@ -217,9 +214,8 @@ async def test_an_edited_message_in_the_thread_does_not_answer(http_room: Room) 
     assert "Approved: no" in (await room.result()).text
 
 
-async def test_a_reply_that_is_edited_after_the_decision_changes_nothing(http_room: Room) -> None:
+async def test_a_reply_that_is_edited_after_the_decision_changes_nothing(room: Room) -> None:
     """Acceptance 18."""
-    room = http_room
     prompt = await room.started(ANA, "/deploy v2")
     said = await room.reply(BEN, prompt, "ship")
     await room.result()
@@ -234,8 +230,7 @@ async def test_a_reply_that_is_edited_after_the_decision_changes_nothing(http_ro
     assert "Shipped v2" in (await room.result()).text
 
 
-async def test_an_answer_below_a_decision_is_told_what_was_decided_and_talk_is_not(http_room: Room) -> None:
-    room = http_room
+async def test_an_answer_below_a_decision_is_told_what_was_decided_and_talk_is_not(room: Room) -> None:
     prompt = await room.started(ANA, "/deploy v2")
     await room.reply(BEN, prompt, "ship")
     await room.told(BEN, "“ship” was taken as *Ship*")
@@ -248,23 +243,23 @@ async def test_an_answer_below_a_decision_is_told_what_was_decided_and_talk_is_n
     assert len(room.notes(CHLOE)) == 1
 
 
-async def test_a_reply_also_sent_to_the_channel_answers(http_room: Room) -> None:
+async def test_a_reply_also_sent_to_the_channel_answers(room: Room) -> None:
     """Adversarial 17."""
-    prompt = await http_room.started(ANA, "/deploy v2")
+    prompt = await room.started(ANA, "/deploy v2")
 
-    await http_room.reply(BEN, prompt, "ship", broadcast=True)
+    await room.reply(BEN, prompt, "ship", broadcast=True)
 
-    assert (await http_room.result()).text == "Shipped v2"
+    assert (await room.result()).text == "Shipped v2"
 
 
-async def test_the_bots_own_messages_start_nothing(http_room: Room) -> None:
+async def test_the_bots_own_messages_start_nothing(room: Room) -> None:
     """Adversarial 16. Slack tells the bot of each of its own messages, too."""
-    first = await http_room.started(ANA, "/approve-draft approve")
-    await http_room.reply(BEN, first, "approve it, but shorter")
+    first = await room.started(ANA, "/approve-draft approve")
+    await room.reply(BEN, first, "approve it, but shorter")
 
-    second = await http_room.prompt(2)
+    second = await room.prompt(2)
 
-    await http_room.stage.idle()
+    await room.stage.idle()
     assert "approve it, but shorter" in shown(second)
     assert buttons(second) == ["Approve", "Edit and approve", "Reject", "Give feedback"]
-    assert await http_room.times("answered", first) == 1
+    assert await room.times("answered", first) == 1

@@ -53,9 +53,8 @@ async def test_a_list_has_what_i_started_and_nothing_else(room: Room) -> None:
     assert "v9" in shown(await listed(room, BEN))
 
 
-async def test_a_workspace_sees_nothing_of_another(http_room: Room) -> None:
+async def test_a_workspace_sees_nothing_of_another(room: Room) -> None:
     """Acceptance 20; Security 2."""
-    room = http_room
     prompt = await room.started(DAN, "/deploy v77")
     assert "v77" in shown(await listed(room, DAN))
     run = await room.stage.store.run(run_of(prompt))
@@ -93,8 +92,7 @@ async def test_cancelling_from_the_list_closes_the_question_everywhere(room: Roo
     assert await room.times("cancelled", prompt) == 1
 
 
-async def test_cancelling_by_number_or_id_asks_first(http_room: Room) -> None:
-    room = http_room
+async def test_cancelling_by_number_or_id_asks_first(room: Room) -> None:
     prompt = await room.started(ANA, "/deploy v2")
     by_number, by_id = (
         await listed(room, ANA, "/runs cancel 1"),
@@ -112,9 +110,8 @@ async def test_cancelling_by_number_or_id_asks_first(http_room: Room) -> None:
     assert await room.times("cancelled", prompt) == 1
 
 
-async def test_only_its_requester_can_cancel_or_see_a_run(http_room: Room) -> None:
+async def test_only_its_requester_can_cancel_or_see_a_run(room: Room) -> None:
     """Acceptance 20; Security 3: the button's value is forged."""
-    room = http_room
     prompt = await room.started(ANA, "/deploy v3")
     await room.started(BEN, "/deploy v4")
     note = await listed(room, BEN)
@@ -128,8 +125,7 @@ async def test_only_its_requester_can_cancel_or_see_a_run(http_room: Room) -> No
     assert await room.times("cancelled", prompt) == 0
 
 
-async def test_one_run_is_shown_with_what_it_waits_for_and_how_it_ended(http_room: Room) -> None:
-    room = http_room
+async def test_one_run_is_shown_with_what_it_waits_for_and_how_it_ended(room: Room) -> None:
     prompt = await room.started(CHLOE, "/deploy v5")
     before = shown(await listed(room, CHLOE, "/runs show 1"))
     await room.press(BEN, prompt, "Ship")
@@ -145,8 +141,7 @@ async def test_one_run_is_shown_with_what_it_waits_for_and_how_it_ended(http_roo
     assert cancel_buttons(after) == {}
 
 
-async def test_a_run_that_was_over_before_the_click_is_told_of_as_it_is(http_room: Room) -> None:
-    room = http_room
+async def test_a_run_that_was_over_before_the_click_is_told_of_as_it_is(room: Room) -> None:
     prompt = await room.started(ANA, "/deploy v6")
     note = await listed(room, ANA, "/runs cancel 1")
     await room.press(BEN, prompt, "Ship")
@@ -158,9 +153,8 @@ async def test_a_run_that_was_over_before_the_click_is_told_of_as_it_is(http_roo
     await room.see(lambda: "nothing to cancel any more: /deploy v6" in shown(note) or None)
 
 
-async def test_a_long_list_has_pages(http_room: Room) -> None:
+async def test_a_long_list_has_pages(room: Room) -> None:
     """Acceptance 20."""
-    room = http_room
     dm = Room(room.stage, room.slack.workspace.dm_of(DAN).id)
     for number in range(12):
         assert (await dm.command(DAN, f"/deploy page-{number}")).ok
@@ -180,8 +174,8 @@ async def test_a_long_list_has_pages(http_room: Room) -> None:
     await finish_all(dm, DAN)
 
 
-async def test_what_is_typed_wrong_is_answered_with_how_it_goes(http_room: Room) -> None:
+async def test_what_is_typed_wrong_is_answered_with_how_it_goes(room: Room) -> None:
     for line in ("/runs frobnicate", "/runs cancel", "/runs show 1 2"):
-        assert "Like this: `/runs`" in shown(await listed(http_room, ANA, line))
+        assert "Like this: `/runs`" in shown(await listed(room, ANA, line))
     for line in ("/runs show 9999", "/runs cancel nothing|<!channel>"):
-        assert "nothing that goes by" in shown(await listed(http_room, ANA, line))
+        assert "nothing that goes by" in shown(await listed(room, ANA, line))

@@ -36,8 +36,7 @@ async def test_a_message_is_sent_for_approval_as_it_is(room: Room) -> None:
     assert "Our *new* rules" in shown(await room.result())
 
 
-async def test_the_run_knows_which_message_it_was(http_room: Room) -> None:
-    room = http_room
+async def test_the_run_knows_which_message_it_was(room: Room) -> None:
     said = await room.slack.say(BEN, room.channel, "Send *this*.")
     await pick(room, ANA, said)
     prompt = await room.prompt()
@@ -49,8 +48,7 @@ async def test_the_run_knows_which_message_it_was(http_room: Room) -> None:
         assert known in start
 
 
-async def test_the_same_delivery_twice_starts_one_run(http_room: Room) -> None:
-    room = http_room
+async def test_the_same_delivery_twice_starts_one_run(room: Room) -> None:
     said = await room.slack.say(BEN, room.channel, "Only once.")
     room.slack.faults.set("deliver_twice", True)
 
@@ -61,8 +59,7 @@ async def test_the_same_delivery_twice_starts_one_run(http_room: Room) -> None:
     assert len(room.posted("prompt:")) == 1
 
 
-async def test_a_message_without_text_is_refused_privately(http_room: Room) -> None:
-    room = http_room
+async def test_a_message_without_text_is_refused_privately(room: Room) -> None:
     said = await room.slack.say(BEN, room.channel, "\u200b \n")
 
     result = await pick(room, ANA, said)
@@ -73,8 +70,7 @@ async def test_a_message_without_text_is_refused_privately(http_room: Room) -> N
     assert room.posted("prompt:") == []
 
 
-async def test_a_message_that_is_too_long_is_refused_privately_with_the_limit(http_room: Room) -> None:
-    room = http_room
+async def test_a_message_that_is_too_long_is_refused_privately_with_the_limit(room: Room) -> None:
     said = await room.slack.say(BEN, room.channel, "x" * 12_001)
 
     await pick(room, ANA, said)
@@ -84,8 +80,8 @@ async def test_a_message_that_is_too_long_is_refused_privately_with_the_limit(ht
     assert room.posted("prompt:") == []
 
 
-async def test_where_the_bot_is_no_member_whoever_picked_is_told_to_invite_it(http_room: Room) -> None:
-    room = http_room.stage.room(ANA, BEN, kind="private", with_bot=False)
+async def test_where_the_bot_is_no_member_whoever_picked_is_told_to_invite_it(room: Room) -> None:
+    room = room.stage.room(ANA, BEN, kind="private", with_bot=False)
     said = await room.slack.say(BEN, room.channel, "A secret draft.")
     before = len(private_notes(room.stage, ANA))
 
@@ -99,8 +95,7 @@ async def test_where_the_bot_is_no_member_whoever_picked_is_told_to_invite_it(ht
     assert room.slack.messages(room.channel) == [said]
 
 
-async def test_a_shortcut_of_an_older_manifest_is_told_of_kindly(http_room: Room) -> None:
-    room = http_room
+async def test_a_shortcut_of_an_older_manifest_is_told_of_kindly(room: Room) -> None:
     said = await room.slack.say(BEN, room.channel, "Something.")
 
     result = await room.slack.shortcut(ANA, room.channel, said.ts, "gone")
@@ -109,8 +104,7 @@ async def test_a_shortcut_of_an_older_manifest_is_told_of_kindly(http_room: Room
     assert result.ok
 
 
-async def test_a_message_of_an_app_has_no_author(http_room: Room) -> None:
-    room = http_room
+async def test_a_message_of_an_app_has_no_author(room: Room) -> None:
     first = await room.started(ANA, "/deploy v1")
     room.slack.workspace.in_channel(room.channel).append(
         replace(first, ts=room.slack.mint_ts(), text="Posted by an app", blocks=None, metadata=None)

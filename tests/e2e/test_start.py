@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from bot.playground import FakeSlack
 from tests.e2e.process import LIMIT_S, environment, free_port, until
+from tests.e2e.shapes import SOCKET
 from tests.e2e.stage import ANA, SECRETS, Stage, app_config, bot_settings, buttons
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -151,7 +152,7 @@ async def test_a_token_slack_refuses_is_said_so(settings: dict[str, str], tmp_pa
 async def test_an_app_token_slack_refuses_is_said_so(
     slack: FakeSlack, redis_url: str, prefix: str, tmp_path: Path
 ) -> None:
-    settings = bot_settings(slack, redis_url, prefix, socket_mode=True) | {"SIGNOFF_PORT": str(free_port())}
+    settings = bot_settings(slack, redis_url, prefix, SOCKET) | {"SIGNOFF_PORT": str(free_port())}
 
     ended = await serve(settings | {"SLACK_APP_TOKEN": "xapp-revoked"}, tmp_path)
 
@@ -178,12 +179,13 @@ async def test_a_port_that_is_taken_is_named(settings: dict[str, str], tmp_path:
 
 async def test_a_bot_that_starts_while_slack_is_away_becomes_ready_by_itself(own_stage: Stage) -> None:
     """Acceptance 28."""
-    await own_stage.bot.kill()
+    await own_stage.kill()
     own_stage.slack.faults.fail("auth.test", "reset", times=2)
 
     await own_stage.bot.launch()
     first = await own_stage.bot.readiness()
     await until(own_stage.bot.is_ready)
+    await own_stage.start()
 
     room = own_stage.room()
     assert first == (503, "Slack has not been reached yet")

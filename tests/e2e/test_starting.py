@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from bot.playground.workspace import View
 from tests.e2e import requests
-from tests.e2e.requests import statuses
 from tests.e2e.stage import ANA, Room, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -32,16 +29,15 @@ async def test_a_command_without_a_topic_asks_for_one_and_starts_where_it_was_ty
     assert f"<@{ANA}>" in shown(prompt)
 
 
-async def test_a_topic_sent_twice_from_one_modal_starts_one_run(http_room: Room) -> None:
-    room = http_room
+async def test_a_topic_sent_twice_from_one_modal_starts_one_run(room: Room) -> None:
     form = await asked(room)
-    sent = requests.interaction(requests.submission(room, form, ANA, {"text": "AI safety"}))
+    sent = requests.submission(room, form, ANA, {"text": "AI safety"})
 
-    answers = [await sent.to(bot) for bot in room.stage.bots]
+    answers = [await room.slack.interact(sent) for _ in range(2)]
 
     await room.prompt()
     await room.stage.idle()
-    assert statuses(answers) == {200}
+    assert {answer.status for answer in answers} == {200}
     assert len(room.slack.messages(room.channel)) == 1
     await room.slack.close_view(ANA, form.id)
 
@@ -50,36 +46,33 @@ async def test_a_topic_sent_twice_from_one_modal_starts_one_run(http_room: Room)
     ("text", "told"),
     [("x" * 501, "Please write at most 500 characters."), (" \n\u200b", "Please fill this in."), (None, "Please fill")],
 )
-async def test_a_topic_that_will_not_do_is_marked_in_the_modal(http_room: Room, text: str | None, told: str) -> None:
-    room = http_room
+async def test_a_topic_that_will_not_do_is_marked_in_the_modal(room: Room, text: str | None, told: str) -> None:
     form = await asked(room)
 
-    status, body = await requests.interaction(
+    answer = await room.slack.interact(
         requests.submission(room, form, ANA, {"text": {"type": "plain_text_input", "value": text}})
-    ).to(room.stage.bot)
+    )
 
-    assert status == 200
-    assert json.loads(body)["errors"]["text"].startswith(told)
+    assert answer.body["errors"]["text"].startswith(told)
     await room.stage.idle()
     assert room.slack.messages(room.channel) == []
     await room.slack.close_view(ANA, form.id)
 
 
-async def test_an_expired_trigger_is_told_in_words_how_to_give_a_topic(http_room: Room) -> None:
+async def test_an_expired_trigger_is_told_in_words_how_to_give_a_topic(room: Room) -> None:
     """Adversarial 1."""
-    http_room.slack.faults.expire_triggers = True
+    room.slack.faults.expire_triggers = True
 
-    result = await http_room.command(ANA, "/approve-draft")
+    result = await room.command(ANA, "/approve-draft")
 
-    await http_room.stage.idle()
+    await room.stage.idle()
     assert "Like this: `/approve-draft topic`" in (result.shown or "")
-    assert http_room.slack.view_of(ANA) is None
-    assert http_room.slack.messages(http_room.channel) == []
+    assert room.slack.view_of(ANA) is None
+    assert room.slack.messages(room.channel) == []
 
 
-async def test_a_reused_trigger_is_not_told_of_since_its_modal_is_open(http_room: Room) -> None:
+async def test_a_reused_trigger_is_not_told_of_since_its_modal_is_open(room: Room) -> None:
     """Adversarial 2."""
-    room = http_room
     fields = requests.command(room, "/approve-draft")
 
     answers = [await room.slack.run_command(fields) for _ in range(2)]
@@ -93,16 +86,14 @@ async def test_a_reused_trigger_is_not_told_of_since_its_modal_is_open(http_room
     "place",
     ["", "{}", "[]", "null", '{"command": "/approve-draft"}', '{"command": "/approve-draft", "channel": "<!here>"}'],
 )
-async def test_a_modal_that_does_not_say_where_it_belongs_starts_nothing(http_room: Room, place: str) -> None:
-    room = http_room
+async def test_a_modal_that_does_not_say_where_it_belongs_starts_nothing(room: Room, place: str) -> None:
     form = await asked(room)
     sent = requests.submission(room, form, ANA, {"text": "AI safety"})
     sent["view"]["private_metadata"] = place
 
-    status, body = await requests.interaction(sent).to(room.stage.bot)
+    answer = await room.slack.interact(sent)
 
-    assert status == 200
-    assert "in a form I cannot read" in body
+    assert "in a form I cannot read" in str(answer.body)
     await room.stage.idle()
     assert room.slack.messages(room.channel) == []
     await room.slack.close_view(ANA, form.id)

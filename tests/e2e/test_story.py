@@ -1,4 +1,4 @@
-"""What Signoff is for, from the slash command to the result, over HTTP, over Socket Mode and in a fleet."""
+"""What Signoff is for, from the slash command to the result."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.e2e.conftest import everywhere
+from tests.e2e.shapes import everywhere
 from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Room, buttons, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -12,15 +12,18 @@ import pytest_asyncio
 from bot.languages import ENGLISH
 from engine.keyring import new_key
 from tests import servers
-from tests.e2e.conftest import check_stage
+from tests.e2e.conftest import SetStage
+from tests.e2e.shapes import Shape
 from tests.e2e.stage import ANA, BEN, Logs, Stage, stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest_asyncio.fixture(loop_scope="session", params=["cluster", "sentinel", "tls"])
-async def elsewhere(request: pytest.FixtureRequest, logs: Logs, prefix: str, tmp_path: Path) -> AsyncIterator[Stage]:
-    """Two bots that share the work on some kind of Redis; on the one with a replica they wait for it."""
+async def elsewhere(
+    request: pytest.FixtureRequest, logs: Logs, prefix: str, shape: Shape, tmp_path: Path
+) -> AsyncIterator[Stage]:
+    """On some kind of Redis; on the one with a replica it is waited for."""
     settings = {"SIGNOFF_ENCRYPTION_KEYS": new_key()}
     async with AsyncExitStack() as stack:
         match request.param:
@@ -33,11 +36,10 @@ async def elsewhere(request: pytest.FixtureRequest, logs: Logs, prefix: str, tmp
                 address = request.getfixturevalue("redis_url")
                 found, certificate = await stack.enter_async_context(servers.behind_tls(tmp_path, address))
                 url = f"{found}?ssl_ca_certs={certificate}"
-        found_stage = await stack.enter_async_context(stage(logs, url, prefix, bots=2, settings=settings))
+        found_stage = await stack.enter_async_context(stage(logs, url, prefix, shape, settings=settings))
         yield found_stage
         await found_stage.idle()
         assert await found_stage.store.leftovers() == []
-        check_stage(found_stage)
 
 
 async def test_a_question_is_asked_answered_and_the_result_told(elsewhere: Stage) -> None:
@@ -52,24 +54,21 @@ async def test_a_question_is_asked_answered_and_the_result_told(elsewhere: Stage
     assert BEN in await room.locked(second)
 
 
-async def test_a_click_whose_key_is_missing_is_not_recorded_and_counts_once_it_is_back(
-    logs: Logs, redis_url: str, prefix: str
-) -> None:
+async def test_a_click_whose_key_is_missing_is_not_recorded_and_counts_once_it_is_back(set_stage: SetStage) -> None:
     old, new = new_key(), new_key()
-    async with stage(logs, redis_url, prefix, settings={"SIGNOFF_ENCRYPTION_KEYS": old}) as found:
+    async with set_stage(settings={"SIGNOFF_ENCRYPTION_KEYS": old}) as found:
         room = found.room()
         prompt = await room.started(ANA, "/approve-draft AI safety")
-        await found.bot.kill()
-        found.bot.set(SIGNOFF_ENCRYPTION_KEYS=new)
-        await found.bot.start()
+        await found.kill()
+        found.set(SIGNOFF_ENCRYPTION_KEYS=new)
+        await found.start()
         await room.press(BEN, prompt, "Approve")
         await room.told(BEN, ENGLISH.not_recorded)
-        await found.bot.kill()
-        found.bot.set(SIGNOFF_ENCRYPTION_KEYS=f"{new},{old}")
-        await found.bot.start()
+        await found.kill()
+        found.set(SIGNOFF_ENCRYPTION_KEYS=f"{new},{old}")
+        await found.start()
 
         await room.press(BEN, prompt, "Approve")
 
         await room.result()
         assert "add it to SIGNOFF_ENCRYPTION_KEYS" in found.bot.log.read_text()
-        check_stage(found)
