@@ -322,7 +322,6 @@ def loop() -> Iterator[asyncio.Runner]:
 TOLD = settings(
     max_examples=EXAMPLES,
     stateful_step_count=60,
-    deadline=None,
     database=None,
     print_blob=True,
     suppress_health_check=list(HealthCheck),

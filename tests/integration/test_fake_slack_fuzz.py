@@ -44,20 +44,20 @@ def furnished() -> Platform:
 
 
 @given(blocks=VALUES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_blocks_are_judged(blocks: Any) -> None:
     assert all(isinstance(problem, str) for problem in problems_with_blocks(blocks))
 
 
 @given(view=VALUES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_view_is_judged(view: Any) -> None:
     assert all(isinstance(problem, str) for problem in problems_with_view(view))
 
 
 @pytest.mark.parametrize("method", METHODS)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_arguments_are_answered_or_refused(method: str, data: st.DataObject) -> None:
     names = sorted(METHOD_TABLE.get(method, {"args": {"error": {}}})["args"])
     values = data.draw(st.dictionaries(st.sampled_from(names), VALUES) if names else st.just({}))

@@ -327,7 +327,7 @@ async def _compare(url: str, sequence: list[tuple[Any, ...]]) -> None:
         await redis.close()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sequence=st.lists(moves, min_size=5, max_size=40))
 def test_redis_and_memory_tell_the_same(redis_url: str, sequence: list[tuple[Any, ...]]) -> None:
     asyncio.run(_compare(redis_url, sequence))

@@ -197,7 +197,7 @@ LONG = st.tuples(MARKUP, st.integers(1, 400)).map(lambda drawn: drawn[0] * drawn
 @example("```\n" * 500)
 @example("```PYTHON")
 @example("```python\nprint(1)\n```")
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_text_stays_within_every_limit_and_none_is_lost(prefix: str) -> None:
     question = question_of(Prompt(prefix=prefix, choices=["approve"], takes_text="feedback"))
 
@@ -466,7 +466,6 @@ def test_every_end_is_told(outcome: Any, words: str) -> None:
 
 
 @given(st.text(), st.text(), MARKUP | LONG)
-@settings(deadline=None)
 def test_any_decision_fits(response: str, comment: str, prefix: str) -> None:
     check(locked_message(asked(prefix), Decided("U2", AT, response, comment), requester="U1"))
 
@@ -486,7 +485,6 @@ ANY_RESULT = st.recursive(
 
 
 @given(ANY_RESULT)
-@settings(deadline=None)
 def test_any_result_fits(result: object) -> None:
     check(result_message(result))
 
@@ -556,7 +554,7 @@ def test_a_text_too_long_to_be_edited_says_so_and_how_to_answer_instead() -> Non
 
 
 @given(MARKUP | LONG, st.text(max_size=3_000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @example("x" * 50_000, "\u202e" * 3_000)
 @example("x", "*" * 3_000)
 def test_a_closed_question_holds_the_text_that_was_approved_instead(prefix: str, text: str) -> None:

@@ -358,7 +358,7 @@ def values(draw: st.DrawFn, element: dict[str, Any]) -> Any:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_form_fits_and_what_slack_lets_through_is_taken(data: st.DataObject) -> None:
     form = form_of(data.draw(models()))
     blocks = input_blocks(form)

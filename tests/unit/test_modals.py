@@ -92,7 +92,6 @@ def test_a_text_to_be_approved_opens_whole_and_sending_it_approves_it() -> None:
 
 
 @given(st.text().filter(has_ink), MARKUP)
-@settings(deadline=None)
 def test_any_text_fits_into_its_field(text: str, prefix: str) -> None:
     question = asked(prefix, editable=text)
     assume(question.edits)
@@ -101,7 +100,6 @@ def test_any_text_fits_into_its_field(text: str, prefix: str) -> None:
 
 
 @given(MARKUP, st.text(min_size=1, max_size=200), MARKUP)
-@settings(deadline=None)
 def test_any_modal_fits(prefix: str, label: str, note: str) -> None:
     assume(has_ink(label))
 
@@ -109,7 +107,7 @@ def test_any_modal_fits(prefix: str, label: str, note: str) -> None:
 
 
 @given(models(), MARKUP)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_form_fits_into_its_modal(form: type[BaseModel], prefix: str) -> None:
     question = asked(prefix, choices=[], form=form)
 
@@ -134,7 +132,7 @@ def test_the_largest_form_fits_into_its_modal() -> None:
 
 
 @given(st.from_regex(r"/[a-z0-9_-]{1,31}", fullmatch=True), st.text(max_size=2_000), st.text(max_size=1_000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_command_can_ask_for_its_text(name: str, summary: str, usage: str) -> None:
     for most in (1, 3_000):
         view = text_modal(SlashCommand(name, summary.strip(), usage.strip(), max_chars=most), "{}")

@@ -265,7 +265,7 @@ def histories(draw: Any) -> World:
     return world
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(histories())
 def test_what_is_outstanding_is_what_the_state_owes(world: World) -> None:
     """The check is in `histories`, after each tick; here: a crash at the very end loses nothing either."""
@@ -276,7 +276,7 @@ def test_what_is_outstanding_is_what_the_state_owes(world: World) -> None:
     assert Counter(world.still_owed()) - before <= Counter(todo(world.state))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(histories())
 def test_the_same_ticks_give_the_same_state(world: World) -> None:
     state = begin(DEFINITION, "r", StartEvent(), 1_000.0)
@@ -290,7 +290,7 @@ def test_the_same_ticks_give_the_same_state(world: World) -> None:
     assert plain(state) == plain(world.state)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(histories())
 def test_whatever_happens_the_state_keeps_its_own_rules(world: World) -> None:
     state, stored = world.state, json.loads(json.dumps(plain(world.state)))
