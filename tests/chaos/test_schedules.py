@@ -16,10 +16,10 @@ from tests.chaos.schedules import LANES, LawBroken, Schedule
 
 pytestmark = pytest.mark.chaos
 
-SEEDS = int(os.environ.get("SIGNOFF_SEEDS", "300"))
+SEEDS = int(os.environ.get("SIGNOFF_SEEDS", "150"))
 PARTS = 10
 MUTANT_SEEDS = 500
-SAFE_SEEDS = 25
+SAFE_SEEDS = max(10, SEEDS // 50)
 
 
 async def played(redis_url: str, seed: int) -> None:
