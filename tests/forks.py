@@ -17,8 +17,8 @@ forks = multiprocessing.get_context("forkserver")
 forks.set_forkserver_preload(["bot.__main__", "bot.app", "tests.chaos.test_kills"])
 
 
-def run_bot(arguments: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path) -> None:
-    """Be ``python -m bot`` with these arguments in *folder*, and write into *log* what it prints."""
+def run_bot(arguments: Sequence[str], environment: Mapping[str, str], folder: Path, out: Path, err: Path) -> None:
+    """Be ``python -m bot`` with these arguments in *folder*; what it prints is added to *out* and *err*."""
     from bot.__main__ import main  # noqa: PLC0415 - whoever only imports us need not wait for the bot
 
     if sys.platform == "linux":
@@ -27,8 +27,8 @@ def run_bot(arguments: Sequence[str], environment: Mapping[str, str], folder: Pa
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    printed = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(printed, 1)
-    os.dup2(printed, 2)
-    os.close(printed)
+    for number, path in ((1, out), (2, err)):
+        printed = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(printed, number)
+        os.close(printed)
     sys.exit(main(arguments))

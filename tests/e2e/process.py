@@ -1,7 +1,7 @@
 """The bot as an operator runs it: a process of its own, with a log, that can be stopped kindly or killed.
 
-It is forked from one that has imported all it needs. That ``python -m bot serve`` does the same is for `test_demo`,
-`test_newcomer` and `test_start` to show.
+It is forked from one that has imported all it needs. That ``python -m bot`` does the same is for `test_demo` and
+`test_newcomer` to show.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import TypeVar
@@ -55,10 +57,9 @@ class BotProcess:
 
     async def launch(self) -> None:
         """Start it and wait until it listens, ready or not; a worker listens nowhere."""
-        folder = self.log.parent  # where no .env lies
         self.log.touch()
         self._written_before = self.log.stat().st_size
-        given = (self.command, self._environment, folder, self.log)
+        given = (self.command, self._environment, self.log.parent, self.log, self.log)
         self._process = forks.Process(target=run_bot, args=given, daemon=True)
         self._process.start()
         if self.command[0] == "serve":
@@ -118,6 +119,33 @@ class BotProcess:
                 return answer.status == 200
         except aiohttp.ClientError:
             return False
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and what it had printed."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+async def signoff(settings: Mapping[str, str], folder: Path, *command: str) -> Ended:
+    """Run a command that ends by itself, in a *folder* where no .env lies."""
+    with tempfile.TemporaryDirectory() as scratch:
+        out, err = Path(scratch, "out"), Path(scratch, "err")
+        process = forks.Process(target=run_bot, args=(command, environment(settings), folder, out, err), daemon=True)
+        process.start()
+
+        async def ended() -> bool:
+            return not process.is_alive()
+
+        try:
+            await until(ended)
+        finally:
+            process.kill()
+        assert process.exitcode is not None
+        return Ended(process.exitcode, out.read_text("utf-8"), err.read_text("utf-8"))
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from bot.playground.workspace import Message
 from engine.keyring import new_key
 from engine.redis import RedisRunStore
 from engine.redis.keys import Keys
-from tests.e2e.process import BotProcess, until
+from tests.e2e.process import BotProcess, signoff, until
 from tests.e2e.shapes import Shape
 from tests.e2e.stage import (
     ANA,
@@ -67,14 +66,7 @@ class Branches:
 
     async def operator(self, *command: str) -> str:
         """Run ``signoff`` as the operator of the first bot does, and return what it prints."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bot", *command),
-            env=self.bot.environment,
-            cwd=self.bot.log.parent,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        printed, _ = await process.communicate()
-        return printed.decode()
+        return (await signoff(self.bot.environment, self.bot.log.parent, *command)).stdout
 
     async def names(self) -> list[str]:
         """Every key of the installations."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-import sys
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from bot.playground import FakeSlack
-from tests.e2e.process import LIMIT_S, environment, free_port, until
+from tests.e2e.process import Ended, free_port, signoff, until
 from tests.e2e.shapes import SOCKET
 from tests.e2e.stage import ANA, SECRETS, Stage, app_config, bot_settings, buttons
 
@@ -32,15 +29,6 @@ class {name}(Workflow):
 """
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a process ended."""
-
-    code: int | None
-    stdout: str
-    stderr: str
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def slack() -> AsyncIterator[FakeSlack]:
     async with FakeSlack(app_config()) as found:
@@ -55,21 +43,7 @@ def settings(slack: FakeSlack, redis_url: str, prefix: str) -> dict[str, str]:
 
 async def serve(settings: Mapping[str, str], folder: Path) -> Ended:
     """Run the bot until it ends by itself."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", "serve"),
-        env=environment(settings),
-        cwd=folder,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(LIMIT_S):
-            out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-    ended = Ended(process.returncode, out.decode(), err.decode())
+    ended = await signoff(settings, folder, "serve")
     assert "Traceback" not in ended.stdout + ended.stderr
     assert not any(secret in ended.stdout + ended.stderr for secret in SECRETS)
     return ended

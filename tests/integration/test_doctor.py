@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +24,7 @@ from engine.run_store import Commit, NewRun
 from engine.runner import Runner
 from engine.sealed_store import SealedRunStore
 from tests import servers
-from tests.e2e.process import environment
+from tests.e2e.process import signoff
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 KEY, OTHER = new_key(), new_key()
@@ -220,7 +218,7 @@ async def test_an_app_token_that_slack_refuses_is_told(slack: FakeSlack, redis_u
 
 @pytest.mark.parametrize(("token", "code"), [("xoxb-wrong", 1), (None, 0)])
 async def test_the_command_says_by_its_exit_code_whether_anything_must_be_repaired(
-    slack: FakeSlack, redis_url: str, prefix: str, token: str | None, code: int
+    slack: FakeSlack, redis_url: str, prefix: str, tmp_path: Path, token: str | None, code: int
 ) -> None:
     given = {
         "SLACK_BOT_TOKEN": token or slack.app.bot_token,
@@ -230,17 +228,11 @@ async def test_the_command_says_by_its_exit_code_whether_anything_must_be_repair
         "SIGNOFF_KEY_PREFIX": prefix,
         "SIGNOFF_WORKFLOWS": str(WORKFLOWS),
     }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", "doctor", "--json"),
-        env=environment(given),
-        cwd=WORKFLOWS.parent,
-        stdout=asyncio.subprocess.PIPE,
-    )
 
-    said, _ = await process.communicate()
+    ended = await signoff(given, tmp_path, "doctor", "--json")
 
-    told = json.loads(said)
-    assert process.returncode == code
+    told = json.loads(ended.stdout)
+    assert ended.code == code
     assert told["well"] == (code == 0)
     assert {"level": "ok", "what": "parked runs", "told": "none"} in told["findings"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,20 +20,17 @@ from engine.redis import RedisRunStore
 from engine.run_store import Commit
 from engine.runner import Runner
 from engine.sealed_store import SealedRunStore
-from tests.e2e.process import environment
+from tests.e2e.process import Ended, signoff
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 
 
-@dataclass(frozen=True)
-class Told:
-    code: int
-    out: str
-    err: str
+class Told(Ended):
+    """What a command has printed, as JSON."""
 
     @property
     def facts(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
+        return [json.loads(line) for line in self.stdout.splitlines()]
 
 
 @dataclass(frozen=True)
@@ -68,17 +64,9 @@ class Desk:
         return await self.signoff("runs", *arguments, **changes)
 
     async def signoff(self, *arguments: str, **changes: str) -> Told:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bot", *arguments),
-            env=environment({**self.settings, **changes}),
-            cwd=self.folder,  # where no .env lies
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        assert b"Traceback" not in err
-        return Told(process.returncode or 0, out.decode(), err.decode())
+        ended = await signoff({**self.settings, **changes}, self.folder, *arguments)
+        assert "Traceback" not in ended.stderr
+        return Told(ended.code, ended.stdout, ended.stderr)
 
 
 @pytest.fixture
@@ -109,10 +97,10 @@ async def test_list_shows_the_runs_that_are_asked_for(desk: Desk) -> None:
     page = await desk.runs("list", "--json", "--before", second, "--limit", "1")
     old = await desk.runs("list", "--older-than", "1")
 
-    assert [line.split()[:2] for line in table.out.splitlines()[1:]] == [[second, "waiting"], [first, "done"]]
+    assert [line.split()[:2] for line in table.stdout.splitlines()[1:]] == [[second, "waiting"], [first, "done"]]
     assert [(fact["run"], fact["workflow"]) for fact in found.facts] == [(second, "Deploy")]
     assert [fact["run"] for fact in page.facts] == [first]
-    assert (old.code, old.out) == (0, "no such run\n")
+    assert (old.code, old.stdout) == (0, "no such run\n")
 
 
 async def test_show_tells_how_a_run_stands(desk: Desk) -> None:
@@ -120,10 +108,10 @@ async def test_show_tells_how_a_run_stands(desk: Desk) -> None:
 
     text, fact, drawn = [await desk.runs("show", run_id, *more) for more in ((), ("--json",), ("--mermaid",))]
 
-    assert text.out.startswith(f"{run_id}  waiting\n")
-    assert "v3" in text.out.partition("open questions")[2]
+    assert text.stdout.startswith(f"{run_id}  waiting\n")
+    assert "v3" in text.stdout.partition("open questions")[2]
     assert [ask["status"] for ask in fact.facts[0]["questions"]] == ["open"]
-    assert drawn.out.startswith("flowchart")
+    assert drawn.stdout.startswith("flowchart")
 
 
 async def test_a_parked_run_is_told_of_with_its_reason_and_tried_again(desk: Desk) -> None:
@@ -134,7 +122,7 @@ async def test_a_parked_run_is_told_of_with_its_reason_and_tried_again(desk: Des
     told = await desk.runs("retry", run_id, "--by", "eve", "--json")
     await desk.runner.drain(run_id)
 
-    assert "no step of that name" in shown.out
+    assert "no step of that name" in shown.stdout
     assert (told.code, told.facts) == (0, [{"run": run_id, "did": "retry", "was": "parked"}])
     assert [(line.what, line.by) for line in await desk.store.journal(run_id)][-2][1] == "eve"
     await desk.finish(run_id)
@@ -150,11 +138,11 @@ async def test_what_is_cancelled_can_be_tried_again_and_what_is_done_cannot(desk
     await desk.runner.drain(run_id)
 
     assert (cancelled.code, retried.code) == (1, 1)
-    assert cancelled.out.startswith(f"{run_id} is cancelled")
-    assert cancelled.err == f"signoff: run {done} is over already: it is done\n"
-    assert retried.out.startswith(f"{run_id} was cancelled")
-    assert "signoff runs fork" in retried.err
-    assert "no run k0-nobody" in retried.err
+    assert cancelled.stdout.startswith(f"{run_id} is cancelled")
+    assert cancelled.stderr == f"signoff: run {done} is over already: it is done\n"
+    assert retried.stdout.startswith(f"{run_id} was cancelled")
+    assert "signoff runs fork" in retried.stderr
+    assert "no run k0-nobody" in retried.stderr
     assert len((await desk.runner.view(run_id)).asks) == 1
 
 
@@ -163,7 +151,7 @@ async def test_a_fork_goes_its_own_way_and_both_say_so(desk: Desk) -> None:
 
     (fact,) = (await desk.runs("fork", run_id, "--json", "--by", "eve")).facts
     await desk.runner.drain(fact["run"])
-    exported = json.loads((await desk.runs("export", fact["run"])).out)
+    exported = json.loads((await desk.runs("export", fact["run"])).stdout)
 
     await desk.finish(fact["run"])
     assert (await desk.runner.view(run_id)).status == "waiting"
@@ -176,7 +164,7 @@ async def test_an_export_has_everything_in_plain_words(desk: Desk) -> None:
     run_id = await desk.start("v4")
     await desk.finish(run_id)
 
-    found = json.loads((await desk.runs("export", run_id)).out)
+    found = json.loads((await desk.runs("export", run_id)).stdout)
 
     assert (found["run"], found["status"], found["start"]["v"]["text"]) == (run_id, "done", "v4")
     assert [(ask["status"], ask["by"], ask["response"]) for ask in found["asks"]] == [("answered", "U2", "ship")]
@@ -195,8 +183,8 @@ async def test_purge_removes_what_is_over_and_nothing_else(desk: Desk) -> None:
     forced = await desk.runs("purge", waiting, "--force", "--json")
 
     assert (refused.code, one.code, old.code) == (1, 0, 0)
-    assert "--force" in refused.err
-    assert (one.out, old.out) == (f"{done} was done and is gone\n", "1 run is gone\n")
+    assert "--force" in refused.stderr
+    assert (one.stdout, old.stdout) == (f"{done} was done and is gone\n", "1 run is gone\n")
     assert forced.facts == [{"run": waiting, "did": "purge", "was": "waiting"}]
     assert await desk.store.runs() == []
 
@@ -208,9 +196,9 @@ async def test_a_run_whose_key_is_missing_is_shown_all_the_same(desk: Desk) -> N
     forked = await desk.runs("fork", run_id, SIGNOFF_ENCRYPTION_KEYS=new_key())
 
     assert shown.code == 0
-    assert "which is not here" in " ".join(shown.out.split())
+    assert "which is not here" in " ".join(shown.stdout.split())
     assert forked.code == 1
-    assert "which is not here" in forked.err
+    assert "which is not here" in forked.stderr
 
 
 @pytest.mark.parametrize(
@@ -229,8 +217,8 @@ async def test_what_cannot_be_done_is_told_in_a_sentence(
 ) -> None:
     found = await desk.runs(*arguments, **settings)
 
-    assert (found.code, found.out) == (code, "")
-    assert told in found.err
+    assert (found.code, found.stdout) == (code, "")
+    assert told in found.stderr
 
 
 # --- the audit ---------------------------------------------------------------------------------------
@@ -248,7 +236,7 @@ async def test_the_audit_has_every_decision_of_every_run(desk: Desk) -> None:
     told = await desk.signoff("audit", "--json")
 
     answered = {fact["run"]: fact for fact in told.facts if fact["verdict"] == "accepted"}
-    assert (told.code, told.err) == (0, "")
+    assert (told.code, told.stderr) == (0, "")
     assert answered.keys() == set(ids[:205])
     for run_id, fact in answered.items():
         ask = asks[run_id]
@@ -283,7 +271,7 @@ async def test_the_audit_is_cut_to_a_time_and_a_workflow(desk: Desk) -> None:
     text = await desk.signoff("audit", "--since", "2020-01-01T00:00Z", "--workflow", "Deploy")
     wrong = await desk.signoff("audit", "--since", "yesterday")
 
-    assert (none.out, other.out) == ("", "")
-    assert re.fullmatch(rf"\S+ {run_id} Deploy \S+ accepted ship by U2\n", text.out)
+    assert (none.stdout, other.stdout) == ("", "")
+    assert re.fullmatch(rf"\S+ {run_id} Deploy \S+ accepted ship by U2\n", text.stdout)
     assert wrong.code == 2
-    assert "'yesterday' is no time, as 2026-11-01" in wrong.err
+    assert "'yesterday' is no time, as 2026-11-01" in wrong.stderr
