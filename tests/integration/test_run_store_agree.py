@@ -27,7 +27,7 @@ from engine.run_store import (
     RunStore,
     Timer,
 )
-from tests.integration.test_run_store import skewing
+from tests.integration.contract import skewing
 
 T0 = 1_700_000_000.0
 RUNS = ("k0-one", "k1-two")

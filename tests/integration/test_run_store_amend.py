@@ -8,7 +8,7 @@ import pytest
 
 from engine.run_store import Amendment, AskRecord, Commit, NewEffect, copy_of
 from engine.verdicts import Accepted, Already, Cancelled, Expired, Recorded, Stale, Unknown
-from tests.integration.test_run_store import World, answer, question, world
+from tests.integration.contract import World, answer, question, world
 
 __all__ = ["world"]  # the fixture
 

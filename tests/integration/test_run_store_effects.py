@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.run_store import Commit, EffectClaim, NewEffect, Timer
-from tests.integration.test_run_store import World, answer, question, world
+from tests.integration.contract import World, answer, question, world
 
 __all__ = ["world"]  # the fixture
 

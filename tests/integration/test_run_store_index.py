@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engine.run_store import Commit, NewRun
-from tests.integration.test_run_store import World, world
+from tests.integration.contract import World, world
 
 __all__ = ["world"]  # the fixture
 

@@ -10,7 +10,7 @@ import pytest
 from engine.errors import FencedError
 from engine.run_store import LEAVE_PAUSE_S, PATIENCE_S, Claim, Commit, NewRun
 from engine.verdicts import Accepted
-from tests.integration.test_run_store import LEASE_S, World, answer, world
+from tests.integration.contract import LEASE_S, World, answer, world
 
 __all__ = ["world"]  # the fixture
 

@@ -18,7 +18,7 @@ from engine.redis import RedisRunStore
 from engine.redis.keys import ASKS_KEPT, DONE_KEPT, JOURNAL_KEPT, SEEN_KEPT, Keys
 from engine.run_store import Claim, Commit, NewAsk, NewEffect, NewRun, Timer
 from engine.verdicts import Accepted, Recorded, Unknown
-from tests.integration.test_run_store import World, answer, question, skewing
+from tests.integration.contract import World, answer, question, skewing
 
 LEASE_S = 30.0
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from engine.run_store import REFUSALS_KEPT, TRIES_KEPT, Commit, JournalEntry, Refusal
 from engine.verdicts import Accepted, NotAllowed, Recorded, Unknown
-from tests.integration.test_run_store import World, answer, question, world
+from tests.integration.contract import World, answer, question, world
 
 __all__ = ["world"]  # the fixture
 

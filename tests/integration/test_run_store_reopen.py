@@ -6,7 +6,7 @@ import pytest
 
 from engine.run_store import Claim, Commit, NewEffect, RunStatus
 from engine.verdicts import Cancelled
-from tests.integration.test_run_store import LEASE_S, World, answer, question, world
+from tests.integration.contract import LEASE_S, World, answer, question, world
 
 __all__ = ["world"]  # the fixture
 

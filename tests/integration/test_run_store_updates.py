@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.run_store import AskRecord, Commit, NewEffect, Timer
 from engine.verdicts import Recorded
-from tests.integration.test_run_store import World, answer, question, world
+from tests.integration.contract import World, answer, question, world
 from tests.integration.test_run_store_effects import LEASE_S, take
 
 __all__ = ["world"]  # the fixture

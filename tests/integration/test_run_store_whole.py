@@ -9,7 +9,7 @@ import pytest
 from engine.errors import FencedError
 from engine.run_store import Claim, Commit, EffectRecord, Entry, NewEffect, Timer, WholeRun
 from engine.verdicts import Cancelled, Unknown
-from tests.integration.test_run_store import LEASE_S, World, answer, question, world
+from tests.integration.contract import LEASE_S, World, answer, question, world
 
 __all__ = ["world"]  # the fixture
 
