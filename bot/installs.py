@@ -166,6 +166,14 @@ class InstallStore:
         told: int = await self._run(_REMOVE, id_, at)
         return told == 1
 
+    async def leave(self, team: str, org: str, at: float) -> bool:
+        """An organisation's installation no longer speaks for one of its teams, since *at*, the time of Slack's event.
+
+        The runs that the team had until then are to be closed, unless it has an installation of its own.
+        """
+        told: int = await self._run(_LEAVE, team, org, at)
+        return told == 1
+
     async def closing(self) -> tuple[str, float] | None:
         """Return a team whose runs from before a time are to be closed, or None."""
         found = await self._server.read("ZRANGE", f"{self._base}closing", 0, 0, "WITHSCORES")
@@ -308,6 +316,14 @@ for i = 1, #orgs, 2 do
   end
 end
 return was
+"""
+
+_LEAVE = """
+local org, at = ARGV[2], tonumber(ARGV[3])
+if redis.call('HGET', ORGS, ID) ~= org then return 0 end
+redis.call('HDEL', ORGS, ID)
+if redis.call('HEXISTS', OF, 'tokens') == 0 then redis.call('ZADD', CLOSING, math.min(NOW, math.floor(at) + 1), ID) end
+return 1
 """
 
 _CLOSED = """

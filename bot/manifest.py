@@ -39,7 +39,7 @@ HISTORY: Mapping[str, tuple[str, ...]] = {"conversations.history": _READS, "conv
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 EVENTS = ("app_home_opened", "user_change", "subteam_members_changed")
 MESSAGE_EVENTS = ("message.channels", "message.groups", "message.im", "message.mpim")
-LEAVING_EVENTS = ("app_uninstalled", "tokens_revoked")
+LEAVING_EVENTS = ("app_uninstalled", "team_access_revoked", "tokens_revoked")
 
 
 def build(

@@ -66,6 +66,7 @@ class Tenancy:
         app.middleware(_Strangers(self._answer))
         app.event("app_uninstalled")(self.on_uninstalled)
         app.event("tokens_revoked")(self.on_revoked)
+        app.event("team_access_revoked")(self.on_access_revoked)
 
     async def authorize(
         self, context: AsyncBoltContext, enterprise_id: str | None, team_id: str | None
@@ -96,6 +97,22 @@ class Tenancy:
                 return await self._gone(body, context, self._installs.revoke, "tokens revoked")
             case _:
                 return _SAVED
+
+    async def on_access_revoked(self, body: Body, context: AsyncBoltContext) -> BoltResponse:
+        """Have the runs closed of those workspaces that an organisation has taken the app away from."""
+        org = context.enterprise_id
+        match body:
+            case {"event": {"team_ids": [*teams]}, "event_time": int() | float() as at} if org:
+                try:
+                    for team in teams:
+                        if await self._installs.leave(str(team), org, at):
+                            logger.info("app taken away from a workspace", extra={"team": team, "org": org})
+                except StoreUnavailable as error:
+                    logger.error("event not recorded", extra={"reason": str(error)})
+                    return _NOT_SAVED
+            case _:
+                logger.warning("payload not readable", extra={"reason": "app taken away: whose, or when, is missing"})
+        return _SAVED
 
     async def _gone(
         self, body: Body, context: AsyncBoltContext, change: Callable[[str, float], Awaitable[bool]], what: str

@@ -71,6 +71,7 @@ class Grid:
         self._refreshes: dict[str, str] = {}
         self._codes: dict[str, tuple[str, str | None]] = {}
         self._stack = AsyncExitStack()
+        self._without: set[str] = set()
         self.refreshed: Counter[str] = Counter()
         """How often each owner's token was refreshed."""
         self.life_s = 12 * 3600
@@ -124,6 +125,14 @@ class Grid:
         self.end_tokens(owner, "account_inactive")
         self._refreshes = {token: whose for token, whose in self._refreshes.items() if whose != owner}
         next(self._owned(owner)).uninstall()
+
+    def take_out(self, team: str) -> None:
+        """Take an organisation's app out of one of its workspaces: no token opens that, and the app hears of it if it
+        asked to."""
+        self._without.add(team)
+        other = next(slack for slack in self._owned(str(self._org_of(team))) if slack is not self[team])
+        if "team_access_revoked" in self._app.events:
+            other.send_event({"type": "team_access_revoked", "team_ids": [team]})
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -219,6 +228,7 @@ class Grid:
         for team, slack in self._teams.items():
             if owner in (team, self._org_of(team)):
                 slack.install()
+                self._without.discard(team)
                 slack.stand_behind(self.url, self._org_of(team), org_wide=owner in self._orgs)
         return owner
 
@@ -275,9 +285,11 @@ class Grid:
         except Failure as failure:
             return web.json_response(failure.to_json())
         about = [str(values.get(name)) for name in ("channel", "channel_id", "trigger_id")]
-        owned = list(self._owned(grant.owner))
+        owned = sorted(self._owned(grant.owner), key=self._is_without)  # what is nobody's is answered where it may
         named = next((slack for slack in owned if slack.workspace.team_id == values.get("team_id")), owned[0])
         slack = next((slack for slack in owned if any(map(slack.knows, about))), named)
+        if self._is_without(slack):
+            return web.json_response(Failure("team_access_not_granted").to_json())
         return await self._hand_over(request, slack, slack.app.bot_token)
 
     async def _addressed(self, request: web.Request) -> web.StreamResponse:
@@ -296,6 +308,9 @@ class Grid:
 
     def _owned(self, owner: str) -> Iterator[FakeSlack]:
         return (slack for team, slack in self._teams.items() if owner in (team, self._org_of(team)))
+
+    def _is_without(self, slack: FakeSlack) -> bool:
+        return slack.workspace.team_id in self._without
 
     def _org_of(self, team: str) -> str | None:
         return next((org for org, teams in self._orgs.items() if team in teams), None)

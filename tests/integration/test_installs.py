@@ -283,6 +283,21 @@ async def test_other_errors_are_the_callers(here: Office) -> None:
         await client.chat_postMessage(channel="C99", text="hello")
 
 
+async def test_only_the_organisation_that_speaks_for_a_team_can_leave_it(here: Office) -> None:
+    store = here.store()
+    await here.install("T1")
+    await store.speak_for("T3", "E1")
+    await store.speak_for("T1", "E1")
+
+    assert not await store.leave("T3", "E2", 4e9)
+    assert not await store.leave("T9", "E1", 4e9)
+    assert await store.closing() is None
+    assert await store.leave("T1", "E1", 1_700_000_000.0)
+    assert await store.closing() is None  # it has an installation of its own
+    assert await store.leave("T3", "E1", 1_700_000_000.0)
+    assert await store.closing() == ("T3", 1_700_000_001.0)
+
+
 @pytest.mark.parametrize(("at", "gone"), [(0.0, False), (4e9, True)])
 async def test_only_an_event_that_is_not_older_than_the_installation_ends_it(
     here: Office, at: float, gone: bool

@@ -185,7 +185,7 @@ def heard() -> set[str]:
 
 def test_every_event_heard_is_subscribed_to_and_no_other() -> None:
     """Security 12."""
-    leaving = {"app_uninstalled", "tokens_revoked"}  # only where anybody may install it
+    leaving = {"app_uninstalled", "team_access_revoked", "tokens_revoked"}  # only where anybody may install it
     for replies in (True, False):
         for redirect in (None, "https://bot.example/slack/oauth_redirect"):
             built = build(COMMANDS, request_url=URL, redirect_url=redirect, thread_replies=replies)
