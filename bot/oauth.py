@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import logging
+import math
 import re
 import secrets
 import time
@@ -16,6 +17,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from pydantic import SecretStr
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
@@ -23,12 +25,15 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.installed import access, tokens_in
 from bot.installs import STATE_S, Installation, InstallStore, same_browser
 from bot.languages import Catalogue
+from bot.limits import Allowance
 from bot.slack_calls import UNCLEAR, code
 from engine.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
 INSTALL, REDIRECT = "/slack/install", "/slack/oauth_redirect"
+VISITS_PER_MINUTE, VISITS_AT_ONCE = 60, 100
+"""Of one address: a proxy has one for all, and each visit leaves a state in Redis for `STATE_S`."""
 _RANDOM = re.compile(r"[A-Za-z0-9_-]{43}")
 _CODE = re.compile(r"[\w.-]{1,512}")
 _HEADERS = {
@@ -81,12 +86,27 @@ class OAuth:
         self._scopes = ",".join(scopes)
         self._words = words
         self._clock = clock
+        self._visits = Allowance[str](VISITS_PER_MINUTE, VISITS_AT_ONCE)
         self._secure = public_url.startswith("https://")
         # Browsers take a cookie of that prefix only over TLS, for the whole host, and from nobody else.
         self._cookie = "__Host-signoff-install" if self._secure else "signoff-install"
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.get(INSTALL, self._begin, allow_head=False), web.get(REDIRECT, self._end, allow_head=False)]
+        pages = ((INSTALL, self._begin), (REDIRECT, self._end))
+        return [web.get(path, self._paced(page), allow_head=False) for path, page in pages]
+
+    def _paced(self, page: Handler) -> Handler:
+        """Return a page that answers so many visits of one address, and of more only that they are too many."""
+
+        async def paced(request: web.Request) -> web.StreamResponse:
+            wait_s = self._visits.take(request.remote or "", self._clock())
+            if not wait_s:
+                return await page(request)
+            answer = self._page(429, self._words.not_installed_title, self._words.install_too_often)
+            answer.headers["Retry-After"] = str(math.ceil(wait_s))
+            return answer
+
+        return paced
 
     async def _begin(self, request: web.Request) -> web.Response:
         state, browser = secrets.token_urlsafe(32), request.cookies.get(self._cookie, "")

@@ -168,6 +168,7 @@ class Catalogue:
     install_elsewhere: str
     install_refused: str
     install_later: str
+    install_too_often: str
     loading: str
     # on lists of runs
     statuses: Mapping[str, str]

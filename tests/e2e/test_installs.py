@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from bot.manifest import LEAVING_EVENTS, MESSAGE_EVENTS
+from bot.oauth import VISITS_AT_ONCE
 from bot.playground.grid import Grid
 from bot.playground.workspace import Message
 from engine.keyring import new_key
@@ -260,6 +261,24 @@ async def test_uninstalling_deletes_the_tokens_and_closes_the_runs(company: Bran
     assert (await elsewhere.result()).text == "Shipped v2"
 
 
+async def test_a_workspace_that_its_organisation_takes_the_app_from_has_its_runs_closed(company: Branches) -> None:
+    """Acceptance 29."""
+    await company.install(ORG)
+    room, other = company.of(T3).room(), company.of(T4).room()
+    prompt, theirs = await room.started(ANA, "/deploy v1"), await other.started(ANA, "/deploy v2")
+
+    company.grid.take_out(T3)
+
+    await until(lambda: _is(company, prompt, "cancelled"))
+    assert ("cancelled", "app_uninstalled") in [(line.what, line.by) for line in await room.journal(prompt)]
+    assert (await other.press(BEN, theirs, "Ship")).ok
+    assert (await other.result()).text == "Shipped v2"
+    assert "E1 Inc." in await company.install(ORG)
+    await company.of(T3).move_clock(400)
+    assert (await room.command(ANA, "/deploy v3")).ok
+    assert await room.locked(prompt)
+
+
 async def test_installing_again_works_and_shows_what_was_closed(company: Branches) -> None:
     """Acceptance 29."""
     room = company.of(T1).room()
@@ -467,6 +486,20 @@ async def test_what_slack_refuses_is_said_without_its_secrets(front_door: Branch
     assert "invalid_code" in page
     for secret in front_door.grid.tokens:
         assert secret not in page
+
+
+async def test_one_address_cannot_flood_the_way_to_slack(company: Branches) -> None:
+    """Security 11."""
+    answers = []
+    async with Browser(company) as browser:
+        for _ in range(VISITS_AT_ONCE + 10):
+            async with browser.http.get(f"{company.bot.url}/slack/install", allow_redirects=False) as answer:
+                answers.append((answer.status, "Retry-After" in answer.headers))
+
+    states = [name for name in await company.names() if "state:" in name]
+    assert answers[:VISITS_AT_ONCE] == [(302, False)] * VISITS_AT_ONCE
+    assert answers[-1] == (429, True)
+    assert VISITS_AT_ONCE <= len(states) < VISITS_AT_ONCE + 10
 
 
 async def _is(found: Branches, message: Message, status: str) -> bool:
