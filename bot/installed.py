@@ -8,16 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
-from pydantic import SecretStr
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from bot.grants import AppAtSlack, UnreadableGrant
 from bot.installs import Installation, InstallStore
 from bot.slack_calls import TOKEN_REFUSED, UNCLEAR, code, is_passing
 from bot.workspaces import NoClient, NotInstalled
@@ -25,8 +22,6 @@ from engine.errors import CodecError, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
-AHEAD_S = 2 * 3600.0
-"""How long before its end a token is refreshed, or half its life if that is less. Slack's live for twelve hours."""
 SPENT_S = 30.0
 """A token with less time left is not used any more."""
 AGAIN_S = 600.0
@@ -41,20 +36,12 @@ SAVES, SAVE_AGAIN_S = 40, 0.5
 class InstalledWorkspaces:
     """A client for each workspace, as `Workspaces` wants it, and the tokens behind them."""
 
-    def __init__(
-        self,
-        installs: InstallStore,
-        app: AsyncWebClient,
-        client_id: str,
-        client_secret: SecretStr,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        """*app* is a client without a token; all others are made like it. *clock* is in POSIX seconds."""
-        self.app = app
+    def __init__(self, installs: InstallStore, at_slack: AppAtSlack) -> None:
+        """The clients are made like that of *at_slack*."""
+        self.app = at_slack.client
+        self._at_slack = at_slack
+        self._clock = at_slack.clock
         self._installs = installs
-        self._client_id = client_id
-        self._client_secret = client_secret
-        self._clock = clock
 
     async def client(self, tenant: str) -> AsyncWebClient:
         try:
@@ -140,16 +127,14 @@ class InstalledWorkspaces:
         return new
 
     async def _exchange(self, old: Installation, owner: str) -> bool:
-        grant = {"grant_type": "refresh_token", "refresh_token": old.refresh_token}
         try:
-            told = await access(self.app, self._client_id, self._client_secret, **grant)
-            new = replace(old, **tokens_in(told, self._clock()))
+            new = await self._at_slack.refreshed(old)
         except SlackApiError:  # an answer, so that it is over; after silence others wait for the lease to end
             await self._installs.end_refresh(old, owner)
             raise
-        except (KeyError, TypeError, ValueError) as error:
+        except UnreadableGrant as error:
             await self._installs.end_refresh(old, owner)
-            raise NoClient(f"Slack's answer to a refresh cannot be read: {error!r}") from error
+            raise NoClient(f"Slack's answer to a refresh cannot be read: {error}") from error
         return await self._kept(new, owner)
 
     async def _kept(self, new: Installation, owner: str) -> bool:
@@ -204,30 +189,6 @@ class _Client(AsyncWebClient):
             self._installation = await self._workspaces.after(self._installation, error)
         self.token = self._installation.bot_token
         return await super().api_call(api_method, **arguments)
-
-
-async def access(app: AsyncWebClient, client_id: str, client_secret: SecretStr, **grant: str) -> dict[str, Any]:
-    """Trade *grant*, a code or a refresh token, for a token.
-
-    Not by `AsyncWebClient.oauth_v2_access`, which needs a class that aiohttp is about to drop.
-    """
-    known = {"client_id": client_id, "client_secret": client_secret.get_secret_value()}
-    told = await app.api_call("oauth.v2.access", data={**known, **grant})
-    return told.data if isinstance(told.data, dict) else {}
-
-
-def tokens_in(told: Mapping[str, Any], now: float) -> dict[str, Any]:
-    """Return the tokens in an answer of ``oauth.v2.access`` as an `Installation` holds them. *now* is POSIX seconds.
-
-    Raises:
-        KeyError: there is none.
-    """
-    tokens: dict[str, Any] = {"bot_token": str(told["access_token"])}
-    if (life_s := told.get("expires_in")) is not None:
-        tokens["refresh_token"] = str(told["refresh_token"])
-        tokens["expires_at"] = now + float(life_s)
-        tokens["refresh_at"] = now + float(life_s) - min(AHEAD_S, float(life_s) / 2)
-    return tokens
 
 
 def _reason(error: Exception) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.grants import AppAtSlack
 from bot.installed import InstalledWorkspaces
 from bot.languages import CATALOGUES
 from bot.manifest import scopes
@@ -28,12 +29,11 @@ class ManyWorkspaces:
         self._words = CATALOGUES[settings.language]
         self._install_url = settings.public_url + INSTALL
         self.installs = installs_of(settings)
-        self.workspaces = InstalledWorkspaces(self.installs, app, settings.client_id, secret)
+        at_slack = AppAtSlack(app, settings.client_id, secret)
+        self.workspaces = InstalledWorkspaces(self.installs, at_slack)
         self.oauth = OAuth(
             self.installs,
-            app,
-            client_id=settings.client_id,
-            client_secret=secret,
+            at_slack,
             authorize_url=settings.authorize_url,
             public_url=settings.public_url,
             scopes=scopes(thread_replies=settings.thread_replies),

@@ -12,17 +12,14 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from pydantic import SecretStr
 from slack_sdk.errors import SlackApiError
-from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.installed import access, tokens_in
+from bot.grants import AppAtSlack, UnreadableGrant
 from bot.installs import STATE_S, Installation, InstallStore, same_browser
 from bot.languages import Catalogue
 from bot.limits import Allowance
@@ -66,26 +63,20 @@ class OAuth:
     def __init__(
         self,
         installs: InstallStore,
-        app: AsyncWebClient,
+        at_slack: AppAtSlack,
         *,
-        client_id: str,
-        client_secret: SecretStr,
         authorize_url: str,
         public_url: str,
         scopes: Sequence[str],
         words: Catalogue,
-        clock: Callable[[], float] = time.time,
     ) -> None:
-        """*app* is a client without a token; *public_url* is where browsers reach us. *clock* is in POSIX seconds."""
+        """*public_url* is where browsers reach us."""
         self._installs = installs
-        self._app = app
-        self._client_id = client_id
-        self._client_secret = client_secret
+        self._at_slack = at_slack
         self._authorize_url = authorize_url
         self._redirect_uri = public_url + REDIRECT
         self._scopes = ",".join(scopes)
         self._words = words
-        self._clock = clock
         self._visits = Allowance[str](VISITS_PER_MINUTE, VISITS_AT_ONCE)
         self._secure = public_url.startswith("https://")
         # Browsers take a cookie of that prefix only over TLS, for the whole host, and from nobody else.
@@ -99,7 +90,7 @@ class OAuth:
         """Return a page that answers so many visits of one address, and of more only that they are too many."""
 
         async def paced(request: web.Request) -> web.StreamResponse:
-            wait_s = self._visits.take(request.remote or "", self._clock())
+            wait_s = self._visits.take(request.remote or "", time.monotonic())
             if not wait_s:
                 return await page(request)
             answer = self._page(429, self._words.not_installed_title, self._words.install_too_often)
@@ -116,7 +107,7 @@ class OAuth:
             await self._installs.expect(state, browser)
         except StoreUnavailable as error:
             return self._not_done(_NotDone(503, self._words.install_later, str(error)))
-        asked = {"client_id": self._client_id, "scope": self._scopes, "state": state}
+        asked = {"client_id": self._at_slack.client_id, "scope": self._scopes, "state": state}
         to = f"{self._authorize_url}?{urlencode({**asked, 'redirect_uri': self._redirect_uri})}"
         answer = web.Response(status=302, headers={**_HEADERS, "Location": to})
         answer.set_cookie(
@@ -150,14 +141,12 @@ class OAuth:
         if "error" in query or _CODE.fullmatch(query.get("code", "")) is None:
             raise _NotDone(400, self._words.install_refused.format(reason="no code"), "Slack sent no code")
         try:
-            grant = {"code": query["code"], "redirect_uri": self._redirect_uri}
-            told = await access(self._app, self._client_id, self._client_secret, **grant)
-            return installation_in(told, self._clock())
+            return await self._at_slack.installed(query["code"], self._redirect_uri)
         except SlackApiError as error:
             raise _NotDone(502, self._words.install_refused.format(reason=code(error)), code(error)) from error
-        except (KeyError, TypeError, ValueError) as error:
+        except UnreadableGrant as error:
             text = self._words.install_refused.format(reason="unreadable answer")
-            raise _NotDone(502, text, f"Slack's answer cannot be read: {error!r}") from error
+            raise _NotDone(502, text, f"Slack's answer cannot be read: {error}") from error
         except UNCLEAR as error:
             raise _NotDone(502, self._words.install_later, str(error)) from error
 
@@ -169,26 +158,3 @@ class OAuth:
     def _page(self, status: int, title: str, text: str, more: str = "") -> web.Response:
         page = _PAGE.format(language=self._words.language, title=html.escape(title), text=html.escape(text), more=more)
         return web.Response(status=status, text=page, content_type="text/html", headers=_HEADERS)
-
-
-def installation_in(told: Mapping[str, Any], now: float) -> Installation:
-    """Return what an answer of ``oauth.v2.access`` to a code says was installed. *now* is POSIX seconds.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is not what Slack says it is.
-    """
-    team, org = told.get("team") or {}, told.get("enterprise") or {}
-    org_wide = bool(told.get("is_enterprise_install"))
-    if told["token_type"] != "bot":  # noqa: S105  # a kind of token
-        raise ValueError("the token is not a bot's")
-    return Installation(
-        team_id="" if org_wide else str(team["id"]),
-        team_name=str(team.get("name") or ""),
-        enterprise_id=str(org["id"]) if org_wide else str(org.get("id") or ""),
-        enterprise_name=str(org.get("name") or ""),
-        org_wide=org_wide,
-        bot_user_id=str(told["bot_user_id"]),
-        scopes=tuple(str(told.get("scope") or "").split(",")),
-        installed_by=str((told.get("authed_user") or {}).get("id") or ""),
-        **tokens_in(told, now),
-    )

@@ -15,9 +15,9 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import installed
-from bot.installed import InstalledWorkspaces, access
+from bot.grants import AppAtSlack
+from bot.installed import InstalledWorkspaces
 from bot.installs import Installation, InstallStore
-from bot.oauth import installation_in
 from bot.playground import AppConfig
 from bot.playground.grid import Grid
 from bot.workspaces import NoClient, NotInstalled
@@ -50,16 +50,15 @@ class Office:
 
     def process(self, key: str = KEY) -> InstalledWorkspaces:
         """One more process."""
+        return InstalledWorkspaces(self.store(key), self.at_slack())
+
+    def at_slack(self) -> AppAtSlack:
         app = AsyncWebClient(base_url=self.grid.api_base_url, timeout=5, retry_handlers=[])
-        secret = SecretStr(self.grid.client_secret)
-        return InstalledWorkspaces(self.store(key), app, self.grid.client_id, secret, lambda: self.now)
+        return AppAtSlack(app, self.grid.client_id, SecretStr(self.grid.client_secret), lambda: self.now)
 
     async def install(self, owner: str) -> Installation:
         """Install the app and keep that, as the web page does."""
-        app = AsyncWebClient(base_url=self.grid.api_base_url)
-        secret = SecretStr(self.grid.client_secret)
-        told = await access(app, self.grid.client_id, secret, code=self.grid.allow(owner))
-        await self.store().save(installation_in(told, self.now))
+        await self.store().save(await self.at_slack().installed(self.grid.allow(owner)))
         found = await self.store().find(owner)
         assert found is not None
         return found
