@@ -14,8 +14,9 @@ from typing import Any, TypeAlias, assert_never
 
 from pydantic import BaseModel
 
+from bot.block_kit import Block, plain
 from bot.languages import ENGLISH, Catalogue
-from bot.markdown import SECTION_CHARS, Block, bare, mrkdwn, section, sections, split
+from bot.markdown import SECTION_CHARS, bare, mrkdwn, section, sections, split
 from bot.prompts import EDIT_CHARS, Choice, Question, literal
 from bot.tokens import AskToken
 from bot.wording import (
@@ -224,11 +225,6 @@ def metadata(run_id: str, ask_id: str, effect_id: str) -> dict[str, Any]:
 
 
 # --- Pieces -----------------------------------------------------------------------------
-
-
-def plain(text: str) -> Block:
-    """Return text in which Slack reads no markup."""
-    return {"type": "plain_text", "text": text, "emoji": True}
 
 
 def _folded(part: Block) -> Block:

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.blocks import answers, context, plain
+from bot.block_kit import Block, plain
+from bot.blocks import answers, context
 from bot.languages import ENGLISH, Catalogue
 from bot.listing import LAST_PAGE, Row, Waiting, cancel_button, facts, first_line, name_of, waiting
-from bot.markdown import SECTION_CHARS, Block, mrkdwn, section, sections
+from bot.markdown import SECTION_CHARS, mrkdwn, section, sections
 from bot.prompts import Question
 from bot.tokens import AskToken
 from bot.wording import linked, mention, when, width

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from bot.block_kit import Block, plain
 from bot.forms import NO, TEXT_CHARS, YES, Form, FormField, form_of
 from engine.errors import DefinitionError
-
-Block: TypeAlias = dict[str, Any]
 
 LONG_CHARS = 150
 """A text that may be longer than this gets more than one line."""
@@ -51,11 +50,11 @@ def _input(form: Form, asked: FormField, words: dict[str, str]) -> Block:
         "type": "input",
         "block_id": asked.id,
         "optional": asked.optional,
-        "label": _plain(asked.label),
+        "label": plain(asked.label),
         "element": element,
     }
     if asked.hint:
-        block["hint"] = _plain(asked.hint)
+        block["hint"] = plain(asked.hint)
     return block
 
 
@@ -145,9 +144,9 @@ def _initial(asked: FormField, element: Block, default: Any) -> Block:
 
 
 def _chosen(asked: FormField, options: list[Block], values: Any) -> list[Block]:
-    plain = [value.value if isinstance(value, Enum) else value for value in values]
+    given = [value.value if isinstance(value, Enum) else value for value in values]
     offered = zip(options, asked.options, strict=True)
-    return [option for option, (_, value) in offered if any(type(one) is type(value) and one == value for one in plain)]
+    return [option for option, (_, value) in offered if any(type(one) is type(value) and one == value for one in given)]
 
 
 def _seconds(at: datetime) -> int:
@@ -166,8 +165,4 @@ def _shown(value: str) -> str:
 
 
 def _option(value: str, text: str) -> Block:
-    return {"text": _plain(text), "value": value}
-
-
-def _plain(text: str) -> Block:
-    return {"type": "plain_text", "text": text, "emoji": True}
+    return {"text": plain(text), "value": value}

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.blocks import Message, context, plain
+from bot.block_kit import Block, plain
+from bot.blocks import Message, context
 from bot.languages import ENGLISH, Catalogue
-from bot.markdown import Block, bare, mrkdwn, section
+from bot.markdown import bare, mrkdwn, section
 from bot.prompts import Question
 from bot.wording import linked, listed, mention, safe, shorten, visible, when
 from engine.run_store import OVER, AskRecord, RunRecord

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeVar
 
+from bot.block_kit import Block
 from bot.wording import escape, fitting, visible, width
-
-Block: TypeAlias = dict[str, Any]
 
 SECTION_CHARS = 3000  # docs.slack.dev/reference/block-kit
 

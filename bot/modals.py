@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bot.blocks import DETAILS, HAND_ON, context, cut, edit_label, one_line, plain
+from bot.block_kit import Block, plain
+from bot.blocks import DETAILS, HAND_ON, context, cut, edit_label, one_line
 from bot.inputs import LONG_CHARS, input_blocks
 from bot.languages import ENGLISH, Catalogue
-from bot.markdown import SECTION_CHARS, Block, section
+from bot.markdown import SECTION_CHARS, section
 from bot.payloads import ModalSubmit
 from bot.prompts import EDIT_CHARS, Choice, Question
 from bot.replies import EDITED, Filled, as_typed
@@ -148,11 +149,6 @@ def _input_modal(
         "submit": plain(words.send),
         "blocks": [*context(one_line(question.text.strip().partition("\n")[0], 300, words)), asked],
     }
-
-
-def loading_modal(words: Catalogue = ENGLISH) -> dict[str, Any]:
-    """Return a modal to open at once and fill with `views.update` when we know what it shall ask."""
-    return {**_modal(words.notice_title, words), "blocks": [section(words.loading)]}
 
 
 def notice_modal(text: str, words: Catalogue = ENGLISH) -> dict[str, Any]:

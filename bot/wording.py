@@ -126,13 +126,11 @@ def verdict_text(
     *,
     viewer: str = "",
     labels: Mapping[str, str] | None = None,
-    current: str | None = None,
     words: Catalogue = ENGLISH,
 ) -> str:
     """Return what to tell *viewer*, as mrkdwn. The same verdict is always told the same.
 
-    *labels* are the question's button labels by response; *current* is the address of the
-    message that holds the newest question, for whoever answered an old one.
+    *labels* are the question's button labels by response.
     """
     match verdict:
         case Accepted(by=by, response=response):
@@ -148,7 +146,7 @@ def verdict_text(
         case Cancelled(by=by, at=at):
             return (words.cancelled_by if by else words.cancelled).format(by=mention(by), at=when(at, words))
         case Stale():
-            return outdated_text(current, words)
+            return words.outdated
         case NotAllowed(allowed=allowed):
             if not allowed:
                 return words.not_allowed_anyone

@@ -169,7 +169,6 @@ class Catalogue:
     install_refused: str
     install_later: str
     install_too_often: str
-    loading: str
     # on lists of runs
     statuses: Mapping[str, str]
     """How a run stands, for each `RunStatus`."""

@@ -171,7 +171,6 @@ ENGLISH = Catalogue(
     install_refused="Slack did not complete it ({reason}). Please begin again.",
     install_later="Something it needs cannot be reached right now. Please try again in a minute.",
     install_too_often="Too many people opened this page at once. Please try again in a minute.",
-    loading="One moment…",
     statuses={
         "ready": "At work",
         "waiting": "Waiting",

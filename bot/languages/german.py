@@ -184,7 +184,6 @@ GERMAN = Catalogue(
     install_refused="Slack hat es nicht abgeschlossen ({reason}). Bitte fang noch einmal an.",
     install_later="Etwas, das dafür nötig ist, ist gerade nicht erreichbar. Bitte versuch es in einer Minute wieder.",
     install_too_often="Diese Seite wurde zu oft auf einmal geöffnet. Bitte versuch es in einer Minute wieder.",
-    loading="Einen Moment …",
     statuses={
         "ready": "In Arbeit",
         "waiting": "Wartet",

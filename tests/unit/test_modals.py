@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, create_model
 
 from bot.forms import form_of
 from bot.languages import GERMAN
-from bot.modals import ANSWER, COMMENT, answer_modal, field_errors, loading_modal, notice_modal, replaced_by, text_modal
+from bot.modals import ANSWER, COMMENT, answer_modal, field_errors, notice_modal, replaced_by, text_modal
 from bot.playground.limits import problems_with_view
 from bot.prompts import Choice, question_of
 from bot.replies import EDITED
@@ -141,8 +141,9 @@ def test_any_command_can_ask_for_its_text(name: str, summary: str, usage: str) -
         assert view["blocks"][-1]["element"]["max_length"] == most
 
 
-def test_a_modal_may_wait_and_then_tell() -> None:
-    check_modal(loading_modal())
-    check_modal(notice_modal("word " * 2_000))
-    assert replaced_by(loading_modal())["response_action"] == "update"
+def test_a_modal_may_tell_and_show_what_is_to_be_put_right() -> None:
+    notice = notice_modal("word " * 2_000)
+
+    check_modal(notice)
+    assert replaced_by(notice) == {"response_action": "update", "view": notice}
     assert field_errors({COMMENT: "Please"}) == {"response_action": "errors", "errors": {COMMENT: "Please"}}

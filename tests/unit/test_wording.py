@@ -21,6 +21,7 @@ from bot.wording import (
     mention,
     not_in_channel,
     not_understood_text,
+    outdated_text,
     safe,
     shorten,
     too_few_left,
@@ -38,7 +39,6 @@ from engine.verdicts import (
     Invalid,
     NotAllowed,
     Recorded,
-    Stale,
     Unknown,
     Verdict,
 )
@@ -89,17 +89,17 @@ def test_whoever_asked_is_led_to_the_question_that_too_few_can_answer() -> None:
 
 
 def test_an_outdated_question_links_to_the_current_one() -> None:
-    assert verdict_text(Stale(), current=LINK).endswith(f"<{LINK}|Here is the current one>.")
+    assert outdated_text(LINK).endswith(f"<{LINK}|Here is the current one>.")
 
 
 @pytest.mark.parametrize("link", [None, "", "javascript:alert(1)", "http://127.0.0.1/"])
 def test_without_a_good_link_there_is_none(link: str | None) -> None:
-    assert "<" not in verdict_text(Stale(), current=link)
+    assert "<" not in outdated_text(link)
 
 
 @given(st.text())
 def test_a_link_cannot_break_out(path: str) -> None:
-    told = verdict_text(Stale(), current=f"https://x/{path}")
+    told = outdated_text(f"https://x/{path}")
 
     assert told.count("<") == told.count(">") == told.count("|") == 1
 
