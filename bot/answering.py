@@ -15,9 +15,9 @@ from typing import Literal, TypeAlias
 from bot import modals, wording
 from bot.admission import Admission
 from bot.languages import ENGLISH, Catalogue
-from bot.payloads import ThreadReply, thread_link
 from bot.prompts import Question, question_of
 from bot.replies import NOTHING, Amiss, Filled, NoReply, NotTaken, NotUnderstood, Reply, read_reply, respond
+from bot.slack_events import ThreadReply, thread_link
 from bot.tokens import AskToken
 from engine.run_store import AskRecord, RunRecord
 from engine.runner import Asked, Runner

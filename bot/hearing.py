@@ -14,7 +14,7 @@ from slack_bolt.response import BoltResponse
 
 from bot.directory import Directory
 from bot.languages import ENGLISH, Catalogue
-from bot.payloads import PayloadError
+from bot.reading import PayloadError
 from engine.errors import RunNotFound, StoreUnavailable
 
 logger = logging.getLogger(__name__)

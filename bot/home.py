@@ -18,8 +18,10 @@ from bot.finding import Finding
 from bot.hearing import EMPTY, NOT_SAVED, Body, Readers, Spawn, in_time, tenant_of, unreadable
 from bot.home_view import RECENT, STARTED_PAGE, WAITING_PAGE, Pages, Part
 from bot.languages import Catalogue
-from bot.payloads import ButtonClick, PayloadError, parse_click, parse_home_opened
+from bot.payloads import ButtonClick, parse_click
+from bot.reading import PayloadError
 from bot.slack_calls import UNCLEAR, code
+from bot.slack_events import parse_home_opened
 from bot.telling import Telling
 from bot.workspaces import Workspaces
 from engine.errors import ContextSerdeError, StoreUnavailable

@@ -17,8 +17,9 @@ from bot.answering import Answering
 from bot.directory import Directory, is_group
 from bot.hearing import Body, Readers, Spawn, in_time, tenant_of, unreadable
 from bot.languages import Catalogue
-from bot.payloads import ButtonClick, ModalSubmit, PayloadError, parse_click, parse_modal
+from bot.payloads import ButtonClick, ModalSubmit, parse_click, parse_modal
 from bot.prompts import question_of
+from bot.reading import PayloadError
 from bot.replies import NotTaken
 from bot.telling import Telling
 from engine.errors import ContextSerdeError, StoreUnavailable

@@ -11,7 +11,8 @@ from slack_bolt.response import BoltResponse
 from bot import wording
 from bot.directory import Directory, Unchecked
 from bot.hearing import Body, Spawn, tenant_of, unreadable
-from bot.payloads import PayloadError, parse_people_change
+from bot.reading import PayloadError
+from bot.slack_events import parse_people_change
 from bot.telling import Telling
 from engine.errors import StoreUnavailable
 from engine.run_store import AskRecord, RunRecord, RunStore

@@ -22,18 +22,11 @@ from bot.directory import Directory
 from bot.hearing import ANYTHING, EMPTY, NOT_SAVED, Body, Listening, Readers, Spawn, in_time, tenant_of, unreadable
 from bot.home import Home
 from bot.languages import Catalogue
-from bot.payloads import (
-    ButtonClick,
-    Ignored,
-    ModalSubmit,
-    PayloadError,
-    ThreadReply,
-    parse_click,
-    parse_modal,
-    parse_reply,
-)
+from bot.payloads import ButtonClick, ModalSubmit, parse_click, parse_modal
 from bot.prompts import question_of
+from bot.reading import PayloadError
 from bot.replies import NotTaken
+from bot.slack_events import Ignored, ThreadReply, parse_reply
 from bot.surface import SlackSurface
 from bot.tokens import AskToken
 from engine.errors import ContextSerdeError, StoreUnavailable

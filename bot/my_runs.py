@@ -14,7 +14,8 @@ from bot.directory import Directory
 from bot.finding import Finding
 from bot.hearing import Body, Readers, Spawn, in_time, tenant_of, unreadable
 from bot.languages import Catalogue
-from bot.payloads import ButtonClick, CommandCall, PayloadError, parse_click, parse_command
+from bot.payloads import ButtonClick, CommandCall, parse_click, parse_command
+from bot.reading import PayloadError
 from bot.telling import Telling
 from bot.triggers import RUNS
 from bot.wording import safe, shorten

@@ -9,8 +9,8 @@ from slack_sdk.errors import SlackApiError
 
 from bot import blocks
 from bot.pace import HeldBack
-from bot.payloads import thread_link
 from bot.slack_calls import UNCLEAR, SlackCalls, code, is_passing
+from bot.slack_events import thread_link
 from engine.run_store import AskRecord, EffectClaim, RunRecord, RunStore
 
 logger = logging.getLogger(__name__)

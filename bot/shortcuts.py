@@ -11,8 +11,9 @@ from slack_bolt.response import BoltResponse
 from bot import wording
 from bot.directory import Directory
 from bot.hearing import ANYTHING, Body, Readers, Spawn, in_time, tenant_of, unreadable
-from bot.payloads import PayloadError, ShortcutCall, parse_shortcut
+from bot.payloads import ShortcutCall, parse_shortcut
 from bot.plugins import Plugin
+from bot.reading import PayloadError
 from bot.telling import Telling
 from bot.triggers import CommandReceived
 from engine.errors import StoreUnavailable

@@ -14,8 +14,9 @@ from bot.directory import Directory
 from bot.forms import Problem
 from bot.hearing import ANYTHING, Body, FromSomebody, Readers, Spawn, in_time, tenant_of, unreadable
 from bot.languages import Catalogue
-from bot.payloads import CommandCall, ModalSubmit, PayloadError, parse_command, parse_modal
+from bot.payloads import CommandCall, ModalSubmit, parse_command, parse_modal
 from bot.plugins import Plugin
+from bot.reading import PayloadError
 from bot.telling import Telling
 from bot.tokens import ID
 from bot.triggers import BUILT_IN, BadText, CommandReceived, EmptyText, TextTooLong

@@ -15,10 +15,10 @@ from bot.admission import Admission
 from bot.answering import Answering, Told, Via
 from bot.directory import Directory
 from bot.languages import ENGLISH
-from bot.payloads import ThreadReply, thread_link
 from bot.playground import AppConfig, FakeSlack
 from bot.plugins import discover
 from bot.replies import NotTaken
+from bot.slack_events import ThreadReply, thread_link
 from bot.tokens import AskToken
 from bot.workspaces import OneWorkspace
 from engine.runner import Runner

@@ -9,24 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.payloads import (
-    ButtonClick,
-    CommandCall,
-    Ignored,
-    ModalSubmit,
-    PayloadError,
-    PeopleChange,
-    ThreadReply,
-    parse_click,
-    parse_command,
-    parse_modal,
-    parse_people_change,
-    parse_reply,
-    parse_shortcut,
-    readable,
-    thread_link,
-    unescape,
-)
+from bot.payloads import ButtonClick, CommandCall, ModalSubmit, parse_click, parse_command, parse_modal, parse_shortcut
+from bot.reading import PayloadError, readable, unescape
+from bot.slack_events import Ignored, PeopleChange, ThreadReply, parse_people_change, parse_reply, thread_link
 from bot.tokens import AskToken
 
 TOKEN = AskToken("r1", "a1", 2, "approve")
