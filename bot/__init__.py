@@ -1,7 +1,8 @@
 """What a workflow file imports to speak with people in Slack."""
 
+from bot.choices import Choice
 from bot.forms import SlackUser
-from bot.prompts import Choice, Escalation, Prompt, literal
+from bot.prompts import Escalation, Prompt, literal
 from bot.triggers import CommandReceived, shortcut, slash_command
 from bot.writing import Brief, Writer, configured_writer, written
 

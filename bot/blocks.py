@@ -15,9 +15,10 @@ from typing import Any, TypeAlias, assert_never
 from pydantic import BaseModel
 
 from bot.block_kit import Block, plain
+from bot.choices import Choice
 from bot.languages import ENGLISH, Catalogue
 from bot.markdown import SECTION_CHARS, bare, mrkdwn, section, sections, split
-from bot.prompts import EDIT_CHARS, Choice, Question, literal
+from bot.prompts import EDIT_CHARS, Question, literal
 from bot.tokens import AskToken
 from bot.wording import (
     capitalised,

@@ -7,11 +7,12 @@ from typing import Any
 
 from bot.block_kit import Block, plain
 from bot.blocks import DETAILS, HAND_ON, context, cut, edit_label, one_line
+from bot.choices import Choice
 from bot.inputs import LONG_CHARS, input_blocks
 from bot.languages import ENGLISH, Catalogue
 from bot.markdown import SECTION_CHARS, section
 from bot.payloads import ModalSubmit
-from bot.prompts import EDIT_CHARS, Choice, Question
+from bot.prompts import EDIT_CHARS, Question
 from bot.replies import EDITED, Filled, as_typed
 from bot.tokens import AskToken
 from bot.triggers import SlashCommand

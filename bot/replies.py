@@ -9,8 +9,9 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel
 
+from bot.choices import NO, YES
 from bot.forms import Given, Problem, read_form
-from bot.prompts import EDIT_CHARS, NO, YES, Question
+from bot.prompts import EDIT_CHARS, Question
 from bot.triggers import has_ink
 
 _NEWLINE = re.compile(r"\r\n?")

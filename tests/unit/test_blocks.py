@@ -23,9 +23,10 @@ from bot.blocks import (
     prompt_message,
     result_message,
 )
+from bot.choices import Choice
 from bot.markdown import LANGUAGES
 from bot.playground.limits import problems_with_blocks, too_long_together
-from bot.prompts import Choice, Prompt, Question, literal, question_of
+from bot.prompts import Prompt, Question, literal, question_of
 from bot.tokens import AskToken
 from engine.verdicts import Cancelled, Expired
 

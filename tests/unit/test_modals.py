@@ -7,11 +7,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, create_model
 
+from bot.choices import Choice
 from bot.forms import form_of
 from bot.languages import GERMAN
 from bot.modals import ANSWER, COMMENT, answer_modal, field_errors, notice_modal, replaced_by, text_modal
 from bot.playground.limits import problems_with_view
-from bot.prompts import Choice, question_of
+from bot.prompts import question_of
 from bot.replies import EDITED
 from bot.tokens import AskToken
 from bot.triggers import SlashCommand, has_ink

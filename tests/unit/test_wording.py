@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.choices import Choice
 from bot.languages import CATALOGUES, ENGLISH, GERMAN, Catalogue, catalogue
-from bot.prompts import Choice, Prompt, question_of
+from bot.prompts import Prompt, question_of
 from bot.replies import NotUnderstood
 from bot.triggers import EmptyText, SlashCommand, TextTooLong
 from bot.wording import (
