@@ -6,19 +6,16 @@ beside the first part.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, assert_never
 
-from pydantic import BaseModel
-
-from bot.block_kit import Block, plain
-from bot.choices import Choice
+from bot.block_kit import Block
+from bot.buttons import answers, menu
 from bot.languages import ENGLISH, Catalogue
 from bot.markdown import SECTION_CHARS, bare, mrkdwn, section, sections, split
 from bot.prompts import EDIT_CHARS, Question, literal
+from bot.results import result_text
 from bot.tokens import AskToken
 from bot.wording import (
     capitalised,
@@ -42,24 +39,10 @@ BLOCK_CHARS = 125
 READ_CHARS = 3 * MESSAGE_CHARS  # no Markdown of this length fits, so the rest need not be looked at
 CONTEXT_CHARS = 2000
 TEXT_CHARS = 4000
-BUTTON_CHARS = 75
-OPTION_CHARS = 75
 COMMENT_CHARS = 1500
 EDITED_CHARS = 6000
 """Twice what can be typed: what is invisible is spelled out."""
 PEOPLE = 20
-
-DECIDE = "decide"
-"""Action ids ``decide.0``, ``decide.1``: the click is the answer."""
-OPEN = "open"
-"""Action ids ``open.0``, ``open.1``: the click wants a modal, at once, since its trigger lives 3 s."""
-EDIT = "edit"
-"""Action ids ``edit.0``, ``edit.1``: the click wants the modal in which a text may be changed before it is approved."""
-MENU = "more"
-"""Action id of the menu of what leaves a question open."""
-HAND_ON, DETAILS = "hand_on", "details"
-"""What its options stand for, and the modals they open."""
-ACTION = re.compile(r"(decide|open|edit)\.\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +115,8 @@ def prompt_message(
     if thread_replies and question.takes_text is not None:
         facts.append(words.reply_hint)
     foot = context(" · ".join(facts))
-    menu = _menu(question, AskToken(run_id, ask_id, revision), words)
-    foot += answers(question, AskToken(run_id, ask_id, revision, digest=digest), words, more=menu)
+    more = menu(question, AskToken(run_id, ask_id, revision), words)
+    foot += answers(question, AskToken(run_id, ask_id, revision, digest=digest), words, more=more)
     names = listed([choice.shown for choice in question.choices], words.list_or)
     text = words.notification.format(question=one_line(question.text, 300, words), choices=safe(shorten(names, 300)))
     return _message(text, question.text, foot, words, question.details)
@@ -246,71 +229,6 @@ def _quote(text: str) -> list[Block]:
     return [{"type": "rich_text", "elements": [quote]}]
 
 
-def answers(
-    question: Question,
-    token: AskToken,
-    words: Catalogue = ENGLISH,
-    *,
-    block_id: str = "answers",
-    first: int = 0,
-    more: Sequence[Block] = (),
-) -> list[Block]:
-    """Return the question's buttons, if it has any, and *more* behind them.
-
-    *first*, which they are numbered from, and *block_id* tell them from those of other questions beside this one.
-    """
-    buttons = [_button(choice, n, token, words) for n, choice in enumerate(question.choices, first)]
-    if question.edits:
-        place = next(n for n, choice in enumerate(question.choices) if choice.value == question.yes)
-        buttons.insert(place + 1, _edit_button(question.choices[place], first + place, token, words))
-    return [{"type": "actions", "block_id": block_id, "elements": [*buttons, *more]}] if buttons else []
-
-
-def _button(choice: Choice, place: int, token: AskToken, words: Catalogue) -> Block:
-    button: Block = {
-        "type": "button",
-        "action_id": f"{OPEN if choice.opens else DECIDE}.{place}",
-        "text": plain(shorten(visible(choice.shown), BUTTON_CHARS)),
-        "value": replace(token, choice=choice.value).encode(),
-    }
-    if choice.style is not None:
-        button["style"] = choice.style
-    if choice.confirm is not None:
-        button["confirm"] = {
-            "title": plain(words.confirm_title),
-            "text": plain(shorten(visible(choice.confirm), 300)),
-            "confirm": plain(words.confirm_yes),
-            "deny": plain(words.confirm_no),
-        }
-    return button
-
-
-def _edit_button(choice: Choice, place: int, token: AskToken, words: Catalogue) -> Block:
-    return {
-        "type": "button",
-        "action_id": f"{EDIT}.{place}",
-        "text": plain(shorten(edit_label(choice, words), BUTTON_CHARS)),
-        "value": replace(token, choice=choice.value).encode(),
-    }
-
-
-def edit_label(choice: Choice, words: Catalogue) -> str:
-    """Return what it is called to change a text before it is approved by *choice*."""
-    label = visible(choice.shown)
-    return words.edit.format(choice=label if label[1:2].isupper() else label[:1].lower() + label[1:])
-
-
-def _menu(question: Question, token: AskToken, words: Catalogue) -> list[Block]:
-    """Return the menu of what leaves a question open; none where ids are so long that no option can hold them."""
-    offered = {HAND_ON: words.menu_hand_on} if question.hand_on else {}
-    options: list[dict[str, Any]] = [
-        {"text": plain(text), "value": replace(token, choice=choice).encode()}
-        for choice, text in {**offered, DETAILS: words.menu_details}.items()
-    ]
-    fits = all(len(option["value"]) <= OPTION_CHARS for option in options)
-    return [{"type": "overflow", "action_id": MENU, "options": options}] if fits else []
-
-
 def _people(who: Sequence[str], template: str) -> str:
     shown = [mention(person) for person in who[:PEOPLE]]
     return listed([*shown, f"+{len(who) - PEOPLE}"] if len(who) > PEOPLE else shown, template)
@@ -372,41 +290,3 @@ def _texts(value: object) -> Iterator[str]:
                 yield item
             else:
                 yield from _texts(item)
-
-
-# --- Results -------------------------------------------------------------------------------
-
-
-def result_text(result: object) -> str:
-    """Return a run's result as Markdown."""
-    if result is None:
-        return ""
-    if isinstance(result, str):
-        return literal(result)
-    if isinstance(result, BaseModel):
-        result = result.model_dump(mode="json")
-    if isinstance(result, Mapping):
-        return "\n".join(_entry(str(key), value) for key, value in result.items())
-    return _as_text(result)
-
-
-_IDENTIFIER = re.compile(r"[a-z]+(_[a-z]+)+")
-
-
-def _entry(key: str, value: object) -> str:
-    name, text = literal(capitalised(key.replace("_", " "))), _as_text(value)
-    return f"**{name}**\n\n{text}\n" if "\n" in text or len(text) > 100 else f"**{name}:** {text}"
-
-
-def _as_text(value: object) -> str:
-    match value:
-        case None:
-            return "–"
-        case str():
-            return literal(value.replace("_", " ") if _IDENTIFIER.fullmatch(value) else value)
-        case bool():
-            return "yes" if value else "no"
-        case int() | float():
-            return str(value)
-        case _:
-            return f"```\n{json.dumps(value, ensure_ascii=False, indent=2, default=str)}\n```"

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.block_kit import Block, plain
-from bot.blocks import answers, context
+from bot.blocks import context
+from bot.buttons import answers
 from bot.languages import ENGLISH, Catalogue
 from bot.listing import LAST_PAGE, Row, Waiting, cancel_button, facts, first_line, name_of, waiting
 from bot.markdown import SECTION_CHARS, mrkdwn, section, sections

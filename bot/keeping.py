@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.response import BoltResponse
 
-from bot import blocks, modals, wording
+from bot import buttons, modals, wording
 from bot.admission import Admission, Admitted
 from bot.answering import Answering
 from bot.directory import Directory, is_group
@@ -63,9 +63,9 @@ class Keeping:
         self._words = Readers(directory, spawn).words
 
     def listen(self, app: AsyncApp) -> None:
-        app.action(blocks.MENU)(self.on_menu)
-        app.view(blocks.HAND_ON)(self.on_handed_on)
-        app.view(blocks.DETAILS)(self.on_details)
+        app.action(buttons.MENU)(self.on_menu)
+        app.view(buttons.HAND_ON)(self.on_handed_on)
+        app.view(buttons.DETAILS)(self.on_details)
 
     async def on_menu(self, ack: AsyncAck, body: Body) -> BoltResponse:
         """Open the modal of what was chosen, or say privately why there is nothing to be done."""
@@ -82,7 +82,7 @@ class Keeping:
             if asked is None or click.token is None or told is not None:
                 self._tell(click, wording.verdict_text(told or Unknown(), viewer=click.user_id, words=words))
             else:
-                modal = modals.hand_on_modal if click.token.choice == blocks.HAND_ON else modals.details_modal
+                modal = modals.hand_on_modal if click.token.choice == buttons.HAND_ON else modals.details_modal
                 view = modal(click.token, question_of(asked.event), words=words)
                 if not await self._telling.open_modal(tenant_of(click), click.trigger_id, view):
                     self._tell(click, words.modal_not_opened)
@@ -119,18 +119,18 @@ class Keeping:
         return await ack(modals.replaced_by(modals.notice_modal(done.text, words)))
 
     async def _hand_on(self, asked: Asked, sent: ModalSubmit, words: Catalogue) -> Done:
-        run, to = asked.run, sent.text(blocks.HAND_ON)
+        run, to = asked.run, sent.text(buttons.HAND_ON)
         verdict: Verdict = Stale()
         beside: list[str] = []
         for _ in range(TRIES):
             names = await self._names(asked, sent.user_id)
             if isinstance(names, NotTaken):
-                return Done(wording.not_taken_text(names, words), blocks.HAND_ON)
+                return Done(wording.not_taken_text(names, words), buttons.HAND_ON)
             ask, beside = asked.ask, _groups(asked.ask.allowed, names)
             if ask.status == "open":
                 problem = _why_not(asked, sent.user_id, names, to, words) or await self._why_not_to(asked, to, words)
                 if problem is not None:
-                    return Done(problem, blocks.HAND_ON)
+                    return Done(problem, buttons.HAND_ON)
             change = Amendment(
                 run_id=run.run_id,
                 ask_id=ask.ask_id,
@@ -148,14 +148,14 @@ class Keeping:
         return self._told(asked, verdict, sent, wording.handed_on(to, beside, words), words)
 
     async def _ask_back(self, asked: Asked, sent: ModalSubmit, words: Catalogue) -> Done:
-        text, ask = sent.text(blocks.DETAILS).strip(), asked.ask
+        text, ask = sent.text(buttons.DETAILS).strip(), asked.ask
         if not text:
-            return Done(words.comment_missing, blocks.DETAILS)
+            return Done(words.comment_missing, buttons.DETAILS)
         names = await self._names(asked, sent.user_id)
         if isinstance(names, NotTaken):
-            return Done(wording.not_taken_text(names, words), blocks.DETAILS)
+            return Done(wording.not_taken_text(names, words), buttons.DETAILS)
         if ask.status == "open" and ask.allowed and not names.intersection(ask.allowed):
-            return Done(words.not_yours_to_hand_on, blocks.DETAILS)
+            return Done(words.not_yours_to_hand_on, buttons.DETAILS)
         body = json.dumps({"by": sent.user_id, "text": text}).encode()
         change = Amendment(
             run_id=ask.run_id,

@@ -16,7 +16,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext, AsyncBolt
 from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.response import BoltResponse
 
-from bot import blocks, modals
+from bot import buttons, modals
 from bot.answering import Answering, Thread, Told
 from bot.directory import Directory
 from bot.hearing import ANYTHING, EMPTY, NOT_SAVED, Body, Listening, Readers, Spawn, in_time, tenant_of, unreadable
@@ -68,7 +68,9 @@ class Listeners:
     def listen(self, app: AsyncApp) -> None:
         """Hang every listener on the Bolt app; whatever none of them knows is answered politely."""
         app.middleware(_Unreadable())
-        app.action(blocks.ACTION)(self.on_click)  # first: Bolt asks one listener after the other, and most are for this
+        app.action(buttons.ACTION)(
+            self.on_click
+        )  # first: Bolt asks one listener after the other, and most are for this
         for other in self._others:
             other.listen(app)
         app.action(ANYTHING)(self.on_click)
@@ -85,7 +87,7 @@ class Listeners:
             unreadable(error)
             return await ack()
         try:
-            if not blocks.ACTION.fullmatch(click.action_id):
+            if not buttons.ACTION.fullmatch(click.action_id):
                 if click.message_ts:  # a view that holds what is not ours is not ours: its trigger stays unspent
                     self._tell(click, lambda words: words.unknown)
                 return await ack()
@@ -93,7 +95,7 @@ class Listeners:
                 asked = await self._answering.look_up(click.token, tenant_of(click))
                 told, view = await self._answering.misplaced(asked, click.ref), None
                 if told is None:
-                    view = _modal(click.token, asked, self._words(click), edit=click.action_id.startswith(blocks.EDIT))
+                    view = _modal(click.token, asked, self._words(click), edit=click.action_id.startswith(buttons.EDIT))
                 if view is None:
                     told = told or await self._answering.choose(
                         asked,

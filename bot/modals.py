@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.block_kit import Block, plain
-from bot.blocks import DETAILS, HAND_ON, context, cut, edit_label, one_line
+from bot.blocks import context, cut, one_line
+from bot.buttons import DETAILS, HAND_ON, edit_label
 from bot.choices import Choice
 from bot.inputs import LONG_CHARS, input_blocks
 from bot.languages import ENGLISH, Catalogue

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.blocks import MENU
+from bot.buttons import MENU
 from bot.playground.workspace import Message, User, UserGroup, View
 from tests.e2e.conftest import SetStage
 from tests.e2e.process import ROOT

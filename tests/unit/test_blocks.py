@@ -12,7 +12,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.blocks import (
-    ACTION,
     Decided,
     Message,
     cancelled_message,
@@ -23,6 +22,7 @@ from bot.blocks import (
     prompt_message,
     result_message,
 )
+from bot.buttons import ACTION
 from bot.choices import Choice
 from bot.markdown import LANGUAGES
 from bot.playground.limits import problems_with_blocks, too_long_together
