@@ -201,7 +201,8 @@ class HeldRun:
         try:
             if not ticks:
                 raise _Refused(refused)
-            await self.checkpoint()
+            if not self.state.finished:  # one that is over is saved once, as it is given back
+                await self.checkpoint()
         except _Refused:  # no step is to blame: what was sent to the run does it
             self._take_up()
             reduce(self.definition, self.state, Unstorable(now, refused))

@@ -442,7 +442,8 @@ class RunStore(Protocol):
         """
 
     async def commit(self, claim: Claim, change: Commit) -> Claim:
-        """Apply a transition whole and return the claim at its new version.
+        """Apply a transition whole and return the claim at its new version; if that gives the run back, it tells when
+        and what came in meanwhile, and holds nothing else.
 
         Each opened ask owes effect ``prompt:<ask>``; each ask that closes owes ``lock:<ask>``. An ask that
         is open already is asked anew: its revision grows and ``prompt:<ask>:<revision>`` is owed.

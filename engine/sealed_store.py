@@ -170,10 +170,9 @@ class SealedRunStore:
         """Return the claim *after* a change to *state* as whoever made that change may read it."""
         if self._keyring.passes(*_values(after)):
             return after
-        gone = set(change.removed)
         return replace(
             after,
-            state={name: value for name, value in {**state, **change.written}.items() if name not in gone},
+            state={name: value for name, value in {**state, **change.written}.items() if name in after.state},
             inbox=self._readable(after),
             memo=self._named(after.run_id, _MEMO, after.memo),
         )

@@ -286,7 +286,7 @@ class MemoryRunStore(Answers, Copies, Outbox):
         return run
 
     def _claim(self, run: Run) -> Claim:
-        now, record = self._clock(), run.record
+        now, record, held = self._clock(), run.record, run.until is not None
         still_open = sorted(ask_id for ask_id, ask in run.asks.items() if ask.is_open)
         return Claim(
             run_id=record.run_id,
@@ -297,12 +297,12 @@ class MemoryRunStore(Answers, Copies, Outbox):
             now=now,
             until=now if run.until is None else run.until,
             attempts=run.attempts,
-            state=dict(run.state),
+            state=dict(run.state) if held else {},
             inbox=tuple(run.inbox),
-            memo=dict(run.memo),
+            memo=dict(run.memo) if held else {},
             requester=record.requester,
             tenant=record.tenant,
-            asks=(*run.closed, *still_open),
+            asks=(*run.closed, *still_open) if held else (),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,8 +42,9 @@ _KEPT_FOR_SOMEBODY = frozenset(
     {"start", "begin", "send", "deliver", "refuse", "amend", "cancel", "reopen", "fork", "purge", "remember", "commit"}
 )
 """Scripts after which somebody is told that it is done."""
-_PARTS = {"due": ["clock", "due"], "begin": ["clock", "common", "begin", "commit"]}
-"""Scripts that are put together in another way than most: `script` says how those are."""
+_DECLARED = re.compile(r"^local (?:function )?([\w, ]+)", re.MULTILINE)
+_COMMENT = re.compile(r"(^|\s)--.*")
+_META_READ = re.compile(r"\bmeta\.(\w)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,14 @@ class Script:
 
 @cache
 def script(name: str) -> Script:
-    """Return the script in ``scripts/<name>.lua`` with what comes before it."""
-    folder = files(__package__) / "scripts"
-    parts = _PARTS.get(name, ["clock", "common", name])
-    text = "".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
-    text = string.Template(text).substitute(
+    """Return the script in ``scripts/<name>.lua`` with what it needs of ``common.lua`` before it."""
+    own = _part("begin") + _part("commit") if name == "begin" else _part(name)
+    if name != "due":
+        own = _needed(_part("common"), own)
+    read = sorted(set(_META_READ.findall(own)))
+    text = string.Template(_part("clock") + own).substitute(
+        META_NAMES=", ".join(f"'{field}'" for field in read),
+        META_VALUES=", ".join(f"{field} = stored[{place}] or nil" for place, field in enumerate(read, 1)),
         DONE_KEPT=keys.DONE_KEPT,
         SEEN_KEPT=keys.SEEN_KEPT,
         JOURNAL_KEPT=keys.JOURNAL_KEPT,
@@ -70,6 +75,19 @@ def script(name: str) -> Script:
         CLOCK_TOLERANCE_S=CLOCK_TOLERANCE_S,
     )
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def _part(name: str) -> str:
+    return _COMMENT.sub("", (files(__package__) / "scripts" / f"{name}.lua").read_text(encoding="utf-8"))
+
+
+def _needed(common: str, text: str) -> str:
+    """Return *text* after those paragraphs of *common* that declare something it uses: all others cost time, too."""
+    for paragraph in reversed(common.split("\n\n")):
+        declared = _DECLARED.findall(paragraph)
+        if any(re.search(rf"\b{name.strip()}\b", text) for names in declared for name in names.split(",")):
+            text = f"{paragraph}\n\n{text}"
+    return text
 
 
 class Server:

@@ -345,11 +345,8 @@ def _claim_on(run: NewRun, now: float, until: float) -> Claim:
 
 
 def _next_claim(claim: Claim, change: Commit, told: Sequence[Any]) -> Claim:
-    now, version, until, inbox, memo, closed, asks = told
-    state: Mapping[str, bytes] = claim.state
-    if change.written or change.removed:
-        gone = set(change.removed)
-        state = {name: value for name, value in {**state, **change.written}.items() if name not in gone}
+    now, version, inbox, *held = told
+    until, memo, closed, asks = held or (now, (), b"", ())
     return Claim(
         run_id=claim.run_id,
         workflow=claim.workflow,
@@ -359,10 +356,17 @@ def _next_claim(claim: Claim, change: Commit, told: Sequence[Any]) -> Claim:
         now=float(now),
         until=float(until),
         attempts=0,
-        state=state,
+        state=_state_after(claim, change) if held else {},
         inbox=_entries(inbox),
         memo=named(memo),
         requester=claim.requester,
         tenant=claim.tenant,
         asks=_asks(claim.run_id, closed, asks),
     )
+
+
+def _state_after(claim: Claim, change: Commit) -> Mapping[str, bytes]:
+    if not change.written and not change.removed:
+        return claim.state
+    gone = set(change.removed)
+    return {name: value for name, value in {**claim.state, **change.written}.items() if name not in gone}

@@ -83,7 +83,7 @@ async def test_a_run_is_begun_with_its_first_transition(world: World) -> None:
     claim = await world.store.begin(run, change, now, worker="w1", lease_s=LEASE_S)
 
     assert claim is not None
-    assert (claim.fence, claim.version, claim.inbox, claim.state, claim.asks) == (1, 1, (), {"core": b"1"}, ("a1",))
+    assert (claim.fence, claim.version, claim.inbox, claim.state, claim.asks) == (1, 1, (), {}, ())
     stored = await world.store.run(run.run_id)
     assert stored is not None
     assert (stored.status, stored.version, stored.requester, stored.address) == ("waiting", 1, "U0", "C1")
@@ -243,7 +243,8 @@ async def test_only_what_changed_is_written(world: World) -> None:
     change = Commit("waiting", consumed=1, written={"a": b"1", "b": b"2"}, release=False)
 
     claim = await world.store.commit(claim, change)
-    claim = await world.store.commit(claim, Commit("waiting", written={"b": b"3", "c": b"\x00\xff"}, removed=["a"]))
+    change = Commit("waiting", written={"b": b"3", "c": b"\x00\xff"}, removed=["a"], release=False)
+    claim = await world.store.commit(claim, change)
 
     assert dict(claim.state) == await world.store.state(claim.run_id) == {"b": b"3", "c": b"\x00\xff"}
     assert (claim.version, claim.attempts) == (2, 0)

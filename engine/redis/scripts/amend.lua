@@ -10,23 +10,23 @@ local key, before, after = KEYS[FIRST_ASK], ARGV[9], ARGV[10]
 
 local told = told_before(delivery)
 if told then return told end
-local is = redis.call('HMGET', key, 'o', 's', 'b', 't', 'r', 'd', 'w', 'y')
-if not is[1] then return pack('unknown') end
-if is[2] then return closed_as(is[2], is[3], is[4], is[5]) end
-if is[6] and tonumber(is[6]) <= NOW then return pack('expired', is[6]) end
+local is = fields_of(key, 'o', 's', 'b', 't', 'r', 'd', 'w', 'y')
+if not is.o then return pack('unknown') end
+if is.s then return closed_as(is) end
+if is.d and tonumber(is.d) <= NOW then return pack('expired', is.d) end
 
 local details = { 'ask', ask }
 if ARGV[7] == '1' then
   -- Not kept for redeliveries: the caller looks again and may then succeed.
-  if (is[7] or '') ~= before then return pack('stale') end
-  local tenant, was, now = redis.call('HGET', META, 't'), {}, {}
+  if (is.w or '') ~= before then return pack('stale') end
+  local was, now = {}, {}
   for _, name in ipairs(unpack_items(before)) do was[name] = true end
   for _, name in ipairs(unpack_items(after)) do now[name] = true end
-  for _, member in ipairs(index_of(ask, tenant, is[7])) do redis.call('ZREM', OPEN, member) end
-  for _, member in ipairs(index_of(ask, tenant, after)) do redis.call('ZADD', OPEN, 0, member) end
+  take_from_index(ask, is.w)
+  put_in_index(ask, after)
   redis.call('HSET', key, 'w', after)
   -- Whoever gives their place away takes their vote with them.
-  local votes, kept = unpack_items(is[8] or ''), {}
+  local votes, kept = unpack_items(is.y or ''), {}
   for i = 1, #votes, 2 do
     if now[votes[i]] or not was[votes[i]] then kept[#kept + 1] = pack(votes[i], votes[i + 1]) end
   end
@@ -34,7 +34,7 @@ if ARGV[7] == '1' then
   owe_update(key, ask)
   details[3], details[4] = 'allowed', table.concat(unpack_items(after), ' ')
 end
-local shown = shown_by(ask, redis.call('HMGET', key, 'v', 'u'))
+local shown = shown_by(ask, fields_of(key, 'v', 'u'))
 if ARGV[8] == '1' then redis.call('HSET', key, 'i', '1') end
 for i = 11, #ARGV, 2 do owe(ARGV[i], ask, shown, ARGV[i + 1]) end
 if ARGV[6] ~= '' then

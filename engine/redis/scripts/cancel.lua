@@ -2,9 +2,8 @@
 --   KEYS        see common.lua; from KEYS[17] its open asks
 --   ARGV[2]     by   ARGV[3...]  the ids of those asks
 --   returns     1; 0 if the run is over or unknown; -1 if it has other open asks by now
-local meta = redis.call('HMGET', META, 's', 'l', 'z')
-if not meta[1] or OVER[meta[1]] then return 0 end
-if meta[3] then return 1 end
+if not meta.s or OVER[meta.s] then return 0 end
+if meta.z then return 1 end
 local given = {}
 for i = 3, #ARGV do given[ARGV[i]] = true end
 for _, member in ipairs(open_asks()) do
@@ -12,10 +11,9 @@ for _, member in ipairs(open_asks()) do
 end
 
 redis.call('HSET', META, 'z', ARGV[2], 's', 'ready')
-push('ready', meta[2], 'cancelled', '', ARGV[2], '')
-for i = 3, #ARGV do
-  local key = KEYS[FIRST_ASK + i - 3]
-  if is_open(key) then close_ask(key, ARGV[i], 'cancelled', ARGV[2], STAMP, '', '') end
-end
+meta.s = 'ready'
+push('cancelled', '', ARGV[2], '')
+wake()
+for i = 3, #ARGV do cancel_ask(KEYS[FIRST_ASK + i - 3], ARGV[i], ARGV[2]) end
 journal('cancelled', ARGV[2])
 return 1

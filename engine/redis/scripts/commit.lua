@@ -8,8 +8,9 @@
 --   asks opened (id, event, digest, allowed, quorum, "1" if not the requester, responses taken, deadline, rungs,
 --   first timer),
 --   asks withdrawn, effects (id, body, ask), asks held, asks to forget. What is "" is left out of the hash.
---   returns   {now, version, until, inbox, memo, closed asks, open asks}; "fenced"; "closed" and an ask
-local status, consumed, wake, release = ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7] == '1'
+--   returns   {now, version, inbox}, and if the run is still held {..., until, memo, closed asks, open asks};
+--             "fenced"; "closed" and an ask
+local status, consumed, wake_at, release = ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7] == '1'
 local over = OVER[status]
 release = release or status == 'parked'
 local cursor = 10
@@ -29,32 +30,21 @@ local e1, en = list(3)
 local h1, hn = list(1)
 local f1, fn = list(1)
 
-local meta = redis.call('HMGET', META, 's', 'f', 'l', 'v', 't', 'c')
-if not holds(meta, ARGV[2]) or meta[4] ~= ARGV[3] then return 'fenced' end
+if not holds(ARGV[2]) or meta.v ~= ARGV[3] then return 'fenced' end
 local found = {}
 for i = a1, an, 10 do
-  found[i] = redis.call('HMGET', KEYS[FIRST_ASK + (i - a1) / 10], 'v', 'u', 'w', 'm', 'o', 's')
-  if found[i][6] then return { 'closed', ARGV[i] } end
+  found[i] = begun and {} or fields_of(KEYS[FIRST_ASK + (i - a1) / 10], 'v', 'u', 'w', 'm', 'o', 's')
+  if found[i].s then return { 'closed', ARGV[i] } end
 end
 
--- Lua passes some 8,000 values to a call at most.
-local function in_parts(command, key, first, last)
-  for from = first, last, 1000 do
-    redis.call(command, key, unpack(ARGV, from, math.min(from + 999, last)))
-  end
-end
-
-in_parts('HSET', STATE, w1, wn)
-in_parts('HDEL', STATE, r1, rn)
-in_parts('HDEL', MEMO, m1, mn)
-if consumed > 0 then redis.call('LTRIM', INBOX, consumed, -1) end
+in_parts('HSET', STATE, ARGV, w1, wn)
+in_parts('HDEL', STATE, ARGV, r1, rn)
+in_parts('HDEL', MEMO, ARGV, m1, mn)
+if consumed > 0 and not (over or begun) then redis.call('LTRIM', INBOX, consumed, -1) end
 
 local ask_key = FIRST_ASK + (an - a1 + 1) / 10
 for i = d1, dn do
-  if is_open(KEYS[ask_key]) then
-    close_ask(KEYS[ask_key], ARGV[i], 'cancelled', '', STAMP, '', '')
-    journal('withdrawn', '', 'ask', ARGV[i])
-  end
+  if cancel_ask(KEYS[ask_key], ARGV[i], '') then journal('withdrawn', '', 'ask', ARGV[i]) end
   ask_key = ask_key + 1
 end
 
@@ -63,12 +53,12 @@ local opened = {}
 for i = a1, an, 10 do
   local key, ask, before = KEYS[FIRST_ASK + (i - a1) / 10], ARGV[i], found[i]
   local revision
-  if before[5] then -- asked again while open: the question changes, and answers to the old one are stale
-    revision = (before[1] or 1) + 1
+  if before.o then -- asked again while open: the question changes, and answers to the old one are stale
+    revision = (before.v or 1) + 1
     redis.call('DEL', key)
-    for _, member in ipairs(index_of(ask, meta[5], before[3])) do redis.call('ZREM', OPEN, member) end
+    take_from_index(ask, before.w)
     redis.call('HSET', key, 'v', revision)
-    if before[4] then redis.call('HSET', key, 'm', before[4]) end
+    if before.m then redis.call('HSET', key, 'm', before.m) end
   end
   -- A microsecond apart: asks of one commit keep their order.
   local fields = { 'o', string.format('%.6f', NOW + #opened / 1000000) }
@@ -81,11 +71,10 @@ for i = a1, an, 10 do
   redis.call('HSET', key, unpack(fields))
   if ARGV[i + 9] ~= '' then
     redis.call('ZADD', TIMERS, ARGV[i + 9], RUN .. '|' .. ask)
-  elseif before[5] then
+  elseif before.o then
     redis.call('ZREM', TIMERS, RUN .. '|' .. ask)
   end
-  local allowed = ARGV[i + 3] ~= '' and ARGV[i + 3]
-  for _, member in ipairs(index_of(ask, meta[5], allowed)) do redis.call('ZADD', OPEN, 0, member) end
+  put_in_index(ask, ARGV[i + 3] ~= '' and ARGV[i + 3])
   local after = revision and shown_by(ask, before) or ''
   owe(prompt_of(ask, revision), ask, after, '')
   opened[#opened + 1] = ask
@@ -97,7 +86,7 @@ for i = e1, en, 3 do
 end
 
 for i = h1, hn do
-  if is_open(KEYS[ask_key]) then close_ask(KEYS[ask_key], ARGV[i], 'cancelled', '', STAMP, '', '') end
+  cancel_ask(KEYS[ask_key], ARGV[i], '')
   ask_key = ask_key + 1
 end
 
@@ -106,7 +95,7 @@ if fn >= f1 then
   local forgotten = {}
   for i = f1, fn do
     local ask, key = ARGV[i], KEYS[ask_key]
-    local owed = redis.call('HMGET', OUTBOX, 'lock:' .. ask, shown_by(ask, redis.call('HMGET', key, 'v', 'u')))
+    local owed = redis.call('HMGET', OUTBOX, 'lock:' .. ask, shown_by(ask, fields_of(key, 'v', 'u')))
     local pending = string.sub(owed[1] or '', 1, 1) == 'p' or string.sub(owed[2] or '', 1, 1) == 'p'
     if not pending and not is_open(key) then
       redis.call('DEL', key)
@@ -115,13 +104,14 @@ if fn >= f1 then
     ask_key = ask_key + 1
   end
   local kept = {}
-  for _, ask in ipairs(unpack_items(redis.call('HGET', META, 'x') or '')) do
+  for _, ask in ipairs(unpack_items(meta.x or '')) do
     if not forgotten[ask] then kept[#kept + 1] = pack(ask) end
   end
-  if #kept > 0 then redis.call('HSET', META, 'x', table.concat(kept)) else redis.call('HDEL', META, 'x') end
+  if #kept > 0 then redis.call('HSET', META, 'x', concat(kept)) else redis.call('HDEL', META, 'x') end
+  meta.x = concat(kept)
 end
 
-local inbox = over and {} or redis.call('LRANGE', INBOX, 0, -1)
+local inbox = (over or begun) and {} or redis.call('LRANGE', INBOX, 0, -1)
 local left, free = #inbox > 0, over or release
 if left and status == 'waiting' then status = 'ready' end
 if over then
@@ -129,24 +119,33 @@ if over then
   if status == 'done' then redis.call('DEL', MEMO) end -- any other may be reopened, and its calls remember
   redis.call('ZREM', READY, RUN)
   redis.call('ZREM', LIVE, RUN)
-  redis.call('ZADD', ENDED, meta[6], RUN)
+  redis.call('ZADD', ENDED, meta.c, RUN)
   -- Its keys go by themselves, and then nothing but this is left to take it out of the index.
   redis.call('ZADD', TIMERS, NOW + ARGV[9] + 1, RUN .. '|')
 elseif release then
-  if status == 'parked' then wake = '' end
-  if wake == '' and ARGV[4] == 'ready' then wake = STAMP end
+  if status == 'parked' then wake_at = '' end
+  if wake_at == '' and ARGV[4] == 'ready' then wake_at = STAMP end
   if left and status ~= 'parked' then
     redis.call('ZADD', READY, STAMP, RUN)
-  elseif wake ~= '' then
-    redis.call('ZADD', READY, wake, RUN)
-  else
+  elseif wake_at ~= '' then
+    redis.call('ZADD', READY, wake_at, RUN)
+  elseif not begun then
     redis.call('ZREM', READY, RUN)
   end
+elseif begun then
+  redis.call('ZADD', READY, meta.l, RUN)
 end
-local version = meta[4] + 1
-if free then redis.call('HDEL', META, 'n', 'k', 'i', 'l', 'o') else redis.call('HDEL', META, 'n', 'k', 'i') end
-redis.call('HSET', META, 's', status, 'v', version)
-if wake ~= '' and not over then redis.call('HSET', META, 'k', wake) end
+
+local version = meta.v + 1
+if begun then
+  if not free then redis.call('HSET', META, 'l', meta.l, 'o', meta.o) end
+elseif free then
+  redis.call('HDEL', META, 'n', 'k', 'i', 'l', 'o')
+else
+  redis.call('HDEL', META, 'n', 'k', 'i')
+end
+redis.call('HSET', META, 's', status, 'v', version, unpack(begun or {}))
+if wake_at ~= '' and not over then redis.call('HSET', META, 'k', wake_at) end
 
 local details = { 'version', version, 'status', status }
 local optional = { asks = table.concat(opened, ' '), note = ARGV[8] }
@@ -160,9 +159,9 @@ journal('committed', '', unpack(details))
 
 if over then
   for i = 2, 9 do
-    if KEYS[i] ~= INBOX then redis.call('EXPIRE', KEYS[i], ARGV[9]) end
+    if KEYS[i] ~= INBOX and (KEYS[i] ~= MEMO or status ~= 'done') then redis.call('EXPIRE', KEYS[i], ARGV[9]) end
   end
   for i = FIRST_ASK, #KEYS do redis.call('EXPIRE', KEYS[i], ARGV[9]) end
 end
-return { STAMP, version, free and STAMP or meta[3], inbox, status == 'done' and {} or redis.call('HGETALL', MEMO),
-  redis.call('HGET', META, 'x') or '', over and {} or open_asks() }
+if free then return { STAMP, version, inbox } end
+return { STAMP, version, inbox, meta.l, redis.call('HGETALL', MEMO), meta.x or '', open_asks() }

@@ -12,11 +12,10 @@ local key = KEYS[FIRST_ASK]
 
 local told = told_before(delivery)
 if told then return told end
-local is = redis.call('HMGET', key, 'o', 's', 'v', 'q', 'd', 'b', 't', 'r', 'y', 'h', 'w', 'p', 'c')
-local meta = redis.call('HMGET', META, 's', 'l', 'w', 'i', 'u')
-if not is[1] or not meta[1] then return pack('unknown') end
+local is = fields_of(key, 'o', 's', 'v', 'q', 'd', 'y', 'h', 'w', 'p', 'c', 'u', 'l')
+if not is.o or not meta.s then return pack('unknown') end
 -- A run that is over has no open ask: the script that ended it closed them.
-if is[2] then return closed_as(is[2], is[6], is[7], is[8]) end
+if is.s then return closed_as(fields_of(key, 's', 'b', 't', 'r')) end
 
 local function has(list, item)
   for _, one in ipairs(unpack_items(list)) do
@@ -26,35 +25,36 @@ local function has(list, item)
 end
 
 local function takes()
-  if (is[12] and actor == meta[5]) or (is[11] and not has(is[11], actor)) then return false end
-  return is[13] and (is[13] == '*' or has(is[13], response))
+  if (is.p and actor == meta.u) or (is.w and not has(is.w, actor)) then return false end
+  return is.c and (is.c == '*' or has(is.c, response))
 end
 if ARGV[10] == '1' and not takes() then return pack('not_judged') end
 
 local function tell(...)
-  see(delivery, pack(...))
-  return pack(...)
+  local verdict = pack(...)
+  see(delivery, verdict)
+  return verdict
 end
 
 -- Past its deadline an ask takes no answer, but closing it is left to the timer.
-if is[5] and tonumber(is[5]) <= NOW then return tell('expired', is[5]) end
-if ARGV[7] ~= '' and ARGV[7] ~= (is[3] or '1') then return tell('stale') end
+if is.d and tonumber(is.d) <= NOW then return tell('expired', is.d) end
+if ARGV[7] ~= '' and ARGV[7] ~= (is.v or '1') then return tell('stale') end
 
 local function write_down(what, ...)
-  local details = { 'ask', ask, 'response', response, 'revision', is[3] or '1', 'digest', is[10] or '' }
-  local function add(...)
-    for _, item in ipairs({ ... }) do details[#details + 1] = item end
+  local details = { ... }
+  for name, value in pairs({ via = ARGV[9], approves = ARGV[11] }) do
+    if value ~= '' then
+      details[#details + 1] = name
+      details[#details + 1] = value
+    end
   end
-  if ARGV[9] ~= '' then add('via', ARGV[9]) end
-  if ARGV[11] ~= '' then add('approves', ARGV[11]) end
-  add(...)
-  journal(what, actor, unpack(details))
+  journal(what, actor, 'ask', ask, 'response', response, 'revision', is.v or '1', 'digest', is.h or '', unpack(details))
 end
 
-local quorum, count = tonumber(is[4] or 1), 1
+local quorum, count = tonumber(is.q or 1), 1
 local votes, changed = {}, true
 if quorum > 1 then
-  local before = unpack_items(is[9] or '')
+  local before = unpack_items(is.y or '')
   for i = 1, #before, 2 do
     if before[i] ~= actor then
       votes[#votes + 1] = before[i]
@@ -78,12 +78,13 @@ if count < quorum and ARGV[8] ~= '1' then
 end
 
 if quorum > 1 then redis.call('HSET', key, 'y', pack(unpack(votes))) end
-push(meta[1], meta[2], 'answered', ask, actor, ARGV[6])
-close_ask(key, ask, 'answered', actor, STAMP, response, ARGV[6])
+push('answered', ask, actor, ARGV[6])
+close_ask(key, ask, is, 'answered', actor, STAMP, response, ARGV[6])
 write_down('answered')
 local verdict = tell('accepted', actor, STAMP, response)
-if ARGV[12] ~= '' and meta[1] ~= 'parked' and not (meta[2] and tonumber(meta[2]) > NOW) and knows(14, meta[3])
-  and not is_left(meta[4], ARGV[12]) then
-  return { verdict, take(ARGV[12], tonumber(ARGV[13])) }
+if ARGV[12] == '' or meta.s == 'parked' or is_held() or not knows(14) then
+  wake()
+  return verdict
 end
-return verdict
+if is_left(ARGV[12]) then return verdict end
+return { verdict, take(ARGV[12], tonumber(ARGV[13])) }

@@ -5,7 +5,7 @@
 --   then lists, each after its length: state (name, value), memo (name, value), inbox, asks (id, event, digest),
 --   which are closed
 --   returns  1 if created, else 0
-if redis.call('EXISTS', META) == 1 then return 0 end
+if meta.s then return 0 end
 local cursor = 9
 local function each(width, act)
   local last = cursor + tonumber(ARGV[cursor]) * width
@@ -13,11 +13,7 @@ local function each(width, act)
   cursor = last + 1
 end
 
-redis.call('HSET', META, 's', 'ready', 'v', 0, 'f', 0, 'c', STAMP, 'k', STAMP, 'w', ARGV[2], 'g', ARGV[3])
-local optional = { t = ARGV[4], u = ARGV[5], a = ARGV[6] }
-for name, value in pairs(optional) do
-  if value ~= '' then redis.call('HSET', META, name, value) end
-end
+redis.call('HSET', META, 's', 'ready', 'v', 0, 'k', STAMP, unpack(new_run(0, ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6])))
 each(2, function(i) redis.call('HSET', STATE, ARGV[i], ARGV[i + 1]) end)
 each(2, function(i) redis.call('HSET', MEMO, ARGV[i], ARGV[i + 1]) end)
 each(1, function(i) redis.call('RPUSH', INBOX, ARGV[i]) end)

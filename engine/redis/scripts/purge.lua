@@ -4,10 +4,9 @@
 --   ARGV[4...]  the ids of its asks
 --   returns     what the run was: unless it is over it stays, without a "1"; "" if it is unknown; "changed" if it
 --               has other asks by now
-local meta = redis.call('HMGET', META, 's', 'x', 't')
-if not meta[1] then return '' end
-if not OVER[meta[1]] and ARGV[2] ~= '1' then return meta[1] end
-if (meta[2] or '') ~= ARGV[3] then return 'changed' end
+if not meta.s then return '' end
+if not OVER[meta.s] and ARGV[2] ~= '1' then return meta.s end
+if (meta.x or '') ~= ARGV[3] then return 'changed' end
 local given = {}
 for i = 4, #ARGV do given[ARGV[i]] = true end
 for _, member in ipairs(open_asks()) do
@@ -16,9 +15,7 @@ end
 
 for i = 4, #ARGV do
   local key = KEYS[FIRST_ASK + i - 4]
-  for _, member in ipairs(index_of(ARGV[i], meta[3], redis.call('HGET', key, 'w'))) do
-    redis.call('ZREM', OPEN, member)
-  end
+  take_from_index(ARGV[i], redis.call('HGET', key, 'w'))
   redis.call('ZREM', TIMERS, RUN .. '|' .. ARGV[i])
   redis.call('DEL', key)
 end
@@ -35,4 +32,4 @@ redis.call('ZREM', ENDED, RUN)
 redis.call('ZREM', TIMERS, RUN .. '|')
 redis.call('ZREM', KEYS[#KEYS], RUN)
 for i = 2, 9 do redis.call('DEL', KEYS[i]) end
-return meta[1]
+return meta.s

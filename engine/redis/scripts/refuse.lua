@@ -8,19 +8,19 @@ local key = KEYS[FIRST_ASK]
 
 local told = told_before(delivery)
 if told then return told end
-local is = redis.call('HMGET', key, 'o', 'v', 'h', 'n')
-if not is[1] then return pack('unknown') end
+local is = fields_of(key, 'o', 'v', 'h', 'n')
+if not is.o then return pack('unknown') end
 
 local verdict = pack('not_allowed', unpack(ARGV, 8))
-local tried, own = unpack_items(is[4] or ''), 0
+local tried, own = unpack_items(is.n or ''), 0
 for i = 1, #tried do
   if tried[i] == actor then own = own + 1 end
 end
 -- Neither one person's thousand clicks nor a thousand people's push anything else out of the journal.
 if own >= $TRIES_KEPT or #tried >= $REFUSALS_KEPT then return verdict end
-redis.call('HSET', key, 'n', (is[4] or '') .. pack(actor))
+redis.call('HSET', key, 'n', (is.n or '') .. pack(actor))
 local way = ARGV[7] ~= '' and { 'via', ARGV[7] } or {}
-journal('refused', actor, 'ask', ask, 'response', ARGV[5], 'revision', is[2] or '1', 'digest', is[3] or '', 'why',
+journal('refused', actor, 'ask', ask, 'response', ARGV[5], 'revision', is.v or '1', 'digest', is.h or '', 'why',
   ARGV[6], unpack(way))
 see(delivery, verdict)
 return verdict

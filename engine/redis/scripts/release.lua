@@ -2,7 +2,7 @@
 --   KEYS     see common.lua; no asks
 --   ARGV[2]  fence
 --   returns  1, or 0 if somebody else has the run
-if not holds(redis.call('HMGET', META, 's', 'f', 'l'), ARGV[2]) then return 0 end
+if not holds(ARGV[2]) then return 0 end
 
 give_back()
 redis.call('ZADD', READY, STAMP, RUN)

@@ -2,7 +2,7 @@
 --   KEYS     see common.lua; no asks
 --   ARGV[2]  fence   ARGV[3]  seconds from now
 --   returns  1, or 0 if somebody else has it
-if not holds(redis.call('HMGET', META, 's', 'f', 'l'), ARGV[2]) then return 0 end
+if not holds(ARGV[2]) then return 0 end
 
 local till = string.format('%.6f', NOW + tonumber(ARGV[3]))
 redis.call('HSET', META, 'l', till)

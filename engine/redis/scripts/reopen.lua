@@ -3,11 +3,10 @@
 --   ARGV[2]  by   ARGV[3]  those asks, as they stand in meta
 --   returns  what the run was: only if that is one of the three does it go on; "" if it is unknown; "changed" if
 --            it has other closed asks by now
-local meta = redis.call('HMGET', META, 's', 'c', 'x')
-local was = meta[1]
+local was = meta.s
 if not was then return '' end
 if was ~= 'parked' and was ~= 'failed' and was ~= 'cancelled' then return was end
-if (meta[3] or '') ~= ARGV[3] then return 'changed' end
+if (meta.x or '') ~= ARGV[3] then return 'changed' end
 
 redis.call('HDEL', META, 'n', 'z')
 redis.call('HSET', META, 's', 'ready', 'k', STAMP)
@@ -17,7 +16,7 @@ if OVER[was] then
   for i = FIRST_ASK, #KEYS do redis.call('PERSIST', KEYS[i]) end
   redis.call('ZREM', ENDED, RUN)
   redis.call('ZREM', TIMERS, RUN .. '|')
-  redis.call('ZADD', LIVE, meta[2], RUN)
+  redis.call('ZADD', LIVE, meta.c, RUN)
   redis.call('RPUSH', INBOX, pack('reopened', STAMP, '', ARGV[2], ''))
 end
 journal('reopened', ARGV[2])

@@ -8,6 +8,6 @@ for _, message in ipairs(unpack_items(redis.call('HGET', key, 'm') or '')) do
 end
 if not found then return 0 end
 redis.call('HSET', key, 'm', table.concat(messages))
-if redis.call('HGET', META, 'h') == ARGV[2] then redis.call('HSET', META, 'h', ARGV[3]) end
+if meta.h == ARGV[2] then redis.call('HSET', META, 'h', ARGV[3]) end
 journal('shown again', '', 'gone', ARGV[2], 'ref', ARGV[3])
 return 1

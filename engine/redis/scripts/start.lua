@@ -5,28 +5,18 @@
 --   ARGV[3]  its revision  ARGV[6]  requester      ARGV[9]  lease in seconds
 --   returns  {1 if created, claim or nil}; the claim on a new run is {0, 0, now, until}
 local worker = ARGV[8]
-local meta = redis.call('HMGET', META, 's', 'l', 'k', 'i')
-if meta[1] then
-  if worker == '' or OVER[meta[1]] or (meta[2] and tonumber(meta[2]) > NOW) or not has_work(meta) then return { 0 } end
-  if is_left(meta[4], worker) then return { 0 } end
+if meta.s then
+  if worker == '' or OVER[meta.s] or is_held() or not has_work() or is_left(worker) then return { 0 } end
   return { 0, take(worker, tonumber(ARGV[9])) }
 end
 
-local fields = { 's', 'ready', 'v', 0, 'f', 0, 'c', STAMP, 'w', ARGV[2], 'g', ARGV[3] }
-local optional = { t = ARGV[5], u = ARGV[6], a = ARGV[7] }
-for name, value in pairs(optional) do
-  if value ~= '' then
-    fields[#fields + 1] = name
-    fields[#fields + 1] = value
-  end
-end
 local till = STAMP
+local fence = worker == '' and 0 or 1
+redis.call('HSET', META, 's', 'ready', 'v', 0, unpack(new_run(fence, ARGV[2], ARGV[3], ARGV[5], ARGV[6], ARGV[7])))
 if worker ~= '' then
   till = string.format('%.6f', NOW + tonumber(ARGV[9]))
-  fields[6] = 1
-  for _, item in ipairs({ 'n', 1, 'l', till, 'o', worker }) do fields[#fields + 1] = item end
+  redis.call('HSET', META, 'n', 1, 'l', till, 'o', worker)
 end
-redis.call('HSET', META, unpack(fields))
 redis.call('RPUSH', INBOX, pack('sent', STAMP, '', '', ARGV[4]))
 redis.call('RPUSH', JOURNAL, pack(STAMP, 'started', ARGV[6], 'workflow', ARGV[2]))
 redis.call('ZADD', READY, till, RUN)
