@@ -7,7 +7,7 @@ mapping, by key. The mapping side sees undeclared keys only.
 
 # Annotations are evaluated here, once: those that are text, pydantic evaluates anew for each subclass.
 
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, ValuesView
+from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
@@ -24,7 +24,7 @@ from pydantic import (
 
 from engine.errors import UnreconstructedException as UnreconstructedException
 
-_set_private = vars(BaseModel)["__pydantic_private__"].__set__
+_private = vars(BaseModel)["__pydantic_private__"]
 
 
 class DictLikeModel(BaseModel):
@@ -34,26 +34,36 @@ class DictLikeModel(BaseModel):
     model_config = ConfigDict(arbitrary_types_allowed=True, defer_build=True)
 
     _accepted: ClassVar[frozenset[str]] = frozenset()
+    _plain: ClassVar[bool] = False
+    """To make one is to validate its fields: no other base and no validator of the whole has a say."""
+    _blank: ClassVar[dict[str, None] | None] = None
+    """Its private attributes but `_data`, if they all begin as None: those are made when somebody asks for one."""
     _data: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         cls._accepted = _accepted_names(cls)
-        private = cls.__private_attributes__
-        plain = [name for name, found in private.items() if found.get_default() is None]
+        validators = cls.__pydantic_decorators__.model_validators
+        cls._plain = super().__init__ is BaseModel.__init__ and not validators
+        private = {name: found.get_default() for name, found in cls.__private_attributes__.items() if name != "_data"}
         written_by = cls.model_post_init.__module__  # pydantic's wrapper says what it wraps: an author's own stays
-        if len(plain) == len(private) - 1 and (written_by == __name__ or written_by.startswith("pydantic.")):
-            cls.model_post_init = _quick_post_init(cls, plain)  # type: ignore[method-assign]  # as pydantic does
+        cls._blank = None
+        if written_by.startswith("pydantic.") and all(begin is None for begin in private.values()):
+            cls._blank = private
+            cls.__pydantic_post_init__ = None  # it would look up every default anew, once for each base class
 
     def __init__(self, /, **params: Any) -> None:
         cls = type(self)
         names = cls._accepted
         if params.keys() <= names:
-            super().__init__(**params)
+            if cls._plain:
+                self.__pydantic_validator__.validate_python(params, self_instance=self)
+            else:
+                super().__init__(**params)
             return
         super().__init__(**{name: value for name, value in params.items() if name in names})
-        private = object.__getattribute__(self, "__pydantic_private__")
+        private = _private_of(self)
         data = private["_data"]
         for name, value in params.items():
             if name in names:
@@ -65,19 +75,27 @@ class DictLikeModel(BaseModel):
             else:
                 data[name] = value
 
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, DictLikeModel):
+            for one in (self, other):
+                _private_of(one)  # pydantic compares them, made or not
+        return super().__eq__(other)
+
     def __getattr__(self, name: str) -> Any:
-        private = object.__getattribute__(self, "__pydantic_private__")
-        if private is not None:
-            if name in private:
-                return private[name]
-            data = private.get("_data")
-            if data is not None and name in data:
-                return data[name]
+        private = _private_of(self)
+        if name in private:
+            return private[name]
+        data = private.get("_data")
+        if data is not None and name in data:
+            return data[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:
         cls = type(self)
-        if name in cls.__pydantic_fields__ or name in cls.__private_attributes__:
+        if name in cls.__private_attributes__:
+            _private_of(self)  # all of them, before pydantic makes this one alone
+            super().__setattr__(name, value)
+        elif name in cls.__pydantic_fields__:
             super().__setattr__(name, value)
         else:
             self._data[name] = value
@@ -134,18 +152,16 @@ def _accepted_names(cls: type[BaseModel]) -> frozenset[str]:
     return frozenset([*cls.model_fields, *(alias for alias in aliases if isinstance(alias, str))])
 
 
-def _quick_post_init(cls: type[BaseModel], plain: Iterable[str]) -> Callable[[BaseModel, Any], None]:
-    """Return what gives a new *cls* its private attributes: `_data`, and None for each of *plain*.
-
-    Pydantic looks every default up anew, once for each base class: longer than all other work on a small event.
-    """
-    blank = dict.fromkeys(plain)
-
-    def post_init(self: BaseModel, context: Any, /) -> None:
-        if type(self) is cls:  # a subclass that sets its own up, and calls this too, has done so
-            _set_private(self, {"_data": {}, **blank} if blank else {"_data": {}})
-
-    return post_init
+def _private_of(model: DictLikeModel) -> dict[str, Any]:
+    """Return the private attributes of *model*. Most events never need any; to make them took half of the time."""
+    private: dict[str, Any] | None = _private.__get__(model)
+    if private is None:
+        blank = type(model)._blank
+        if blank is None:
+            return {}
+        private = {"_data": {}, **blank}
+        _private.__set__(model, private)
+    return private
 
 
 class Event(DictLikeModel):
@@ -167,7 +183,8 @@ class StopEvent(Event):
 
     def __init__(self, /, result: Any = None, **params: Any) -> None:
         super().__init__(**params)
-        object.__getattribute__(self, "__pydantic_private__")["_result"] = result
+        if result is not None:
+            _private_of(self)["_result"] = result
 
     @property
     def result(self) -> Any:

@@ -5,7 +5,7 @@ import pickle
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
 from engine.events import (
     Event,
@@ -137,6 +137,42 @@ def test_equal_events_have_equal_keywords() -> None:
     assert Event(a=1) == Event(a=1)
     assert Event(a=1) != Event(a=2)
     assert Event(a=1) != HumanResponseEvent(a=1)
+
+
+def test_what_an_event_was_asked_for_makes_no_difference() -> None:
+    asked, unasked = StopEvent(), StopEvent()
+    assert (asked.result, asked.get("note"), list(asked)) == (None, None, [])
+
+    assert asked == unasked
+    assert unasked == asked
+
+
+def test_a_private_attribute_may_be_set_before_any_was_asked_for() -> None:
+    question = InputRequiredEvent()
+
+    question._ask_id = "a1"
+
+    assert (question.ask_id, question.to_dict()) == ("a1", {})
+
+
+def test_another_base_and_a_validator_of_the_whole_have_their_say() -> None:
+    class Stamped(BaseModel):
+        stamp: str = ""
+
+        def __init__(self, /, **params: Any) -> None:
+            super().__init__(**{"stamp": "received", **params})
+
+    class Letter(Event, Stamped):
+        text: str = ""
+
+    class Twin(Event):
+        @model_validator(mode="after")
+        def other(self) -> "Twin":
+            return Twin.model_construct()
+
+    assert (Letter(text="x").stamp, Letter(text="x", stamp="sent", to="U1").stamp) == ("received", "sent")
+    with pytest.warns(UserWarning, match="other than `self`"):
+        Twin()
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda ev: pickle.loads(pickle.dumps(ev))])  # noqa: S301
