@@ -33,8 +33,9 @@ class Channel:
     # --- the run's side ------------------------------------------------------------------
 
     def publish(self, event: Event) -> None:
+        if not self._unread:  # else nobody waits, or who does was told of the first of them
+            self._tell()
         self._unread.append(event)
-        self._tell()
 
     def show(self, ask: Ask) -> bool:
         if ask.event is not None:

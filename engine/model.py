@@ -367,7 +367,6 @@ class Emitted:
 class Streamed:
     """A running call wrote to the stream: its effect number *position*."""
 
-    at: float
     call_id: int
     position: int
     event: Event

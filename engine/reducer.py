@@ -9,6 +9,7 @@ world: after a crash it is the whole recovery code. Tests hold the two to each o
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import assert_never
 
 from pydantic import BaseModel
@@ -111,10 +112,10 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
         case Returned():
             _returned(definition, state, tick, out)
         case Streamed():
-            if _first_time(state, tick.call_id, tick.position, f"stream {stored_name(type(tick.event))}"):
+            if _first_time(state, tick.call_id, tick.position, _effect("stream", type(tick.event))):
                 out.append(Publish(tick.event))
         case Emitted():
-            if _first_time(state, tick.call_id, tick.position, f"send {stored_name(type(tick.event))}"):
+            if _first_time(state, tick.call_id, tick.position, _effect("send", type(tick.event))):
                 if isinstance(tick.event, StopEvent):
                     out.append(unhandled(state, tick.event, tick.step))  # only what a step returns ends a run
                 else:
@@ -320,6 +321,12 @@ def _first_time(state: RunState, call_id: int, position: int, what: str) -> bool
         return False
     applied[position] = what
     return True
+
+
+@lru_cache(maxsize=1024)
+def _effect(verb: str, kind: type[Event]) -> str:
+    """Return what an effect is known by; one string for the ten thousand events that a step may stream."""
+    return f"{verb} {stored_name(kind)}"
 
 
 def _collected(state: RunState, tick: Collected) -> None:

@@ -55,7 +55,7 @@ class StepContext(Context[S]):
     def write_event_to_stream(self, ev: Event | None) -> None:
         """Show *ev* to whoever streams the run. Best effort: a durable run does not keep it."""
         if ev is not None:
-            self._live.submit(Streamed(self._live.clock(), self._call.id, self._next(), ev))
+            self._live.submit(Streamed(self._call.id, self._next(), ev))
 
     async def wait_for_event(
         self,

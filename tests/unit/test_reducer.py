@@ -201,7 +201,7 @@ def ticks_of(world: World, command: Command, draw: Any) -> list[tuple[Tick, Comm
                 (Returned(now, call_id, events(draw)), command),
                 (Raised(now, call_id, ValueError("no"), draw(st.sampled_from([None, 0.0, 20.0]))), command),
                 (Emitted(now, call_id, len(call.applied), Part(n=2)), None),
-                (Streamed(now, call_id, 0, Event()), None),
+                (Streamed(call_id, 0, Event()), None),
                 (Wrote(now, "key", now, call_id, len(call.applied)), None),
                 (Intended(call_id, "effect", Intent(len(call.intents) + 1, draw(st.booleans()))), None),
                 (Remembered(call_id, draw(st.sampled_from(["once", "effect"])), 1), None),
