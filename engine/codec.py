@@ -229,7 +229,7 @@ class Codec:
 
     def _decode_model(self, plain: dict[str, Any], where: str) -> BaseModel:
         cls: type[BaseModel] = self._class(plain, where, BaseModel)
-        fields = {name: self._decode(item, f"{where}.{name}") for name, item in plain["v"].items()}
+        fields = self._decode_fields(plain["v"], where)
         extra: dict[str, Any] = dict(self._decode(plain["d"], where)) if "d" in plain else {}
         version = plain.get("n", 1)
         if version != version_of(cls):
@@ -243,7 +243,7 @@ class Codec:
 
     def _decode_dataclass(self, plain: dict[str, Any], where: str) -> Any:
         cls = self._class(plain, where, object)
-        values = {name: self._decode(item, f"{where}.{name}") for name, item in plain["v"].items()}
+        values = self._decode_fields(plain["v"], where)
         version = plain.get("n", 1)
         if version != version_of(cls):
             values = upcasted(cls, values, version, where)
@@ -252,6 +252,12 @@ class Codec:
         for name in later & values.keys():
             object.__setattr__(made, name, values[name])  # it may be frozen
         return made
+
+    def _decode_fields(self, fields: dict[str, Any], where: str) -> dict[str, Any]:
+        return {
+            name: self._decode(item, f"{where}.{name}") if isinstance(item, _NESTING) else item
+            for name, item in fields.items()
+        }
 
     def _class(self, plain: dict[str, Any], where: str, base: type) -> Any:
         cls = self._types.get(plain["t"])
@@ -288,6 +294,8 @@ _MANY_DIGITS = 10**4000
 """JSON readers refuse integers of more digits than about this."""
 
 _STORABLE = "use JSON values, dates, UUID, Decimal, Enum, bytes, sets, tuples, dataclasses or pydantic models"
+
+_NESTING = (dict, list)
 
 _COLLECTIONS: dict[str, Callable[[Any], Any]] = {"tuple": tuple, "set": set, "frozenset": frozenset}
 
