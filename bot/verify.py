@@ -6,7 +6,6 @@ the body can be read at all. `guard` puts it in front of an aiohttp application.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import logging
@@ -66,9 +65,13 @@ class Verifier:
             raise ValueError("the signing secret is empty; see Basic Information > App Credentials of your Slack app")
         object.__setattr__(self, "_key", self.secret.get_secret_value().encode())
 
-    def check_headers(self, headers: Iterable[tuple[str, str]], now: float) -> Rejection | None:
-        """Judge what can be judged before the body is read. *headers* keeps repeated ones apart."""
-        given = _Headers(headers)
+    def verify(self, headers: Iterable[tuple[str, str]], body: bytes, now: float) -> Rejection | dict[str, Any]:
+        """Return why the request is refused, or what it says. *now* is POSIX seconds; *headers* keeps repeated ones."""
+        given = SentHeaders(headers)
+        return self.check_headers(given, now) or self.read(given, body)
+
+    def check_headers(self, given: SentHeaders, now: float) -> Rejection | None:
+        """Judge what can be judged before the body is read."""
         return (
             self._length(given)
             or _encoding(given)
@@ -77,21 +80,17 @@ class Verifier:
             or _signature_syntax(given)
         )
 
-    def verify(self, headers: Iterable[tuple[str, str]], body: bytes, now: float) -> Rejection | dict[str, Any]:
-        """Return why the request is refused, or what it says. *now* is POSIX seconds."""
-        pairs = list(headers)
+    def read(self, given: SentHeaders, body: bytes) -> Rejection | dict[str, Any]:
+        """Return why the request is refused, or what it says, its headers having been found in order."""
         if len(body) > self.limit_bytes:
             return Rejection(413, f"body of {len(body)} bytes")
-        if (rejection := self.check_headers(pairs, now)) is not None:
-            return rejection
-        given = _Headers(pairs)
         signed = b"v0:" + given.one(TIMESTAMP).encode() + b":" + body
-        expected = "v0=" + hmac.new(self._key, signed, hashlib.sha256).hexdigest()
+        expected = "v0=" + hmac.digest(self._key, signed, "sha256").hex()
         if not hmac.compare_digest(expected.encode(), given.one(SIGNATURE).encode()):
             return Rejection(401, "wrong signature")
         return _read(given.one("content-type"), body)
 
-    def _length(self, given: _Headers) -> Rejection | None:
+    def _length(self, given: SentHeaders) -> Rejection | None:
         for length in given.all("content-length"):
             if not re.fullmatch(r"[0-9]{1,15}", length):
                 return Rejection(400, "malformed content length")
@@ -99,7 +98,7 @@ class Verifier:
                 return Rejection(413, f"body of {int(length)} bytes announced")
         return None
 
-    def _timestamp(self, given: _Headers, now: float) -> Rejection | None:
+    def _timestamp(self, given: SentHeaders, now: float) -> Rejection | None:
         if not given.all(TIMESTAMP):
             return Rejection(401, "no timestamp")
         if not re.fullmatch(r"[0-9]{1,12}", given.one(TIMESTAMP)):
@@ -109,8 +108,8 @@ class Verifier:
         return None
 
 
-class _Headers:
-    """Headers by lower-case name."""
+class SentHeaders:
+    """The headers of a request, by lower-case name."""
 
     def __init__(self, headers: Iterable[tuple[str, str]]) -> None:
         self._values: dict[str, list[str]] = {}
@@ -126,13 +125,13 @@ class _Headers:
         return values[0] if len(values) == 1 else ""
 
 
-def _encoding(given: _Headers) -> Rejection | None:
+def _encoding(given: SentHeaders) -> Rejection | None:
     if any(value.strip().lower() != "identity" for value in given.all("content-encoding")):
         return Rejection(415, "compressed body")
     return None
 
 
-def _content_type(given: _Headers) -> Rejection | None:
+def _content_type(given: SentHeaders) -> Rejection | None:
     kind, _, rest = given.one("content-type").partition(";")
     if kind.strip().lower() not in (FORM, JSON):
         return Rejection(415, "unsupported content type")
@@ -142,7 +141,7 @@ def _content_type(given: _Headers) -> Rejection | None:
     return None
 
 
-def _signature_syntax(given: _Headers) -> Rejection | None:
+def _signature_syntax(given: SentHeaders) -> Rejection | None:
     if not given.all(SIGNATURE):
         return Rejection(401, "no signature")
     if not re.fullmatch(r"v0=[0-9a-f]{64}", given.one(SIGNATURE)):
@@ -222,10 +221,11 @@ def guard(verifier: Verifier, path: str, now: Callable[[], float]) -> Middleware
 
 
 async def _judged(verifier: Verifier, request: web.Request, now: float) -> Rejection | dict[str, Any]:
-    if (rejection := verifier.check_headers(request.headers.items(), now)) is not None:
+    given = SentHeaders(request.headers.items())
+    if (rejection := verifier.check_headers(given, now)) is not None:
         return rejection
     try:
-        return verifier.verify(request.headers.items(), await request.read(), now)
+        return verifier.read(given, await request.read())
     except web.HTTPRequestEntityTooLarge:
         return Rejection(413, "body too large")
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from bot.verify import FORM, JSON, LIMIT_BYTES, SIGNATURE, TIMESTAMP, Rejection, Verifier, guard
+from bot.verify import FORM, JSON, LIMIT_BYTES, SIGNATURE, TIMESTAMP, Rejection, SentHeaders, Verifier, guard
 
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 NOW = 1_700_000_000.0
@@ -170,7 +170,7 @@ def test_a_body_without_content_type_is_415() -> None:
     ("length", "expected"), [("1048577", 413), ("9" * 30, 400), ("-1", 400), ("abc", 400), ("22", None)]
 )
 def test_the_announced_length_is_checked_before_the_body_is_read(length: str, expected: int | None) -> None:
-    rejection = VERIFIER.check_headers([*signed(), ("Content-Length", length)], NOW)
+    rejection = VERIFIER.check_headers(SentHeaders([*signed(), ("Content-Length", length)]), NOW)
 
     assert (rejection.status if rejection else None) == expected
 
