@@ -166,13 +166,14 @@ class Answering:
         filled: Filled = NOTHING,
         *,
         via: Via,
+        question: Question | None = None,
     ) -> Told:
-        """Answer with one of the question's choices, if it is still what was shown."""
+        """Answer with one of the question's choices, if it is still what was shown. *question*, if it is read yet."""
         if asked is None or token is None:
             return Told(Unknown())
         if asked.ask.status == "open" and not token.shows(asked.ask):
             return Told(Stale(), current=await self._address(asked.run, asked.ask.messages[-1:]))
-        question = question_of(asked.event)
+        question = question or question_of(asked.event)
         try:
             answer = respond(question, token.choice, filled)
         except Exception:  # a validator of the author's form

@@ -92,7 +92,8 @@ class Directory:
     async def learn(self, tenant: str, user: str) -> Catalogue:
         """Return the words for somebody, looked up unless they are known."""
         try:
-            await self.person(tenant, user)
+            if not self.knows(tenant, user):
+                await self.person(tenant, user)
         except Unchecked as error:
             logger.info("language not looked up", extra={"reason": str(error)})
         return self.words(tenant, user)

@@ -23,7 +23,7 @@ from bot.hearing import ANYTHING, EMPTY, NOT_SAVED, Body, Listening, Readers, Sp
 from bot.home import Home
 from bot.languages import Catalogue
 from bot.payloads import ButtonClick, ModalSubmit, parse_click, parse_modal
-from bot.prompts import question_of
+from bot.prompts import Question, question_of
 from bot.reading import PayloadError
 from bot.replies import NotTaken
 from bot.slack_events import Ignored, ThreadReply, parse_reply
@@ -68,34 +68,41 @@ class Listeners:
     def listen(self, app: AsyncApp) -> None:
         """Hang every listener on the Bolt app; whatever none of them knows is answered politely."""
         app.middleware(_Unreadable())
-        app.action(buttons.ACTION)(
-            self.on_click
-        )  # first: Bolt asks one listener after the other, and most are for this
+        app.middleware(_Clicks(self._on_click))
         for other in self._others:
             other.listen(app)
-        app.action(ANYTHING)(self.on_click)
+        app.action(ANYTHING)(self.on_other_click)
         app.view(ANYTHING)(self.on_modal)
         app.event("message")(self.on_message)
         for constraint in (app.event, app.view_closed, app.shortcut, app.options):
             constraint(ANYTHING)(self.on_anything_else)
 
-    async def on_click(self, ack: AsyncAck, body: Body) -> BoltResponse:
-        """Take a button as an answer, or open the modal that it stands for."""
+    async def on_other_click(self, ack: AsyncAck, body: Body) -> BoltResponse:
+        """Say of a button that nothing is known of it."""
         try:
             click = parse_click(body)
         except PayloadError as error:
             unreadable(error)
             return await ack()
+        if click.message_ts:  # a view that holds what is not ours is not ours: its trigger stays unspent
+            self._tell(click, lambda words: words.unknown)
+        return await ack()
+
+    async def _on_click(self, body: Body) -> BoltResponse:
+        """Take a button as an answer, or open the modal that it stands for."""
         try:
-            if not buttons.ACTION.fullmatch(click.action_id):
-                if click.message_ts:  # a view that holds what is not ours is not ours: its trigger stays unspent
-                    self._tell(click, lambda words: words.unknown)
-                return await ack()
+            click = parse_click(body)
+        except PayloadError as error:
+            unreadable(error)
+            return EMPTY
+        try:
             async with in_time():
                 asked = await self._answering.look_up(click.token, tenant_of(click))
+                question = None if asked is None else question_of(asked.event)
                 told, view = await self._answering.misplaced(asked, click.ref), None
                 if told is None:
-                    view = _modal(click.token, asked, self._words(click), edit=click.action_id.startswith(buttons.EDIT))
+                    edit = click.action_id.startswith(buttons.EDIT)
+                    view = _modal(click.token, asked, question, self._words(click), edit=edit)
                 if view is None:
                     told = told or await self._answering.choose(
                         asked,
@@ -103,6 +110,7 @@ class Listeners:
                         click.user_id,
                         click.delivery_id,
                         via="button" if click.ref else "home",
+                        question=question,
                     )
                     self._tell(click, (await self._looked_for(told, click)).text)
             if view is not None and not await self._surface.open_modal(tenant_of(click), click.trigger_id, view):
@@ -110,7 +118,7 @@ class Listeners:
         except (ContextSerdeError, StoreUnavailable) as error:
             logger.error("click not recorded", extra={"reason": str(error)})
             self._tell(click, lambda words: words.not_recorded)
-        return await ack()
+        return EMPTY
 
     async def on_modal(self, ack: AsyncAck, body: Body) -> BoltResponse:
         """Take a modal as an answer; what is wrong with it shows beside its field."""
@@ -137,7 +145,8 @@ class Listeners:
         text = told.text(words)
         view = None
         if told.verdict == NotTaken("form_changed"):
-            view = _modal(sent.token, asked, words, edit=filled.text is not None, note=text)
+            question = None if asked is None else question_of(asked.event)
+            view = _modal(sent.token, asked, question, words, edit=filled.text is not None, note=text)
         return await ack(modals.replaced_by(view or modals.notice_modal(text, words)))
 
     async def on_message(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
@@ -229,13 +238,41 @@ class _Unreadable(AsyncMiddleware):
                 return EMPTY
 
 
+class _Clicks(AsyncMiddleware):
+    """Hears clicks on questions before Bolt looks for a listener: to find and to call one takes a tenth of the time."""
+
+    def __init__(self, heard: Callable[[Body], Awaitable[BoltResponse]]) -> None:
+        self._heard = heard
+
+    async def async_process(
+        self,
+        *,
+        req: AsyncBoltRequest,
+        resp: BoltResponse,
+        next: Callable[[], Awaitable[BoltResponse]],  # noqa: A002  # Bolt's name
+    ) -> BoltResponse | None:
+        match req.body:
+            case {"type": "block_actions", "actions": [{"action_id": str(name)}, *_]} if buttons.ACTION.fullmatch(name):
+                return await self._heard(req.body)
+            case _:
+                return await next()
+
+
 def _modal(
-    token: AskToken | None, asked: Asked | None, words: Catalogue, *, edit: bool, note: str = ""
+    token: AskToken | None,
+    asked: Asked | None,
+    question: Question | None,
+    words: Catalogue,
+    *,
+    edit: bool,
+    note: str = "",
 ) -> dict[str, Any] | None:
     """Return the modal that a choice opens, while the question is open as it was shown."""
-    if token is None or asked is None or asked.ask.status != "open" or not token.shows(asked.ask):
+    if token is None or asked is None or question is None:
         return None
-    question = question_of(asked.event).said_in(words)
+    if asked.ask.status != "open" or not token.shows(asked.ask):
+        return None
+    question = question.said_in(words)
     choice = question.choice(token.choice)
     edit = edit and question.edits and token.choice == question.yes
     if choice is None or not (choice.opens or edit):
