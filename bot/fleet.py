@@ -27,6 +27,8 @@ TOGETHER = 16
 """How many runs one task brings at most. To add a task costs more than to answer a click."""
 OUT_OF_REACH = (RedisError, RedisClusterException, OSError)
 WAKE_LIMIT_S = 1.0
+APART_S = 0.01
+"""How long after one task the next is added; the runs that are to be brought meanwhile travel together."""
 RECONNECT_S = 1.0
 SWEEP_BUCKET_S = 10
 """The sweep wakes a run at most once in this time, however long the queue is."""
@@ -60,6 +62,7 @@ class Fleet:
         self._in_hand: set[asyncio.Task[Any]] = set()
         self._waiting: dict[str, None] = {}
         self._adding = asyncio.Lock()
+        self._next_at = 0.0
         self._wake_task = self._make_wake()
         self._sweep_task = self._make_sweep()
         self._tidying_task = self._make_tidying()
@@ -72,11 +75,16 @@ class Fleet:
         """
         self._waiting[run_id] = None
         async with self._adding:
-            together = list(itertools.islice(self._waiting, TOGETHER)) if run_id in self._waiting else []
+            if run_id not in self._waiting:
+                return
+            loop = asyncio.get_running_loop()
+            if len(self._waiting) < TOGETHER and (early_s := self._next_at - loop.time()) > 0:
+                await asyncio.sleep(early_s)
+            together = list(itertools.islice(self._waiting, TOGETHER))
             for brought in together:
                 del self._waiting[brought]
-            if together:
-                await self._bring(together)
+            await self._bring(together)
+            self._next_at = loop.time() + APART_S
 
     async def _bring(self, run_ids: Sequence[str], key: str | None = None) -> None:
         try:
@@ -163,8 +171,9 @@ class Fleet:
 
     def _make_first(self) -> Callable[[], Awaitable[None]]:
         async def sweep_once() -> None:
-            for run_id in await self._due():
-                await self.wake(run_id)  # without a key: the killed process may have held that one, too
+            due = list(await self._due())
+            for first in range(0, len(due), TOGETHER):  # without a key: the killed process may have held that one, too
+                await self._bring(due[first : first + TOGETHER])
             await self._tidy()
 
         return sweep_once
