@@ -112,7 +112,7 @@ class App:
     async def _wake(self, run_id: str) -> None:
         """Bring a run to a worker, behind the acknowledgement if one is being made: that need not wait for it."""
         if self._aside.open:
-            self._aside.spawn(self.fleet.wake(run_id))
+            self._aside.begin(self.fleet.wake(run_id))
         else:
             await self.fleet.wake(run_id)
 
@@ -204,7 +204,7 @@ class App:
             if self._tenancy is not None:
                 return await self._tenancy.authorize(context, enterprise_id, team_id)
             if self._identity is None and not self._meeting.locked():  # no request waits for Slack
-                self._aside.spawn(self._meet())
+                self._aside.begin(self._meet())
             return self._identity or AuthorizeResult(enterprise_id=None, team_id=None)
 
         bolt = AsyncApp(
