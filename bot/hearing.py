@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeAlias
 
-from slack_bolt.async_app import AsyncApp
+from slack_bolt.async_app import AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
+from bot.deadline import ANSWER_S, answer_by
 from bot.directory import Directory
 from bot.languages import ENGLISH, Catalogue
 from bot.reading import PayloadError
@@ -26,8 +27,6 @@ ANYTHING = re.compile(r".*", re.DOTALL)
 EMPTY = BoltResponse(status=200, body="")
 NOT_SAVED = BoltResponse(status=503, body="not saved")
 """Makes Slack send the event again."""
-SAVE_LIMIT_S = 2.5
-"""Slack waits 3 seconds for an acknowledgement. A Redis that hangs is told of like one that is away."""
 
 
 class Listening(Protocol):
@@ -76,17 +75,17 @@ class Readers:
 
 
 @asynccontextmanager
-async def in_time() -> AsyncIterator[None]:
-    """Give what the block saves no longer than Slack waits.
+async def in_time(context: AsyncBoltContext) -> AsyncIterator[None]:
+    """Give what the block saves no longer than Slack waits: a Redis that hangs is told of like one that is away.
 
     Raises:
         StoreUnavailable: it took longer; or, while a deploy rolls, the workflow is known to another process only.
     """
     try:
-        async with asyncio.timeout(SAVE_LIMIT_S):
+        async with asyncio.timeout_at(answer_by(context)):
             yield
     except TimeoutError as error:
-        raise StoreUnavailable(f"no answer within {SAVE_LIMIT_S:g} s") from error
+        raise StoreUnavailable(f"the request would not have been answered within {ANSWER_S:g} s") from error
     except RunNotFound as error:
         raise StoreUnavailable(str(error)) from error
 

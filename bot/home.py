@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
 
@@ -173,7 +173,7 @@ class HomeListeners:
         app.action(home_view.PAGED)(self.on_page)
         app.action(home_view.CANCELLED)(self.on_cancel)
 
-    async def on_opened(self, ack: AsyncAck, body: Body) -> BoltResponse:
+    async def on_opened(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Draw the Home of whoever opened it."""
         try:
             opened = parse_home_opened(body)
@@ -184,7 +184,7 @@ class HomeListeners:
             return EMPTY
         tenant = tenant_of(opened)
         try:
-            async with in_time():
+            async with in_time(context):
                 await self._home.opened(tenant, opened.user_id, opened.view_hash)
         except StoreUnavailable as error:
             logger.error("App Home not drawn", extra={"reason": str(error)})
@@ -202,7 +202,7 @@ class HomeListeners:
             self._spawn(self._home.refresh(tenant_of(click), click.user_id, Pages.decode(click.value)))
         return await ack()
 
-    async def on_cancel(self, ack: AsyncAck, body: Body) -> BoltResponse:
+    async def on_cancel(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Cancel a run of one's own."""
         try:
             click = parse_click(body)
@@ -211,7 +211,7 @@ class HomeListeners:
             return await ack()
         tenant, words = tenant_of(click), self._words(click)
         try:
-            async with in_time():
+            async with in_time(context):
                 _, told = await self._cancelling.cancel(tenant, click.user_id, click.value, words)
         except StoreUnavailable as error:
             logger.error("run not cancelled", extra={"reason": str(error)})

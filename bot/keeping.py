@@ -8,12 +8,13 @@ import re
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
-from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
 from bot import buttons, modals, wording
 from bot.admission import Admission, Admitted
 from bot.answering import Answering
+from bot.deadline import answer_by
 from bot.directory import Directory, is_group
 from bot.hearing import Body, Readers, Spawn, in_time, tenant_of, unreadable
 from bot.languages import Catalogue
@@ -67,7 +68,7 @@ class Keeping:
         app.view(buttons.HAND_ON)(self.on_handed_on)
         app.view(buttons.DETAILS)(self.on_details)
 
-    async def on_menu(self, ack: AsyncAck, body: Body) -> BoltResponse:
+    async def on_menu(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Open the modal of what was chosen, or say privately why there is nothing to be done."""
         try:
             click = parse_click(body)
@@ -76,7 +77,7 @@ class Keeping:
             return await ack()
         words = self._words(click)
         try:
-            async with in_time():
+            async with in_time(context):
                 asked = await self._answering.look_up(click.token, tenant_of(click))
             told = None if asked is None else asked.ask.verdict
             if asked is None or click.token is None or told is not None:
@@ -84,23 +85,28 @@ class Keeping:
             else:
                 modal = modals.hand_on_modal if click.token.choice == buttons.HAND_ON else modals.details_modal
                 view = modal(click.token, question_of(asked.event), words=words)
-                if not await self._telling.open_modal(tenant_of(click), click.trigger_id, view):
+                by = answer_by(context)
+                if not await self._telling.open_modal(tenant_of(click), click.trigger_id, view, by=by):
                     self._tell(click, words.modal_not_opened)
         except (ContextSerdeError, StoreUnavailable) as error:
             logger.error("question not looked up", extra={"reason": str(error)})
             self._tell(click, words.not_recorded)
         return await ack()
 
-    async def on_handed_on(self, ack: AsyncAck, body: Body) -> BoltResponse:
+    async def on_handed_on(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Let somebody else answer."""
-        return await self._sent(ack, body, self._hand_on)
+        return await self._sent(ack, body, context, self._hand_on)
 
-    async def on_details(self, ack: AsyncAck, body: Body) -> BoltResponse:
+    async def on_details(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Ask the requester something."""
-        return await self._sent(ack, body, self._ask_back)
+        return await self._sent(ack, body, context, self._ask_back)
 
     async def _sent(
-        self, ack: AsyncAck, body: Body, act: Callable[[Asked, ModalSubmit, Catalogue], Awaitable[Done]]
+        self,
+        ack: AsyncAck,
+        body: Body,
+        context: AsyncBoltContext,
+        act: Callable[[Asked, ModalSubmit, Catalogue], Awaitable[Done]],
     ) -> BoltResponse:
         try:
             sent = parse_modal(body)
@@ -108,7 +114,7 @@ class Keeping:
             return await ack(modals.replaced_by(modals.notice_modal(unreadable(error))))
         words = self._words(sent)
         try:
-            async with in_time():
+            async with in_time(context):
                 asked = await self._answering.look_up(sent.token, tenant_of(sent))
                 done = Done(words.unknown) if asked is None else await act(asked, sent, words)
         except (ContextSerdeError, StoreUnavailable) as error:

@@ -18,6 +18,7 @@ from slack_bolt.response import BoltResponse
 
 from bot import buttons, modals
 from bot.answering import Answering, Thread, Told
+from bot.deadline import answer_by
 from bot.directory import Directory
 from bot.hearing import ANYTHING, EMPTY, NOT_SAVED, Body, Listening, Readers, Spawn, in_time, tenant_of, unreadable
 from bot.home import Home
@@ -88,7 +89,7 @@ class Listeners:
             self._tell(click, lambda words: words.unknown)
         return await ack()
 
-    async def _on_click(self, body: Body) -> BoltResponse:
+    async def _on_click(self, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Take a button as an answer, or open the modal that it stands for."""
         try:
             click = parse_click(body)
@@ -96,7 +97,7 @@ class Listeners:
             unreadable(error)
             return EMPTY
         try:
-            async with in_time():
+            async with in_time(context):
                 asked = await self._answering.look_up(click.token, tenant_of(click))
                 question = None if asked is None else question_of(asked.event)
                 told, view = await self._answering.misplaced(asked, click.ref), None
@@ -113,14 +114,15 @@ class Listeners:
                         question=question,
                     )
                     self._tell(click, (await self._looked_for(told, click)).text)
-            if view is not None and not await self._surface.open_modal(tenant_of(click), click.trigger_id, view):
+            by = answer_by(context)
+            if view is not None and not await self._surface.open_modal(tenant_of(click), click.trigger_id, view, by=by):
                 self._tell(click, lambda words: words.modal_not_opened)
         except (ContextSerdeError, StoreUnavailable) as error:
             logger.error("click not recorded", extra={"reason": str(error)})
             self._tell(click, lambda words: words.not_recorded)
         return EMPTY
 
-    async def on_modal(self, ack: AsyncAck, body: Body) -> BoltResponse:
+    async def on_modal(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Take a modal as an answer; what is wrong with it shows beside its field."""
         try:
             sent = parse_modal(body)
@@ -128,7 +130,7 @@ class Listeners:
             return await ack(modals.replaced_by(modals.notice_modal(unreadable(error))))
         words, filled = self._words(sent), modals.filled(sent)
         try:
-            async with in_time():
+            async with in_time(context):
                 asked = await self._answering.look_up(sent.token, tenant_of(sent))
                 told = await self._answering.choose(
                     asked, sent.token, sent.user_id, sent.delivery_id, filled, via="modal"
@@ -155,7 +157,7 @@ class Listeners:
             reply = parse_reply(body)
             if isinstance(reply, Ignored) or not self._thread_replies:
                 return EMPTY
-            async with in_time():
+            async with in_time(context):
                 team = tenant_of(reply)
                 thread = await self._answering.thread(team, reply.channel_id, reply.thread_ts)
                 if _is_early(thread, reply, context.bot_user_id):
@@ -241,7 +243,7 @@ class _Unreadable(AsyncMiddleware):
 class _Clicks(AsyncMiddleware):
     """Hears clicks on questions before Bolt looks for a listener: to find and to call one takes a tenth of the time."""
 
-    def __init__(self, heard: Callable[[Body], Awaitable[BoltResponse]]) -> None:
+    def __init__(self, heard: Callable[[Body, AsyncBoltContext], Awaitable[BoltResponse]]) -> None:
         self._heard = heard
 
     async def async_process(
@@ -253,7 +255,7 @@ class _Clicks(AsyncMiddleware):
     ) -> BoltResponse | None:
         match req.body:
             case {"type": "block_actions", "actions": [{"action_id": str(name)}, *_]} if buttons.ACTION.fullmatch(name):
-                return await self._heard(req.body)
+                return await self._heard(req.body, req.context)
             case _:
                 return await next()
 

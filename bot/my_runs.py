@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
 from bot import listing
@@ -46,21 +46,21 @@ class MyRuns:
         app.command(RUNS.command)(self.on_command)
         app.action(listing.ACTION)(self.on_click)
 
-    async def on_command(self, ack: AsyncAck, body: Body) -> BoltResponse:
+    async def on_command(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Answer in the acknowledgement itself."""
         try:
             call = parse_command(body)
         except PayloadError as error:
             return await ack(unreadable(error))
         try:
-            async with in_time():
+            async with in_time(context):
                 message = await self._answer(call)
         except StoreUnavailable as error:
             logger.error("runs not looked up", extra={"reason": str(error)})
             return await ack(self._words(call).not_looked_up)
         return await ack(text=message.text, blocks=message.blocks)
 
-    async def on_click(self, ack: AsyncAck, body: Body) -> BoltResponse:
+    async def on_click(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Turn a page, or cancel a run; what was shown is replaced afterwards."""
         try:
             click = parse_click(body)
@@ -72,7 +72,7 @@ class MyRuns:
             return await ack()
         words = self._words(click)
         try:
-            async with in_time():
+            async with in_time(context):
                 row, told = await self._cancelling.cancel(tenant_of(click), click.user_id, click.value, words)
         except StoreUnavailable as error:
             logger.error("run not cancelled", extra={"reason": str(error)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
 from bot import wording
@@ -39,7 +39,7 @@ class Shortcuts:
     def listen(self, app: AsyncApp) -> None:
         app.message_shortcut(ANYTHING)(self.on_shortcut)
 
-    async def on_shortcut(self, ack: AsyncAck, body: Body) -> BoltResponse:
+    async def on_shortcut(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Start a run, or say privately why not."""
         try:
             call = parse_shortcut(body)
@@ -55,7 +55,7 @@ class Shortcuts:
         if problem is not None:
             return await self._refuse(ack, call, wording.bad_text(problem, words))
         try:
-            async with in_time():
+            async with in_time(context):
                 await self._start(plugin, call)
         except StoreUnavailable as error:
             logger.error("run not started", extra={"reason": str(error)})

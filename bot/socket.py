@@ -16,13 +16,13 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
-from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.deadline import heard
 from bot.slack_calls import UNCLEAR, retry_after
 
 logger = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ class SocketMode:
         request = SocketModeRequest.from_dict(dict(envelope))
         if request is None:
             return
-        response = await run_async_bolt_app(self._bolt, request)
+        response = await self._bolt.async_dispatch(heard(request.payload))
         if response.status != 200:
             logger.warning("envelope not acknowledged", extra={"status": response.status})
             return

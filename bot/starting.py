@@ -6,10 +6,11 @@ import json
 import logging
 from collections.abc import Mapping
 
-from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
 from bot import modals, wording
+from bot.deadline import answer_by
 from bot.directory import Directory
 from bot.forms import Problem
 from bot.hearing import ANYTHING, Body, FromSomebody, Readers, Spawn, in_time, tenant_of, unreadable
@@ -42,7 +43,7 @@ class Starting:
         app.command(ANYTHING)(self.on_command)
         app.view(modals.START)(self.on_text)
 
-    async def on_command(self, ack: AsyncAck, body: Body) -> BoltResponse:
+    async def on_command(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Start a run, ask for the text it needs, or say privately why not."""
         try:
             call = parse_command(body)
@@ -54,17 +55,17 @@ class Starting:
             return await ack(self._unknown(call.command, words))
         problem = plugin.command.check(call.text)
         if problem is not None:
-            asked = isinstance(problem, EmptyText) and await self._ask(plugin, call, words)
+            asked = isinstance(problem, EmptyText) and await self._ask(plugin, call, words, answer_by(context))
             return await ack("" if asked else wording.bad_text(problem, words))
         try:
-            async with in_time():
+            async with in_time(context):
                 await self._start(plugin, call, call.text, call.channel_id, call.user_name, call.delivery_id)
         except StoreUnavailable as error:
             logger.error("run not started", extra={"reason": str(error)})
             return await ack(words.not_recorded)
         return await ack("")
 
-    async def on_text(self, ack: AsyncAck, body: Body) -> BoltResponse:
+    async def on_text(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Start a run, where its command was typed, with the text that the modal asked for."""
         try:
             sent = parse_modal(body)
@@ -79,7 +80,7 @@ class Starting:
         if problem is not None:
             return await ack(modals.field_errors({modals.TEXT: wording.problem_text(_problem(problem), words)}))
         try:
-            async with in_time():
+            async with in_time(context):
                 await self._start(plugin, sent, text, channel, sent.user_name, sent.delivery_id)
         except StoreUnavailable as error:
             logger.error("run not started", extra={"reason": str(error)})
@@ -90,11 +91,11 @@ class Starting:
         known = [*(plugin.command for plugin in self._plugins.values()), *BUILT_IN]
         return wording.unknown_command(command, known, words)
 
-    async def _ask(self, plugin: Plugin, call: CommandCall, words: Catalogue) -> bool:
+    async def _ask(self, plugin: Plugin, call: CommandCall, words: Catalogue, by: float) -> bool:
         """Open a modal for the text that was left out; False if Slack would not."""
         place = json.dumps({"command": call.command, "channel": call.channel_id})
         view = modals.text_modal(plugin.command, place, words)
-        return bool(call.trigger_id) and await self._telling.open_modal(tenant_of(call), call.trigger_id, view)
+        return bool(call.trigger_id) and await self._telling.open_modal(tenant_of(call), call.trigger_id, view, by=by)
 
     async def _start(
         self, plugin: Plugin, by: FromSomebody, text: str, channel: str, user_name: str, delivery: str

@@ -20,7 +20,7 @@ from bot.workspaces import Workspaces
 logger = logging.getLogger(__name__)
 
 OPEN_LIMIT_S = 2.0
-"""For a modal: the click that wants it must be acknowledged within 3 seconds."""
+"""For a modal that no acknowledgement waits for."""
 LINK_LIMIT_S = 1.0
 """For a link in what a late answer is told: nice to have, and the acknowledgement waits for it."""
 
@@ -78,13 +78,13 @@ class Telling:
         if not await self.open_modal(tenant, trigger_id, notice_modal(text, words)):
             await self.tell_directly(tenant, user, text)
 
-    async def open_modal(self, tenant: str, trigger_id: str, view: dict[str, Any]) -> bool:
+    async def open_modal(self, tenant: str, trigger_id: str, view: dict[str, Any], *, by: float | None = None) -> bool:
         """Open a modal; False if Slack would not, most often because the click is older than 3 seconds.
 
-        One that the same click has opened before is open.
+        One that the same click has opened before is open. *by*, in the event loop's time, is when to give up.
         """
         try:
-            async with asyncio.timeout(OPEN_LIMIT_S):
+            async with asyncio.timeout_at(asyncio.get_running_loop().time() + OPEN_LIMIT_S if by is None else by):
                 client = await self._workspaces.client(tenant)
                 await client.views_open(trigger_id=trigger_id, view=view)
         except SlackApiError as error:

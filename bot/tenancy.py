@@ -16,6 +16,7 @@ from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.response import BoltResponse
 
 from bot import modals
+from bot.hearing import in_time
 from bot.installed import InstalledWorkspaces
 from bot.installs import InstallStore
 from bot.languages import Catalogue
@@ -123,11 +124,13 @@ class Tenancy:
             logger.warning("payload not readable", extra={"reason": f"{what}: whose, or when, is missing"})
             return _SAVED
         try:
-            if await change(id_, at):
-                logger.info(what, extra={"install": id_})
+            async with in_time(context):
+                changed = await change(id_, at)
         except StoreUnavailable as error:
             logger.error("event not recorded", extra={"reason": str(error)})
             return _NOT_SAVED
+        if changed:
+            logger.info(what, extra={"install": id_})
         return _SAVED
 
     # --- what time brings ----------------------------------------------------------------------

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response
-from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
+from slack_bolt.async_app import AsyncApp
 
+from bot.deadline import heard
 from bot.verify import LIMIT_BYTES, SAID, Verifier, guard
 
 DRAIN_S = 5.0
@@ -25,9 +26,7 @@ def application(bolt: AsyncApp, verifier: Verifier | None, path: str, not_ready:
     """
 
     async def slack(request: web.Request) -> web.StreamResponse:
-        # Bolt takes what was read before only in this mode; otherwise it would read the body again.
-        heard = AsyncBoltRequest(body=request[SAID], headers=dict(request.headers), mode="socket_mode")
-        said = await bolt.async_dispatch(heard)
+        said = await bolt.async_dispatch(heard(request[SAID], dict(request.headers)))
         return await to_aiohttp_response(said) if said.body else web.Response(status=said.status)
 
     async def healthz(request: web.Request) -> web.StreamResponse:

@@ -231,6 +231,27 @@ async def test_an_organisation_installs_it_for_all_its_workspaces(company: Branc
     assert {run.tenant for run in await company.store.runs()} == {T3, T4}
 
 
+async def test_a_click_while_redis_hangs_is_answered_in_time_though_it_is_asked_for_the_installation_first(
+    company: Branches,
+) -> None:
+    """Adversarial 34."""
+    await company.install(T1)
+    room = company.of(T1).room()
+    prompt = await room.started(ANA, "/deploy v1")
+    await room.stage.idle()
+    await room.stage.ask_redis(("CLIENT", "PAUSE", 4000, "ALL"))
+
+    failed = await room.press(BEN, prompt, "Ship")
+    note = await room.told(BEN)
+    await until(company.bot.is_ready)
+    await room.press(BEN, prompt, "Ship")
+
+    assert failed.ok
+    assert "could not be recorded for certain just now" in note
+    assert (await room.result()).text == "Shipped v1"
+    assert await room.times("answered", prompt) == 1
+
+
 async def test_where_it_is_not_installed_people_are_told_so(company: Branches) -> None:
     """Security 2: a workspace nobody has installed the app in."""
     room = company.of(T2).room()

@@ -193,6 +193,22 @@ async def test_a_click_while_redis_hangs_is_told_so_before_slack_gives_up(
     assert await room.times("answered", prompt) == 1
 
 
+async def test_a_click_for_which_redis_and_slack_take_their_time_is_answered_before_slack_gives_up(
+    fragile: Stage,
+) -> None:
+    """Adversarial 34: neither takes too long, but both together would."""
+    room = fragile.room()
+    prompt = await room.started(ANA, "/approve-draft AI safety")
+    await fragile.idle()
+    room.slack.faults.fail("views.open", "slow", seconds=5)
+    await fragile.ask_redis(("CLIENT", "PAUSE", 1700, "ALL"))
+
+    clicked = await room.press(BEN, prompt, "Give feedback")
+
+    assert clicked.ok
+    await room.told(BEN, "press the button again")
+
+
 async def test_a_click_while_redis_is_full_is_told_so_and_counts_when_there_is_room(
     fragile: Stage, valkey: PrivateValkey
 ) -> None:

@@ -1,0 +1,25 @@
+"""By when a request must be answered: said at the door, and kept by all that may take long on its way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from slack_bolt.async_app import AsyncBoltContext, AsyncBoltRequest
+
+ANSWER_S = 2.5
+"""Slack waits 3 seconds, in which the request has to reach us and the answer to reach Slack."""
+_ANSWER_BY = "signoff_answer_by"
+
+
+def heard(body: dict[str, Any], headers: dict[str, str | Sequence[str]] | None = None) -> AsyncBoltRequest:
+    """Return what Slack has sent just now, read before, as Bolt takes it; it is to be answered within `ANSWER_S`."""
+    by = asyncio.get_running_loop().time() + ANSWER_S
+    # Bolt takes what was read before only in this mode; otherwise it would read the body again.
+    return AsyncBoltRequest(body=body, headers=headers, context={_ANSWER_BY: by}, mode="socket_mode")
+
+
+def answer_by(context: AsyncBoltContext) -> float:
+    """Return by when a request must be answered, in the event loop's time."""
+    return float(context[_ANSWER_BY])
