@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.gallery import FORM, Json, heard, put_up, show, words
+from tests.browser.gallery import FORM, Json, call, heard, put_up, show, words
 from tests.browser.running import Demo
 from tests.browser.steps import button, message, press
 
@@ -40,6 +40,22 @@ def fill_in(modal: Locator) -> None:
     modal.get_by_label("Freeze from").fill("2027-02-01T10:00")
     modal.get_by_label("Owner").select_option("Ben Okoye")
     pick(modal, "Helpers", "Chloe Roy")
+
+
+def test_long_text_is_folded_until_somebody_wants_it(page: Page, demo: Demo) -> None:
+    text = {"type": "mrkdwn", "text": "word " * 300 + "in the end"}
+    call(page.request, demo.url, "chat.postMessage", channel="C2", text="-", blocks=[{"type": "section", "text": text}])
+    posted = message(page, "in the end")
+    expect(button(posted, "See more")).to_be_visible()
+    low = posted.bounding_box()
+
+    button(posted, "See more").click()
+
+    expect(button(posted, "See more")).to_have_count(0)
+    high = posted.bounding_box()
+    assert low is not None
+    assert high is not None
+    assert high["height"] > 2 * low["height"]
 
 
 def test_each_field_is_reported_as_slack_reports_it(page: Page, demo: Demo) -> None:

@@ -24,13 +24,27 @@ export function blockNode(block, here) {
 
 const unknown = (block) => h("p", { class: "hint" }, `(a ${block.type} block, not drawn here)`);
 
+const FOLD_CHARS = 700;
+
 function section(block, here) {
   return [
     h("div", { class: "section-main" },
-      block.text && h("div", { class: "text" }, richText(block.text)),
+      block.text && sectionText(block),
       block.fields && h("div", { class: "section-fields" }, block.fields.map((field) => h("div", { class: "text" }, richText(field))))),
     block.accessory && h("div", { class: "section-accessory" }, accessory(block.accessory, block, here)),
   ];
+}
+
+/** Long text, folded until somebody wants it, as Slack does unless the block says `expand`. */
+function sectionText(block) {
+  if (block.expand || block.text.text.length <= FOLD_CHARS) return h("div", { class: "text" }, richText(block.text));
+  const text = h("div", { class: "text folded", tabindex: "-1" }, richText(block.text));
+  const unfold = (event) => {
+    text.classList.remove("folded");
+    text.focus();
+    event.target.remove();
+  };
+  return [text, h("button", { type: "button", class: "link-button", onclick: unfold }, "See more")];
 }
 
 const accessory = (element, block, here) =>
