@@ -29,7 +29,7 @@ KEPT_S = 600.0
 """How old it may be for showing."""
 KEPT = 10_000
 """How many people and groups are kept."""
-LIMIT_S = 1.5
+LIMIT_S = 2.2
 """How long Slack may take to answer: the acknowledgement of a click waits for it."""
 PAGE = 1000
 

@@ -200,3 +200,9 @@ async def test_a_decision_waits_for_a_slow_slack_no_longer_than_it_may(office: O
 
     with pytest.raises(Unchecked, match="says nothing"):
         await office.directory.check(office.team, BEN)
+
+
+async def test_a_slack_that_takes_two_seconds_for_every_call_lets_people_decide(office: Office) -> None:
+    office.slack.faults.fail("users.info", "slow", seconds=2.0)
+
+    assert (await office.directory.check(office.team, BEN)).person.user == BEN
