@@ -57,7 +57,7 @@ class ApproveDocument(Workflow):
             choices=[
                 Choice("approve"),
                 Choice("revise", asks_comment=True),
-                Choice("reject", style="danger", asks_comment=True),
+                Choice("reject", asks_comment=True),
             ],
             takes_text="revise",
         )
@@ -75,7 +75,7 @@ class ApproveDocument(Workflow):
         await ctx.store.set("stage", FINAL)
         return Prompt(
             prefix=f"**Final approval: {literal(document.topic)}**\n\n{literal(document.text)}\n\nMay it go out?",
-            choices=[Choice("approve"), Choice("reject", style="danger", asks_comment=True)],
+            choices=[Choice("approve"), Choice("reject", asks_comment=True)],
         )
 
 

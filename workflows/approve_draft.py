@@ -18,6 +18,7 @@ from engine import Context, Event, HumanResponseEvent, Resource, StopEvent, Work
 
 MAX_REVISIONS = 3
 LAST = "\n\nThis is the last version: feedback on it ends the request, and nothing is approved."
+END = Choice("end", label="Give feedback and end", asks_comment=True)
 TITLE_CHARS = 80
 TASK = "Write a draft of three short paragraphs on the topic. If there is an earlier draft, work the feedback into it."
 
@@ -68,15 +69,12 @@ class ApproveDraft(Workflow):
     async def ask(self, ctx: Context, ev: DraftReady) -> Prompt:
         await ctx.store.set("draft", ev)
         is_last = ev.version == MAX_REVISIONS
+        words = END if is_last else Choice("feedback", label="Give feedback", asks_comment=True)
         return Prompt(
             prefix=f"**Version {ev.version} of {MAX_REVISIONS}: {literal(ev.topic)}**\n\n{literal(ev.text)}\n\n"
             f"_Written by {literal(ev.by)}._{LAST if is_last else ''}",
-            choices=[
-                Choice("approve"),
-                Choice("reject", asks_comment=True),
-                Choice("feedback", label="Give feedback and end" if is_last else "Give feedback", asks_comment=True),
-            ],
-            takes_text="feedback",
+            choices=[Choice("approve"), Choice("reject", asks_comment=True), words],
+            takes_text=words.value,
             editable=ev.text,
         )
 
@@ -85,7 +83,7 @@ class ApproveDraft(Workflow):
         draft: DraftReady = await ctx.store.get("draft")
         if ev.response == "feedback" and draft.version < MAX_REVISIONS:
             return ChangesWanted(draft=draft, feedback=ev.comment)
-        status = {"approve": "approved", "reject": "rejected", "feedback": "max_revisions"}[ev.response]
+        status = {"approve": "approved", "reject": "rejected"}.get(ev.response, "max_revisions")
         text = ev.get("text", draft.text)  # what was approved, perhaps edited first
         return StopEvent(result={"status": status, "version": draft.version, "draft": text})
 

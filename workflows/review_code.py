@@ -7,6 +7,7 @@ from engine import Context, Event, HumanResponseEvent, Resource, StopEvent, Work
 
 MAX_REVISIONS = 3
 LAST = "\n\nThis is the last version: feedback on it ends the request, and nothing is approved."
+END = Choice("end", label="Give feedback and end", asks_comment=True)
 TASK = "Write a short Python function for the description. If there is code, revise it by the feedback."
 
 
@@ -56,15 +57,12 @@ class ReviewCode(Workflow):
     async def ask(self, ctx: Context, ev: CodeReady) -> Prompt:
         await ctx.store.set("code", ev)
         is_last = ev.version == MAX_REVISIONS
+        words = END if is_last else Choice("revise", asks_comment=True)
         return Prompt(
             prefix=f"**Code review, version {ev.version} of {MAX_REVISIONS}**\n\n{fenced(ev.code)}\n\n"
             f"_Written by {literal(ev.by)}._{LAST if is_last else ''}",
-            choices=[
-                Choice("approve"),
-                Choice("reject", style="danger", asks_comment=True),
-                Choice("revise", label="Give feedback and end" if is_last else None, asks_comment=True),
-            ],
-            takes_text="revise",
+            choices=[Choice("approve"), Choice("reject", asks_comment=True), words],
+            takes_text=words.value,
         )
 
     @step
@@ -74,7 +72,7 @@ class ReviewCode(Workflow):
             return RevisionWanted(
                 description=shown.description, code=shown.code, version=shown.version, feedback=ev.comment
             )
-        status = {"approve": "approved", "reject": "rejected", "revise": "max_revisions"}[ev.response]
+        status = {"approve": "approved", "reject": "rejected"}.get(ev.response, "max_revisions")
         return StopEvent(result={"status": status, "version": shown.version, "code": shown.code})
 
 

@@ -97,6 +97,22 @@ async def test_a_reply_answers_the_question_its_writer_could_see(room: Room) -> 
     assert [ask.event.prefix[:18] for ask in (await room.runner.view(room.run_id)).asks] == ["**Version 2 of 3: "]
 
 
+async def test_words_on_the_last_version_end_the_request_and_are_told_so(room: Room) -> None:
+    """Acceptance 11."""
+    for n in (1, 2):
+        await room.post(f"10{n}.000001")
+        await room.reply("shorter please", f"10{n}.000002")
+    await room.post("103.000001")
+
+    told = await room.reply("shorter please", "103.000002")
+
+    assert told is not None
+    assert isinstance(told.verdict, Accepted)
+    assert "was taken as *Give feedback and end*" in told.text(ENGLISH)
+    assert "sent back" not in told.text(ENGLISH)
+    assert not (await room.runner.view(room.run_id)).asks
+
+
 async def test_a_reply_older_than_the_question_was_meant_for_another(room: Room) -> None:
     await room.post(THREAD)
     await room.reply("shorter please", "101.000001")

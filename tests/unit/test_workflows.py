@@ -64,7 +64,9 @@ async def test_feedback_goes_into_the_next_version_of_a_draft(plugins: dict[str,
 async def test_feedback_on_the_last_version_of_a_draft_ends_it(plugins: dict[str, Plugin]) -> None:
     feedback = reply("feedback", comment="Again")
 
-    played = await play(plugins["/approve-draft"].workflow, typed("Tea"), feedback, feedback, feedback)
+    played = await play(
+        plugins["/approve-draft"].workflow, typed("Tea"), feedback, feedback, reply("end", comment="Again")
+    )
 
     assert (played.result["status"], played.result["version"]) == ("max_revisions", 3)
     assert last_buttons(played) == ["Give feedback", "Give feedback", "Give feedback and end"]
@@ -118,7 +120,7 @@ async def test_code_is_revised_three_times_at_most(plugins: dict[str, Plugin]) -
     """Acceptance 11."""
     revise = reply("revise", comment="Again")
 
-    played = await play(plugins["/review-code"].workflow, typed("greet"), revise, revise, revise)
+    played = await play(plugins["/review-code"].workflow, typed("greet"), revise, revise, reply("end", comment="Again"))
 
     assert (played.result["status"], played.result["version"]) == ("max_revisions", 3)
     assert last_buttons(played) == ["Revise", "Revise", "Give feedback and end"]
