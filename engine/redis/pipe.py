@@ -19,6 +19,8 @@ from engine.redis.rows import Argument
 
 Call: TypeAlias = tuple[Argument, ...]
 """A command and its arguments."""
+TOGETHER = 16
+"""So many calls are sent at once at most: the server is at work on them while this process makes the next."""
 
 
 class Refused(exceptions.ResponseError):
@@ -76,8 +78,8 @@ class Pipe(asyncio.Protocol):
         if waited_for and not self._unsent:
             self._loop.call_soon(self._send)  # with all that others have to send in this turn of the loop
         self._unsent += [hiredis.pack_command(call) for call in calls]  # type: ignore[arg-type]  # declared for a single argument
-        if not waited_for:
-            self._send()  # whoever is alone does not wait for others
+        if not waited_for or len(self._unsent) >= TOGETHER:
+            self._send()  # whoever is alone does not wait for others, nor do many
         if self._alarm is None:
             self._alarm = self._loop.call_at(sent.until, self._look_at_time)
         return sent.told
@@ -96,7 +98,7 @@ class Pipe(asyncio.Protocol):
 
     def _send(self) -> None:
         unsent, self._unsent = self._unsent, []
-        if not self.closed:
+        if unsent and not self.closed:
             self._transport.write(b"".join(unsent))
 
     def _look_at_time(self) -> None:
