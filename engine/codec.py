@@ -80,21 +80,25 @@ class Codec:
             raise CodecError(f"{where}: nested too deep to be stored, or holds itself") from None
 
     def _encode(self, value: Any, where: str) -> Any:
-        if _is_plain(value):
+        kind = type(value)
+        if (kind is str and value.isascii()) or value is None or kind is bool:  # most are
             return value
+        if kind is str:
+            return value if _is_text(value) else {TAG: "str", "v": _surrogates_to_text(value)}
+        if kind is int:
+            return value if -_MANY_DIGITS < value < _MANY_DIGITS else {TAG: "int", "v": hex(value)}
+        if kind is float:
+            return value if math.isfinite(value) else {TAG: "float", "v": repr(value)}
+        if kind is list:
+            return [self._encode(item, f"{where}[{n}]") for n, item in enumerate(value)]
+        if kind is dict:
+            return self._encode_dict(value, where)
+        if isinstance(value, BaseModel):
+            return self._encode_model(value, where)
+        return self._encode_other(value, where)
+
+    def _encode_other(self, value: Any, where: str) -> Any:
         match value:
-            case str() if type(value) is str:
-                return value if _is_text(value) else {TAG: "str", "v": _surrogates_to_text(value)}
-            case int() if type(value) is int:
-                return value if -_MANY_DIGITS < value < _MANY_DIGITS else {TAG: "int", "v": hex(value)}
-            case float() if type(value) is float:
-                return value if math.isfinite(value) else {TAG: "float", "v": repr(value)}
-            case list() if type(value) is list:
-                return [self._encode(item, f"{where}[{n}]") for n, item in enumerate(value)]
-            case dict() if type(value) is dict:
-                return self._encode_dict(value, where)
-            case BaseModel():
-                return self._encode_model(value, where)
             case Flag():
                 return {TAG: "flag", "t": self._name(type(value), where), "v": value.value}
             case Enum():
@@ -128,19 +132,20 @@ class Codec:
         return {TAG: "dict", "v": pairs}
 
     def _encode_model(self, value: BaseModel, where: str) -> Any:
-        fields = {name: getattr(value, name) for name in type(value).__pydantic_fields__}
+        kind, held = type(value), value.__dict__
+        fields = {name: held[name] if name in held else getattr(value, name) for name in kind.__pydantic_fields__}
         for name, item in fields.items():
-            if not _is_plain(item):
+            if type(item) is not str or not item.isascii():
                 fields[name] = self._encode(item, f"{where}.{name}")
-        written: dict[str, Any] = {TAG: "model", "t": self._name(type(value), where), "v": fields}
-        if isinstance(value, DictLikeModel) and value._data:
-            written["d"] = self._encode_dict(value._data, where)
-        elif value.model_extra:
-            written["d"] = self._encode_dict(value.model_extra, where)
-        if isinstance(value, StopEvent) and value._result is not None:
-            written["r"] = self._encode(value._result, f"{where}.result")
-        if isinstance(value, InputRequiredEvent) and value._ask_id is not None:
-            written["a"] = value._ask_id
+        written: dict[str, Any] = {TAG: "model", "t": self._name(kind, where), "v": fields}
+        private = value.__pydantic_private__ or {}
+        extra = (isinstance(value, DictLikeModel) and private.get("_data")) or value.__pydantic_extra__
+        if extra:
+            written["d"] = self._encode_dict(extra, where)
+        if isinstance(value, StopEvent) and private.get("_result") is not None:
+            written["r"] = self._encode(private["_result"], f"{where}.result")
+        if isinstance(value, InputRequiredEvent) and private.get("_ask_id") is not None:
+            written["a"] = private["_ask_id"]
         return self._versioned(written, value)
 
     def _versioned(self, written: dict[str, Any], value: Any) -> dict[str, Any]:
@@ -188,7 +193,7 @@ class Codec:
         if not isinstance(plain, dict):
             return plain
         if TAG not in plain:
-            return {key: self._decode(item, f"{where}.{key}") for key, item in plain.items()}
+            return self._decode_fields(plain, where)
         try:
             return self._decode_tagged(plain, where)
         except (CodecError, RecursionError):
@@ -368,12 +373,6 @@ def _keyword(cls: type[BaseModel], name: str) -> str:
     """Return what the constructor calls the field *name*."""
     field = cls.__pydantic_fields__.get(name)
     return field.validation_alias if field is not None and isinstance(field.validation_alias, str) else name
-
-
-def _is_plain(value: Any) -> bool:
-    """Tell of most values, and fast, that they are stored as they are."""
-    kind = type(value)
-    return (kind is str and value.isascii()) or value is None or kind is bool
 
 
 def _is_text(value: str) -> bool:
