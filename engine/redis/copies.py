@@ -15,6 +15,7 @@ from engine.redis.rows import (
     entry_argument,
     entry_of,
     journal_entry,
+    listed,
     named,
     pairs,
     run_record,
@@ -74,10 +75,10 @@ class Copies(Reads):
             run.address,
             by,
             source,
-            *counted(2, (item for pair in copy.state.items() for item in pair)),
-            *counted(2, (item for pair in copy.memo.items() for item in pair)),
-            *counted(1, (entry_argument(entry) for entry in copy.inbox)),
-            *counted(3, (item for ask in copy.asks for item in (ask.ask_id, ask.event, ask.digest))),
+            *counted(copy.state.items()),
+            *counted(copy.memo.items()),
+            *listed([entry_argument(entry) for entry in copy.inbox]),
+            *counted([(ask.ask_id, ask.event, ask.digest) for ask in copy.asks]),
         )
         if created != 1:
             return False

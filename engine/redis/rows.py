@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import TypeAlias, cast
 
 from engine.errors import NotJudged
@@ -63,10 +64,14 @@ def named(flat: Sequence[bytes]) -> dict[str, bytes]:
     return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
 
 
-def counted(width: int, items: Iterable[Argument]) -> list[Argument]:
-    """Return a list as scripts read it, after the number of its rows of *width* values."""
-    found = list(items)
-    return [len(found) // width, *found]
+def listed(items: Collection[Argument]) -> list[Argument]:
+    """Return values as scripts read them, after their number."""
+    return [len(items), *items]
+
+
+def counted(rows: Collection[Iterable[Argument]]) -> list[Argument]:
+    """Return rows of several values as scripts read them, after the number of rows."""
+    return [len(rows), *chain.from_iterable(rows)]
 
 
 def ask_ids(run_id: str, members: Iterable[bytes]) -> list[str]:

@@ -10,7 +10,18 @@ from engine.redis.connections import connections_to
 from engine.redis.copies import Copies
 from engine.redis.keys import ASKS_KEPT, Keys, check_run_id, new_run_id
 from engine.redis.outbox import Outbox
-from engine.redis.rows import Argument, ask_arguments, ask_ids, counted, entry_of, named, pack, verdict_of, words
+from engine.redis.rows import (
+    Argument,
+    ask_arguments,
+    ask_ids,
+    counted,
+    entry_of,
+    listed,
+    named,
+    pack,
+    verdict_of,
+    words,
+)
 from engine.redis.scripts import Server
 from engine.run_store import OVER, PATIENCE_S, Amendment, Answer, Claim, Commit, Entry, NewRun, Refusal, RunStatus
 from engine.verdicts import Verdict
@@ -249,14 +260,14 @@ class RedisRunStore(Copies, Outbox):
             "1" if change.release else "",
             change.note,
             self._ttl_s,
-            *counted(2, (item for pair in change.written.items() for item in pair)),
-            *counted(1, change.removed),
-            *counted(1, change.forgotten),
-            *counted(10, (item for ask in change.asks for item in ask_arguments(ask))),
-            *counted(1, change.withdrawn),
-            *counted(3, (item for made in change.effects for item in (made.effect_id, made.body, made.ask_id))),
-            *counted(1, held),
-            *counted(1, forgotten),
+            *counted(change.written.items()),
+            *listed(change.removed),
+            *listed(change.forgotten),
+            *counted([ask_arguments(ask) for ask in change.asks]),
+            *listed(change.withdrawn),
+            *counted([(made.effect_id, made.body, made.ask_id) for made in change.effects]),
+            *listed(held),
+            *listed(forgotten),
         ]
 
     async def cancel(self, run_id: str, by: str) -> bool:
