@@ -82,8 +82,8 @@ class Prompt(InputRequiredEvent):
     guests: bool = False
     """Guests and people of other workspaces may answer, too."""
     hand_on: bool | None = None
-    """Whoever may answer may let somebody else answer in their place. None: only where *approvers* names nobody, so
-    that nobody answers whom you have not named."""
+    """Whoever may answer may let somebody else answer in their place; a member of a group beside the group, and not at
+    all where several must agree. None: only where *approvers* names nobody, so that all who answer were named."""
     quorum: int = Field(default=1, ge=1)
     four_eyes: bool = False
     """Whoever started the run may not decide."""
