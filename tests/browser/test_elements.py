@@ -58,6 +58,23 @@ def test_long_text_is_folded_until_somebody_wants_it(page: Page, demo: Demo) -> 
     assert high["height"] > 2 * low["height"]
 
 
+SHRINK_AND_GROW = """async (scroller) => {
+  const last = [...scroller.querySelectorAll("[data-testid=message]")].at(-1);
+  scroller.scrollTop -= 10;  // as a browser does when what is below takes less room
+  last.style.paddingBottom = "300px";
+  for (let n = 0; n < 3; n += 1) await new Promise(requestAnimationFrame);
+  return scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
+}"""
+
+
+def test_one_stays_at_the_end_when_a_message_shrinks_and_grows_at_once(page: Page, demo: Demo) -> None:
+    for n in range(12):
+        put_up(page.request, demo.url, f"One of many, {n}")
+    expect(message(page, "One of many, 11")).to_be_visible()
+
+    assert page.locator("#scroller").evaluate(SHRINK_AND_GROW) < 2
+
+
 def test_each_field_is_reported_as_slack_reports_it(page: Page, demo: Demo) -> None:
     modal = form(page, demo, "Fill in everything")
     fill_in(modal)

@@ -19,11 +19,11 @@ export function stickToEnd(scroller) {
     follow();
   };
   new MutationObserver(watch).observe(scroller, { childList: true });
-  let top = scroller.scrollTop;
+  let [top, tall] = [scroller.scrollTop, scroller.scrollHeight];
   scroller.addEventListener("scroll", () => {
     if (atEnd(scroller)) stuck = true;
-    else if (scroller.scrollTop < top) stuck = false;  // only a person scrolls up
-    top = scroller.scrollTop;
+    else if (scroller.scrollTop < top && scroller.scrollHeight === tall) stuck = false;  // what shrinks scrolls up, too
+    [top, tall] = [scroller.scrollTop, scroller.scrollHeight];
   });
   return { stuck: () => stuck, go: () => {
     stuck = true;
