@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 DRAIN_S = 5.0
 """How long it may still take when the process stops."""
-QUIET_S = 0.01
+QUIET_S = 0.02
 """For so long nothing more may have come before what waits begins."""
 PATIENCE_S = 1.0
 AT_ONCE = 4

@@ -27,7 +27,7 @@ TOGETHER = 16
 """How many runs one task brings at most. To add a task costs more than to answer a click."""
 OUT_OF_REACH = (RedisError, RedisClusterException, OSError)
 WAKE_LIMIT_S = 1.0
-APART_S = 0.01
+APART_S = 0.02
 """How long after one task the next is added; the runs that are to be brought meanwhile travel together."""
 RECONNECT_S = 1.0
 SWEEP_BUCKET_S = 10
