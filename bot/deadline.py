@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 from slack_bolt.async_app import AsyncBoltContext, AsyncBoltRequest
@@ -13,11 +12,11 @@ ANSWER_S = 2.5
 _ANSWER_BY = "signoff_answer_by"
 
 
-def heard(body: dict[str, Any], headers: dict[str, str | Sequence[str]] | None = None) -> AsyncBoltRequest:
+def heard(body: dict[str, Any]) -> AsyncBoltRequest:
     """Return what Slack has sent just now, read before, as Bolt takes it; it is to be answered within `ANSWER_S`."""
     by = asyncio.get_running_loop().time() + ANSWER_S
     # Bolt takes what was read before only in this mode; otherwise it would read the body again.
-    return AsyncBoltRequest(body=body, headers=headers, context={_ANSWER_BY: by}, mode="socket_mode")
+    return AsyncBoltRequest(body=body, context={_ANSWER_BY: by}, mode="socket_mode")
 
 
 def answer_by(context: AsyncBoltContext) -> float:

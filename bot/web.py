@@ -26,7 +26,7 @@ def application(bolt: AsyncApp, verifier: Verifier | None, path: str, not_ready:
     """
 
     async def slack(request: web.Request) -> web.StreamResponse:
-        said = await bolt.async_dispatch(heard(request[SAID], dict(request.headers)))
+        said = await bolt.async_dispatch(heard(request[SAID]))
         return await to_aiohttp_response(said) if said.body else web.Response(status=said.status)
 
     async def healthz(request: web.Request) -> web.StreamResponse:
