@@ -63,8 +63,9 @@ class Choice(BaseModel):
     else:
 
         def __init__(self, *args: Any, **given: Any) -> None:
+            placed = dict(zip(Choice.model_fields, args, strict=False)) if args else {}
             with said_plainly(Choice):
-                super().__init__(**dict(zip(type(self).model_fields, args, strict=False)), **given)
+                super().__init__(**placed, **given)
 
     @field_validator("value")
     @classmethod

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ValidationError
@@ -14,18 +12,25 @@ if TYPE_CHECKING:
 FOUND_CHARS = 60
 
 
-@contextmanager
-def said_plainly(kind: type[BaseModel]) -> Iterator[None]:
+class said_plainly:  # noqa: N801  # a generator would read better, and take as long as what it is put around
     """Let what pydantic has against the values of a *kind* be said without its counts, types and links.
 
     Raises:
         ValueError: in place of a `ValidationError`, which is one, too.
     """
-    try:
-        yield
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False)
-        raise ValueError("; ".join(_said(kind.__name__, problem) for problem in found)) from None
+
+    __slots__ = ("_kind",)
+
+    def __init__(self, kind: type[BaseModel]) -> None:
+        self._kind = kind
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ValidationError):
+            found = error.errors(include_url=False, include_context=False)
+            raise ValueError("; ".join(_said(self._kind.__name__, problem) for problem in found)) from None
 
 
 def _said(kind: str, problem: ErrorDetails) -> str:
