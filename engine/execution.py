@@ -177,7 +177,7 @@ class Execution:
             if isinstance(tick, Sent):
                 self._watcher.stirred()
                 self._tell()
-        if self.state.finished:
+        if self.state.status != "running":
             self._stop()
         elif self._ready:
             self._unsaved = True

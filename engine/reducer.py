@@ -104,7 +104,7 @@ def todo(state: RunState) -> list[Command]:
 def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]:
     """Apply one tick to *state* and return what it newly calls for."""
     out: list[Command] = []
-    if state.finished and not isinstance(tick, Reopened | Unstorable):
+    if state.status != "running" and not isinstance(tick, Reopened | Unstorable):
         if isinstance(tick, Announced):
             state.announced = True
         return out
