@@ -1,9 +1,9 @@
 """What a workflow file imports to speak with people in Slack."""
 
-from bot.choices import Choice
-from bot.forms import SlackUser
-from bot.prompts import Escalation, Prompt, literal
-from bot.triggers import CommandReceived, shortcut, slash_command
+from bot.asking.choices import Choice
+from bot.asking.forms import SlackUser
+from bot.asking.prompts import Escalation, Prompt, literal
+from bot.asking.triggers import CommandReceived, shortcut, slash_command
 from bot.writing import Brief, Writer, configured_writer, written
 
 __all__ = [

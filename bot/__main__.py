@@ -282,7 +282,7 @@ def _leave_threads() -> None:
 
 
 def _runs(args: argparse.Namespace) -> int:
-    from bot.operating import operate
+    from bot.operations.operating import operate
 
     if args.action == "purge" and bool(args.ids) == (args.older_than is not None):
         args.parser.error("name the runs to be removed, or give --older-than DAYS")
@@ -290,13 +290,13 @@ def _runs(args: argparse.Namespace) -> int:
 
 
 def _installs(args: argparse.Namespace) -> int:
-    from bot.installing import operate
+    from bot.operations.installing import operate
 
     return asyncio.run(operate(settings.load(**_here()), args))
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from bot.doctor import examine
+    from bot.operations.doctor import examine
 
     chosen = settings.load(**_here())
     findings = asyncio.run(examine(chosen, thorough=args.thorough))

@@ -15,32 +15,32 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.admission import Admission
-from bot.answering import Answering
 from bot.aside import Aside
-from bot.cancelling import Cancelling
-from bot.directory import Directory
-from bot.finding import Finding
 from bot.fleet import Fleet
-from bot.home import Home, HomeListeners
-from bot.keeping import Keeping
 from bot.languages import CATALOGUES
-from bot.leaving import Leaving
-from bot.listeners import Listeners
+from bot.listeners.admission import Admission
+from bot.listeners.answering import Answering
+from bot.listeners.cancelling import Cancelling
+from bot.listeners.finding import Finding
+from bot.listeners.home import Home, HomeListeners
+from bot.listeners.keeping import Keeping
+from bot.listeners.leaving import Leaving
+from bot.listeners.listeners import Listeners
+from bot.listeners.my_runs import MyRuns
+from bot.listeners.pacing import Pacing
+from bot.listeners.shortcuts import Shortcuts
+from bot.listeners.starting import Starting
 from bot.many_workspaces import ManyWorkspaces
-from bot.my_runs import MyRuns
-from bot.pacing import Pacing
 from bot.plugins import discover
 from bot.settings import Settings
-from bot.shortcuts import Shortcuts
-from bot.slack_calls import CALL_TIMEOUT_S
-from bot.socket import SocketMode
-from bot.starting import Starting
+from bot.slack.directory import Directory
+from bot.slack.slack_calls import CALL_TIMEOUT_S
+from bot.slack.surface import SlackSurface
+from bot.slack.workspaces import OneWorkspace, Workspaces
 from bot.stores import audience_of, store_of
-from bot.surface import SlackSurface
-from bot.verify import Verifier
-from bot.web import application, serving
-from bot.workspaces import OneWorkspace, Workspaces
+from bot.transport.socket import SocketMode
+from bot.transport.verify import Verifier
+from bot.transport.web import application, serving
 from bot.writing import writer_of
 from engine.errors import StoreUnavailable
 from engine.runner import Runner
@@ -211,7 +211,7 @@ class App:
             client=self.client,
             authorize=authorize,
             process_before_response=True,  # else 200 is answered before the listener ran: a crash loses the event
-            request_verification_enabled=False,  # bot.verify has done it, over the raw bytes
+            request_verification_enabled=False,  # bot.transport.verify has done it, over the raw bytes
         )
         Pacing(self.settings.per_minute, self.directory, self.surface, self._aside.spawn).listen(bolt)
         if self._tenancy is not None:

@@ -17,10 +17,10 @@ from pathlib import Path
 import aiohttp
 from redis.asyncio import Redis
 
+from bot.asking.triggers import BUILT_IN
 from bot.playground import AppConfig, CommandInfo, FakeSlack, ShortcutInfo
 from bot.playground.valkey import PrivateValkey, die_with_parent, end_process
 from bot.plugins import discover
-from bot.triggers import BUILT_IN
 from engine.redis.keys import Keys
 
 logger = logging.getLogger(__name__)

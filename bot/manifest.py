@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.triggers import BUILT_IN, MessageShortcut, SlashCommand
+from bot.asking.triggers import BUILT_IN, MessageShortcut, SlashCommand
 
 NAME = "Signoff"
 DESCRIPTION = "Asks people for a decision and goes on with their answer"

@@ -7,15 +7,15 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.grants import AppAtSlack
-from bot.installed import InstalledWorkspaces
+from bot.installs.grants import AppAtSlack
+from bot.installs.installed import InstalledWorkspaces
+from bot.installs.oauth import INSTALL, OAuth
 from bot.languages import CATALOGUES
+from bot.listeners.tenancy import Tenancy
 from bot.manifest import scopes
-from bot.oauth import INSTALL, OAuth
 from bot.settings import Settings
+from bot.slack.telling import Telling
 from bot.stores import installs_of
-from bot.telling import Telling
-from bot.tenancy import Tenancy
 from engine.runner import Runner
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from bot.triggers import BUILT_IN, CommandReceived, MessageShortcut, SlashCommand, command_of, shortcut_of
+from bot.asking.triggers import BUILT_IN, CommandReceived, MessageShortcut, SlashCommand, command_of, shortcut_of
 from engine.workflow import Workflow
 
 NAMESPACE = "_signoff_workflows"

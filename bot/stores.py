@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bot.audience import Audience
-from bot.installs import InstallStore
+from bot.installs.records import InstallStore
+from bot.listeners.audience import Audience
 from bot.settings import StoreSettings
 from engine.redis import RedisRunStore
 from engine.redis.connections import connections_to

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bot.choices import Choice
-from bot.prompts import Prompt, literal
+from bot.asking.choices import Choice
+from bot.asking.prompts import Prompt, literal
 from bot.settings import SettingsError, WriterSettings, load_writer
 from engine.context import Context
 from engine.events import HumanResponseEvent

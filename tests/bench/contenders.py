@@ -14,7 +14,7 @@ import workflows as llama  # noqa: TID251  # the peer, not our folder
 from redis.asyncio import Redis
 from workflows import events as llama_events  # noqa: TID251
 
-from bot.triggers import CommandReceived
+from bot.asking.triggers import CommandReceived
 from engine.redis import RedisRunStore
 from engine.runner import Runner
 from engine.verdicts import Accepted

@@ -15,14 +15,14 @@ from urllib.parse import urlencode
 
 from redis.asyncio import Redis
 
-from bot import blocks
+from bot.asking.prompts import question_of
+from bot.asking.triggers import CommandReceived
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.delivery import signature_headers
 from bot.playground.valkey import PrivateValkey
 from bot.playground.workspace import Channel, Message
 from bot.plugins import discover
-from bot.prompts import question_of
-from bot.triggers import CommandReceived
+from bot.views import blocks
 from engine.redis import RedisRunStore
 from engine.redis.keys import Keys
 from engine.runner import Runner

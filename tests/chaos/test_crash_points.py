@@ -16,16 +16,16 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot import CommandReceived
-from bot.admission import Admission
-from bot.answering import Answering
-from bot.directory import Directory
+from bot.asking.replies import Filled
+from bot.listeners.admission import Admission
+from bot.listeners.answering import Answering
+from bot.payloads.tokens import AskToken
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.workspace import Message
 from bot.plugins import Plugin, discover
-from bot.replies import Filled
-from bot.surface import EFFECT_LEASE_S, SlackSurface
-from bot.tokens import AskToken
-from bot.workspaces import OneWorkspace
+from bot.slack.directory import Directory
+from bot.slack.surface import EFFECT_LEASE_S, SlackSurface
+from bot.slack.workspaces import OneWorkspace
 from engine.run_store import RunStore
 from engine.runner import Runner
 from engine.verdicts import Accepted

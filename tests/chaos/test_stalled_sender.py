@@ -11,11 +11,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot import CommandReceived
-from bot.directory import Directory
 from bot.playground import AppConfig, FakeSlack
 from bot.plugins import discover
-from bot.surface import EFFECT_LEASE_S, SlackSurface
-from bot.workspaces import OneWorkspace
+from bot.slack.directory import Directory
+from bot.slack.surface import EFFECT_LEASE_S, SlackSurface
+from bot.slack.workspaces import OneWorkspace
 from engine.runner import Runner
 from tests.integration.stores import in_redis
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.tokens import AskToken
+from bot.payloads.tokens import AskToken
 from tests.e2e import requests
 from tests.e2e.shapes import HTTP, HTTP_FLEET, only
 from tests.e2e.stage import ANA, BEN, CHLOE, Room, button, buttons, shown

@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from bot.installs.oauth import VISITS_AT_ONCE
 from bot.manifest import LEAVING_EVENTS, MESSAGE_EVENTS
-from bot.oauth import VISITS_AT_ONCE
 from bot.playground.grid import Grid
 from bot.playground.workspace import Message
 from engine.keyring import new_key

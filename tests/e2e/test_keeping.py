@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.buttons import MENU
 from bot.playground.workspace import Message, User, UserGroup, View
+from bot.views.buttons import MENU
 from tests.e2e.conftest import SetStage
 from tests.e2e.process import ROOT
 from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Room, buttons, shown

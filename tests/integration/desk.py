@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import CommandReceived
-from bot.admission import Admission
-from bot.answering import Answering, Told
-from bot.directory import Directory
 from bot.languages import ENGLISH, Catalogue
-from bot.pace import Pace
+from bot.listeners.admission import Admission
+from bot.listeners.answering import Answering, Told
+from bot.payloads.tokens import AskToken
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.workspace import Message
-from bot.surface import SlackSurface
-from bot.tokens import AskToken
-from bot.workspaces import OneWorkspace
+from bot.slack.directory import Directory
+from bot.slack.pace import Pace
+from bot.slack.surface import SlackSurface
+from bot.slack.workspaces import OneWorkspace
 from engine import Workflow
 from engine.run_store import AskRecord
 from engine.runner import Runner

@@ -11,16 +11,16 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import CommandReceived
-from bot.admission import Admission
-from bot.answering import Answering, Told, Via
-from bot.directory import Directory
+from bot.asking.replies import NotTaken
 from bot.languages import ENGLISH
+from bot.listeners.admission import Admission
+from bot.listeners.answering import Answering, Told, Via
+from bot.payloads.events import ThreadReply, thread_link
+from bot.payloads.tokens import AskToken
 from bot.playground import AppConfig, FakeSlack
 from bot.plugins import discover
-from bot.replies import NotTaken
-from bot.slack_events import ThreadReply, thread_link
-from bot.tokens import AskToken
-from bot.workspaces import OneWorkspace
+from bot.slack.directory import Directory
+from bot.slack.workspaces import OneWorkspace
 from engine.runner import Runner
 from engine.verdicts import Accepted, Already, Stale, Unknown
 from tests.integration.stores import in_memory

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.directory import FRESH_S, KEPT_S, LIMIT_S, Directory, Unchecked
 from bot.languages import ENGLISH, GERMAN
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.workspace import Channel, User
-from bot.workspaces import OneWorkspace
+from bot.slack.directory import FRESH_S, KEPT_S, LIMIT_S, Directory, Unchecked
+from bot.slack.workspaces import OneWorkspace
 
 ANA, BEN, CHLOE, DAN, MIA = "U1", "U2", "U3", "U4", "U5"
 APPROVERS, LEADS = "S1", "C3"

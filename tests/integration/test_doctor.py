@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from bot.doctor import Finding, examine
 from bot.manifest import build
+from bot.operations.doctor import Finding, examine
 from bot.playground import AppConfig, FakeSlack
 from bot.settings import load
 from engine import Context, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step

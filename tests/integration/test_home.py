@@ -11,15 +11,15 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import CommandReceived
-from bot.audience import KEPT_S, Audience, Seen
-from bot.directory import Directory
-from bot.finding import Finding
-from bot.home import TRIES, Home
-from bot.home_view import Pages
-from bot.listing import Row
+from bot.listeners.audience import KEPT_S, Audience, Seen
+from bot.listeners.finding import Finding
+from bot.listeners.home import TRIES, Home
 from bot.playground import AppConfig, FakeSlack
 from bot.plugins import discover
-from bot.workspaces import OneWorkspace
+from bot.slack.directory import Directory
+from bot.slack.workspaces import OneWorkspace
+from bot.views.home_view import Pages
+from bot.views.listing import Row
 from engine import Workflow
 from engine.keyring import Keyring, new_key
 from engine.memory_store import MemoryRunStore

@@ -14,13 +14,13 @@ from pydantic import SecretStr
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import installed
-from bot.grants import AppAtSlack
-from bot.installed import InstalledWorkspaces
-from bot.installs import Installation, InstallStore
+from bot.installs import installed
+from bot.installs.grants import AppAtSlack
+from bot.installs.installed import InstalledWorkspaces
+from bot.installs.records import Installation, InstallStore
 from bot.playground import AppConfig
 from bot.playground.grid import Grid
-from bot.workspaces import NoClient, NotInstalled
+from bot.slack.workspaces import NoClient, NotInstalled
 from engine.errors import CodecError, StoreUnavailable
 from engine.keyring import Keyring, new_key
 from engine.redis.connections import connections_to

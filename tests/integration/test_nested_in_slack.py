@@ -8,14 +8,14 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import Choice, CommandReceived, Prompt, slash_command
-from bot.admission import Admission
-from bot.answering import Answering
-from bot.directory import Directory
+from bot.listeners.admission import Admission
+from bot.listeners.answering import Answering
+from bot.payloads.tokens import AskToken
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.workspace import Message
-from bot.surface import SlackSurface
-from bot.tokens import AskToken
-from bot.workspaces import OneWorkspace
+from bot.slack.directory import Directory
+from bot.slack.surface import SlackSurface
+from bot.slack.workspaces import OneWorkspace
 from engine import HumanResponseEvent, StartEvent, StopEvent, Workflow, step
 from engine.runner import Runner
 from engine.verdicts import Accepted

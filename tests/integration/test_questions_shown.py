@@ -8,10 +8,10 @@ import pytest
 
 from bot import Choice, CommandReceived, Escalation, Prompt, slash_command
 from bot.languages import ENGLISH, GERMAN
-from bot.pace import BURST
+from bot.operations.reports import reason
 from bot.playground.faults import Kind
-from bot.reports import reason
-from bot.wording import not_in_channel
+from bot.slack.pace import BURST
+from bot.views.wording import not_in_channel
 from engine import HumanResponseEvent, StopEvent, Workflow, step
 from engine.verdicts import Accepted, Already, NotAllowed, Recorded
 from tests.e2e.stage import buttons, shown

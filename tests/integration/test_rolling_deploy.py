@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.directory import Directory
-from bot.surface import RETRY_S, SlackSurface
-from bot.workspaces import OneWorkspace
+from bot.slack.directory import Directory
+from bot.slack.surface import RETRY_S, SlackSurface
+from bot.slack.workspaces import OneWorkspace
 from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
 from engine.run_store import LEAVE_PAUSE_S, PATIENCE_S
 from engine.runner import PARKED, Runner, RunView

@@ -15,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.playground import AppConfig, CommandInfo, DeliveryResult, FakeSlack
 from bot.playground.socket_mode import MOST_CONNECTIONS
-from bot.socket import OPEN_S, PAUSES_S, PING_S, SocketMode
+from bot.transport.socket import OPEN_S, PAUSES_S, PING_S, SocketMode
 
 ASK = "/ask"
 AT_ONCE = (0.0, 0.0)

@@ -7,8 +7,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.telling import Telling
-from bot.workspaces import OneWorkspace
+from bot.slack.telling import Telling
+from bot.slack.workspaces import OneWorkspace
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

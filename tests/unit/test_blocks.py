@@ -11,7 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot.blocks import (
+from bot.asking.choices import Choice
+from bot.asking.prompts import Prompt, Question, literal, question_of
+from bot.payloads.tokens import AskToken
+from bot.playground.limits import problems_with_blocks, too_long_together
+from bot.views.blocks import (
     Decided,
     Message,
     cancelled_message,
@@ -22,12 +26,8 @@ from bot.blocks import (
     prompt_message,
     result_message,
 )
-from bot.buttons import ACTION
-from bot.choices import Choice
-from bot.markdown import LANGUAGES
-from bot.playground.limits import problems_with_blocks, too_long_together
-from bot.prompts import Prompt, Question, literal, question_of
-from bot.tokens import AskToken
+from bot.views.buttons import ACTION
+from bot.views.markdown import LANGUAGES
 from engine.verdicts import Cancelled, Expired
 
 AT = 1_700_000_000.0

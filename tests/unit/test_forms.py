@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, create_model, field_validator, model_validator
 
-from bot.forms import Form, Problem, SlackUser, form_of, read_form
-from bot.inputs import check_form, input_blocks
+from bot.asking.forms import Form, Problem, SlackUser, form_of, read_form
+from bot.asking.inputs import check_form, input_blocks
 from bot.playground.limits import problems_with_blocks
 from bot.playground.widgets import complaints, filled_in
 from engine.errors import DefinitionError

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.choices import Choice
-from bot.home_view import RECENT, STARTED_PAGE, WAITING_PAGE, Pages, Part, home_view
+from bot.asking.choices import Choice
+from bot.asking.prompts import Prompt, question_of
 from bot.languages import CATALOGUES, ENGLISH
-from bot.listing import LAST_PAGE, Row, Waiting
 from bot.playground.limits import problems_with_view, view_is_too_large
-from bot.prompts import Prompt, question_of
+from bot.views.home_view import RECENT, STARTED_PAGE, WAITING_PAGE, Pages, Part, home_view
+from bot.views.listing import LAST_PAGE, Row, Waiting
 from tests.unit.test_listing import ASK, RUN
 
 LINK = "https://x.slack.com/archives/C1/p175"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot import limits
-from bot.limits import Allowance, Seen
+from bot.transport import limits
+from bot.transport.limits import Allowance, Seen
 
 
 def test_so_many_at_once_and_then_so_many_a_minute() -> None:

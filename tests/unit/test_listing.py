@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.asking.prompts import Prompt, question_of
 from bot.languages import CATALOGUES, ENGLISH, Catalogue
-from bot.listing import LAST_PAGE, PAGE, Row, Waiting, cancel_card, run_card, run_list
 from bot.playground.limits import problems_with_blocks, too_long_together
-from bot.prompts import Prompt, question_of
+from bot.views.listing import LAST_PAGE, PAGE, Row, Waiting, cancel_card, run_card, run_list
 from engine.run_store import AskRecord, RunRecord
 
 RUN = RunRecord("k1-abc", "Deploy", "r1", "waiting", 1, "T1", "U1", "C1", 1_700_000_000.0, "C1:17.5")

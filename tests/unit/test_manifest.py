@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
+from bot.asking.triggers import MessageShortcut, SlashCommand
 from bot.manifest import EVENTS, HISTORY, LEAVING_EVENTS, SCOPES, build, to_yaml
 from bot.plugins import discover
-from bot.triggers import MessageShortcut, SlashCommand
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "tests" / "data" / "slack-manifest.schema.json").read_text(encoding="utf-8"))
@@ -158,12 +158,18 @@ IN_PIECES = {
 }
 
 
+def own_code() -> list[str]:
+    """The source of the bot, but not of its fake Slack."""
+    paths = (path for path in (ROOT / "bot").rglob("*.py") if "playground" not in path.parts)
+    return [path.read_text(encoding="utf-8") for path in paths]
+
+
 def called() -> set[str]:
     """Every Slack method that the bot's own code names, off its syntax: ``client.chat_postMessage`` and the like."""
     families = ("apps", "auth", "chat", "conversations", "files", "users", "usergroups", "views", "reactions", "pins")
     found: set[str] = set()
-    for path in (ROOT / "bot").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for text in own_code():
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Attribute):
                 family, _, method = node.attr.partition("_")
                 if family in families and method:
@@ -175,8 +181,8 @@ def called() -> set[str]:
 def heard() -> set[str]:
     """Every event that the bot's own code listens for, off its syntax: ``app.event("message")`` and the like."""
     found: set[str] = set()
-    for path in (ROOT / "bot").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for text in own_code():
+        for node in ast.walk(ast.parse(text)):
             match node:
                 case ast.Call(func=ast.Attribute(attr="event"), args=[ast.Constant(value=str(name))]):
                     found.add(name)

@@ -7,16 +7,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, create_model
 
-from bot.choices import Choice
-from bot.forms import form_of
+from bot.asking.choices import Choice
+from bot.asking.forms import form_of
+from bot.asking.prompts import question_of
+from bot.asking.replies import EDITED
+from bot.asking.triggers import SlashCommand, has_ink
 from bot.languages import GERMAN
-from bot.modals import ANSWER, COMMENT, answer_modal, field_errors, notice_modal, replaced_by, text_modal
+from bot.payloads.tokens import AskToken
 from bot.playground.limits import problems_with_view
-from bot.prompts import question_of
-from bot.replies import EDITED
-from bot.tokens import AskToken
-from bot.triggers import SlashCommand, has_ink
-from bot.wording import safe
+from bot.views.modals import ANSWER, COMMENT, answer_modal, field_errors, notice_modal, replaced_by, text_modal
+from bot.views.wording import safe
 from engine.events import InputRequiredEvent
 from tests.unit.test_blocks import MARKUP, MOST, asked, check_block, check_text
 from tests.unit.test_forms import models

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.pace import BURST, EVERY_S, KEPT, HeldBack, Pace
+from bot.slack.pace import BURST, EVERY_S, KEPT, HeldBack, Pace
 from engine.testing import ManualClock
 
 

@@ -9,10 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.payloads import ButtonClick, CommandCall, ModalSubmit, parse_click, parse_command, parse_modal, parse_shortcut
-from bot.reading import PayloadError, readable, unescape
-from bot.slack_events import Ignored, PeopleChange, ThreadReply, parse_people_change, parse_reply, thread_link
-from bot.tokens import AskToken
+from bot.payloads.events import Ignored, PeopleChange, ThreadReply, parse_people_change, parse_reply, thread_link
+from bot.payloads.interactions import (
+    ButtonClick,
+    CommandCall,
+    ModalSubmit,
+    parse_click,
+    parse_command,
+    parse_modal,
+    parse_shortcut,
+)
+from bot.payloads.reading import PayloadError, readable, unescape
+from bot.payloads.tokens import AskToken
 
 TOKEN = AskToken("r1", "a1", 2, "approve")
 

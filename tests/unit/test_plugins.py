@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.asking.triggers import CommandReceived
 from bot.plugins import NAMESPACE, PluginError, discover
-from bot.triggers import CommandReceived
 from engine.workflow import Workflow
 
 HELLO = """

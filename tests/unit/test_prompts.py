@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from bot.choices import Choice
-from bot.forms import Problem, form_of
+from bot.asking.choices import Choice
+from bot.asking.forms import Problem, form_of
+from bot.asking.prompts import Escalation, Prompt, Question, literal, question_of
+from bot.asking.replies import EDITED, Amiss, Filled, NoReply, NotTaken, NotUnderstood, Reply, read_reply, respond
 from bot.languages import GERMAN
-from bot.prompts import Escalation, Prompt, Question, literal, question_of
-from bot.replies import EDITED, Amiss, Filled, NoReply, NotTaken, NotUnderstood, Reply, read_reply, respond
-from bot.tokens import AskToken
+from bot.payloads.tokens import AskToken
 from engine.codec import Codec
 from engine.errors import DefinitionError
 from engine.events import InputRequiredEvent

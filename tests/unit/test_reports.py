@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot import reports
+from bot.operations import reports
 from engine.run_store import AskRecord, EffectRecord, Entry, JournalEntry, RunRecord, WholeRun
 
 NOW = 1_700_000_000.0

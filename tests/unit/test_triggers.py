@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.triggers import (
+from bot.asking.triggers import (
     CommandReceived,
     EmptyText,
     MessageWithoutText,

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from bot.verify import FORM, JSON, LIMIT_BYTES, SIGNATURE, TIMESTAMP, Rejection, SentHeaders, Verifier, guard
+from bot.transport.verify import FORM, JSON, LIMIT_BYTES, SIGNATURE, TIMESTAMP, Rejection, SentHeaders, Verifier, guard
 
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 NOW = 1_700_000_000.0

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.choices import Choice
+from bot.asking.choices import Choice
+from bot.asking.prompts import Prompt, question_of
+from bot.asking.replies import NotUnderstood
+from bot.asking.triggers import EmptyText, SlashCommand, TextTooLong
 from bot.languages import CATALOGUES, ENGLISH, GERMAN, Catalogue, catalogue
-from bot.prompts import Prompt, question_of
-from bot.replies import NotUnderstood
-from bot.triggers import EmptyText, SlashCommand, TextTooLong
-from bot.wording import (
+from bot.views.wording import (
     bad_text,
     deed,
     escape,

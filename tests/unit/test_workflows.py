@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.asking.prompts import question_of
+from bot.asking.triggers import CommandReceived
 from bot.plugins import Plugin, discover
-from bot.prompts import question_of
-from bot.triggers import CommandReceived
 from engine.testing import Played, later, play, reply
 
 FOLDER = Path(__file__).parents[2] / "workflows"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.workspaces import NotInstalled, OneWorkspace
+from bot.slack.workspaces import NotInstalled, OneWorkspace
 
 
 async def test_one_workspace_has_one_client_for_whoever_asks() -> None:

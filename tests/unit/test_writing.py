@@ -11,9 +11,9 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from bot.prompts import Prompt
+from bot.asking.prompts import Prompt
+from bot.asking.triggers import CommandReceived
 from bot.settings import SettingsError, WriterSettings, load_writer
-from bot.triggers import CommandReceived
 from bot.writing import TEMPLATE_WRITER, Brief, ModelWriter, TemplateWriter, Writer, configured_writer, written
 from engine import Context, Resource, StopEvent, Workflow, step
 from engine.testing import play

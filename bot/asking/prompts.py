@@ -1,0 +1,383 @@
+"""What a workflow asks people.
+
+`Prompt` is what an author writes, `Question` is the same for whoever shows it: any
+`InputRequiredEvent` becomes one, also the plain ones whose text ends in ``(yes/no)``.
+Nothing here knows how a question looks in Slack.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from bot.asking.choices import Choice, known, polarity, styled, with_free_text
+from bot.asking.closing_list import CHOICES, as_value, closing_list
+from bot.asking.forms import Form, form_of
+from bot.asking.inputs import check_form
+from bot.asking.mistakes import said_plainly
+from bot.asking.triggers import has_ink
+from bot.languages import ENGLISH, Catalogue
+from engine.events import InputRequiredEvent
+
+Home: TypeAlias = Literal["", "channel", "thread", "private"]
+"""How a question is shown where its command was typed; "private" is only that others are asked."""
+
+MISSPELT = 0.75
+"""How like a field's name (0 to 1) another must be to be taken for that name misspelt."""
+EDIT_CHARS = 3000  # of a plain_text_input: docs.slack.dev/reference/block-kit/block-elements/plain-text-input-element
+_MENTIONED = re.compile(r"<(?:@|!subteam\^|#)([UWSCG][A-Z0-9]+)(?:\|[^>]*)?>")
+_WHO = re.compile(r"[UWSCG][A-Z0-9]+")
+_PLACES = ("channel", "thread", "approvers")
+
+
+class Escalation(BaseModel):
+    """Whom to ask too when *after* seconds have passed unanswered."""
+
+    after: float = Field(gt=0, allow_inf_nan=False)
+    to: list[str] = Field(min_length=1)
+    """Slack ids of people, user groups or channels; each person is asked in private, too."""
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, **given: Any) -> None:
+            with said_plainly(Escalation):
+                super().__init__(**given)
+
+    @field_validator("to", mode="before")
+    @classmethod
+    def _from_mentions(cls, given: Any) -> Any:
+        return _people_of(given, "escalate to")
+
+
+class Prompt(InputRequiredEvent):
+    """A question with buttons; the run waits until it is answered. All but *prefix* is optional."""
+
+    prefix: str
+    """The question, in Markdown. Put what people typed through `literal`."""
+    choices: list[Choice] = Field(default_factory=list, max_length=CHOICES)
+    takes_text: str | None = None
+    """The choice that any other words in the thread stand for, as ``"feedback"``."""
+    form: type[BaseModel] | None = None
+    """A model, of the workflow's own file, that a modal asks for; the answer brings one of it as ``ev.form``.
+
+    It opens for each choice that asks for it. Where none does, a button "Fill in" is put first, in the language of
+    messages: response ``submit``.
+    """
+    editable: str | None = None
+    """A text that may be changed before it is approved: what was approved is the answer's ``ev.text``.
+
+    A button beside the choice that means yes opens it in a modal, if it has at most `EDIT_CHARS` characters.
+    """
+    version: int | None = None
+    """Which version of a draft this is, shown to people."""
+    details: str | None = None
+    """More to read, in Markdown, which Slack folds when it is long. What no message holds goes on in a file."""
+    approvers: list[str] = Field(default_factory=list)
+    """Slack ids of people, user groups or channels whose members may answer; empty: anybody who sees it."""
+    guests: bool = False
+    """Guests and people of other workspaces may answer, too."""
+    hand_on: bool | None = None
+    """Whoever may answer may let somebody else answer in their place; a member of a group beside the group, and not at
+    all where several must agree. None: only where *approvers* names nobody, so that all who answer were named."""
+    quorum: int = Field(default=1, ge=1)
+    four_eyes: bool = False
+    """Whoever started the run may not decide."""
+    timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Seconds until the question expires."""
+    on_timeout: str = "expire"
+    """``"expire"``, ``"fail"``, or the response that silence stands for."""
+    remind: list[float] = Field(default_factory=list)
+    """Seconds after which people are reminded."""
+    escalate: list[Escalation] = Field(default_factory=list)
+    where: str | list[str] | None = None
+    """Where it is shown: ``"channel"`` or ``"thread"`` says where below the command, and ids of people, or
+    ``"approvers"``, show it to each of them in their conversation with the bot. If it names people alone, everybody
+    else learns no more than that they were asked. None: where the command was typed, and from the second question on
+    in that one's thread."""
+
+    def __new__(cls, /, **given: Any) -> Self:
+        """Refuse a rule that is misspelt, as ``aprovers``: events carry what they do not declare, and it would be lost.
+
+        Raises:
+            TypeError: a name is almost that of a field.
+        """
+        for name in given.keys() - cls._accepted:
+            if near := difflib.get_close_matches(name, cls.__pydantic_fields__, 1, MISSPELT):
+                raise TypeError(f"{cls.__name__} has no {name!r}; did you mean {near[0]!r}?")
+        return super().__new__(cls)
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, /, **given: Any) -> None:
+            with said_plainly(type(self)):
+                super().__init__(**given)
+
+    @field_validator("choices", mode="before")
+    @classmethod
+    def _from_words(cls, given: Any) -> Any:
+        if isinstance(given, Sequence) and not isinstance(given, str | bytes):
+            return [Choice(item) if isinstance(item, str) else item for item in given]
+        return given
+
+    @field_validator("approvers", mode="before")
+    @classmethod
+    def _from_mentions(cls, given: Any) -> Any:
+        return _people_of(given, "approver")
+
+    @field_validator("where", mode="after")
+    @classmethod
+    def _are_places(cls, given: str | list[str] | None) -> str | list[str] | None:
+        places = [given] if isinstance(given, str) else given or []
+        found = [place if place in _PLACES else _person_of(place, "where") for place in places]
+        for place in found:
+            if place[0] in "SCG":
+                raise ValueError(f"where {place!r}: no person, so it cannot be asked in private; name people")
+        if {"channel", "thread"} <= set(found):
+            raise ValueError("where: a question is either in the channel or in the thread; name one of them")
+        return found[0] if isinstance(given, str) else found or None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Prompt:
+        values = [choice.value.casefold() for choice in self.choices]
+        if twice := {value for value in values if values.count(value) > 1}:
+            raise ValueError(f"choices: {', '.join(sorted(twice))} is there twice; give each a value of its own")
+        if 0 < len(self.approvers) < self.quorum and all(person[0] in "UW" for person in self.approvers):
+            raise ValueError(f"quorum is {self.quorum} but only {len(self.approvers)} may answer")
+        if self.on_timeout not in ("expire", "fail", *(options := self.options)) and options:
+            known = ", ".join(repr(value) for value in ("expire", "fail", *options))
+            raise ValueError(f"on_timeout {self.on_timeout!r} is no answer to this; use one of {known}")
+        if self.home == "private" and not self.copies:
+            raise ValueError("where is 'approvers', but approvers names no people: nobody would be asked")
+        self._check_form()
+        self._check_editable()
+        return self
+
+    def _check_form(self) -> None:
+        asking = [choice.value for choice in self.choices if choice.asks_form]
+        if self.form is None:
+            if asking:
+                raise ValueError(f"choice {asking[0]!r} asks for a form and there is none; give the prompt its form")
+            return
+        if self.quorum > 1:
+            raise ValueError(f"quorum is {self.quorum}, and each would fill in the form differently; ask one person")
+        check_form(self.form)
+
+    def _check_editable(self) -> None:
+        if self.editable is None:
+            return
+        if not has_ink(self.editable):
+            raise ValueError("editable is blank; leave it out where there is no text to change")
+        if self.quorum > 1:
+            raise ValueError(f"quorum is {self.quorum}, and each would edit the text differently; ask one person")
+        if question_of(self).yes is None:
+            raise ValueError("editable: no single choice approves the text; mark it, as in Choice('send', means='yes')")
+
+    @property
+    def places(self) -> list[str]:
+        """`where`, as a list."""
+        return [self.where] if isinstance(self.where, str) else self.where or []
+
+    @property
+    def home(self) -> Home:
+        """How it is shown where the command was typed."""
+        if not self.places:
+            return ""
+        return "channel" if "channel" in self.places else "thread" if "thread" in self.places else "private"
+
+    @property
+    def copies(self) -> list[str]:
+        """The people to whom it is shown in private."""
+        people = [person for person in self.approvers if person[0] in "UW"] if "approvers" in self.places else []
+        return list(dict.fromkeys([*people, *(place for place in self.places if place not in _PLACES)]))
+
+    @property
+    def options(self) -> list[str]:
+        """The responses the engine is to accept; empty when any text is one."""
+        if self.choices and self.takes_text is None and self.form is None:
+            return [choice.value for choice in self.choices]  # most prompts; each is asked for them when it is stored
+        asked = question_of(self)
+        return [] if asked.text_is_response else [choice.value for choice in asked.choices]
+
+    @property
+    def allowed(self) -> list[str]:
+        """`approvers`, by the engine's name; without any, those who alone can see the question, if it is so."""
+        return self.approvers or (self.copies if self.home == "private" else [])
+
+    @property
+    def self_approval(self) -> bool:
+        """The opposite of `four_eyes`, by the engine's name."""
+        return not self.four_eyes
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be shown, and how answers to it are to be read."""
+
+    text: str
+    choices: tuple[Choice, ...]
+    takes_text: str | None = None
+    """Value of the choice that any other text stands for."""
+    text_is_response: bool = False
+    """That text itself is the response, as a plain event's reader expects; else it is a comment."""
+    yes: str | None = None
+    """Value of the choice that "yes" stands for, if there is just one."""
+    no: str | None = None
+    approvers: tuple[str, ...] = ()
+    quorum: int = 1
+    four_eyes: bool = False
+    guests: bool = False
+    hand_on: bool = True
+    """It may be handed on to people whom the author has not named."""
+    details: str = ""
+    editable: str | None = None
+    form: Form | None = None
+    version: int | None = None
+    silence: str = ""
+    """The response that silence stands for; "": it is none."""
+    home: Home = ""
+    copies: tuple[str, ...] = ()
+    """Whom it is shown to in private."""
+    made_up: frozenset[str] = frozenset()
+    """Values of the choices that no author has put into words; their labels are English until `said_in`."""
+
+    def said_in(self, words: Catalogue) -> Question:
+        """Return it with the labels that no author has written in another language."""
+        if words is ENGLISH or not self.made_up:
+            return self
+        named = (
+            choice.model_copy(update={"label": words.labels[choice.value]})
+            if choice.value in self.made_up & words.labels.keys()
+            else choice
+            for choice in self.choices
+        )
+        return replace(self, choices=tuple(named))
+
+    def choice(self, value: str) -> Choice | None:
+        """Return the choice of this value, or None: what comes back from Slack is not trusted."""
+        return next((choice for choice in self.choices if choice.value == value), None)
+
+    def needs_text(self, choice: Choice) -> bool:
+        """Whether the choice is nothing without words."""
+        return choice.value == self.takes_text or choice.asks_comment == "required"
+
+    @property
+    def edits(self) -> bool:
+        """Whether the text to be approved can be changed first: one that is too long for a modal is not cut."""
+        return self.editable is not None and len(self.editable.encode("utf-16-le", "replace")) // 2 <= EDIT_CHARS
+
+    def is_final(self, value: str) -> bool:
+        """Whether one such answer decides whatever the quorum, as a rejection does."""
+        return value == self.no
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Label by value."""
+        return {choice.value: choice.shown for choice in self.choices}
+
+
+def question_of(event: InputRequiredEvent) -> Question:
+    """Return what to show for any question an author may ask."""
+    text = _text_of(event)
+    given = _choices_of(event)
+    takes_text = getattr(event, "takes_text", None) if isinstance(event, Prompt) else None
+    text_is_response = False
+    if not given:
+        text, words, free = closing_list(text)
+        given = tuple(Choice(word) for word in words)
+        if takes_text is None and free:
+            takes_text, text_is_response = free, not isinstance(event, Prompt)
+    own = {choice.value for choice in given}
+    form = form_of(event.form) if isinstance(event, Prompt) and event.form is not None else None
+    editable = event.editable if isinstance(event, Prompt) else None
+    if editable is not None and not given and takes_text is None:
+        given = (known("approve"), known("reject"))
+    if form is not None and not any(choice.asks_form for choice in given):
+        given = (known("submit", asks_form=True), *given)
+    if not given and takes_text is None:
+        takes_text, text_is_response = "answer", True
+    choices = styled(with_free_text(given, takes_text))
+    yes, no = polarity(choices)
+    on_timeout = _string(getattr(event, "on_timeout", None)) or "expire"
+    approvers, hand_on = _words(getattr(event, "allowed", None)), getattr(event, "hand_on", None)
+    return Question(
+        text=text,
+        choices=choices,
+        takes_text=takes_text,
+        text_is_response=text_is_response,
+        yes=yes,
+        no=no,
+        approvers=approvers,
+        quorum=_count(getattr(event, "quorum", None)) or 1,
+        four_eyes=getattr(event, "self_approval", True) is False,
+        guests=getattr(event, "guests", False) is True,
+        hand_on=hand_on if isinstance(hand_on, bool) else not approvers,
+        details=_string(getattr(event, "details", None)),
+        editable=editable,
+        version=_count(getattr(event, "version", None)),
+        silence="" if on_timeout in ("expire", "fail") else on_timeout,
+        home=event.home if isinstance(event, Prompt) else "",
+        copies=_words(getattr(event, "copies", None)),
+        form=form,
+        made_up=frozenset(choice.value for choice in choices if choice.value not in own),
+    )
+
+
+_ESCAPED = re.compile(r"[\\*_~`]|^\s*[#+>-]", re.MULTILINE)
+
+
+def literal(text: str) -> str:
+    """Return *text* so that a Markdown prefix shows it character by character.
+
+    For what people typed: ``f"Write about {literal(ev.text)}?"``. Not for use inside backticks.
+    """
+    return _ESCAPED.sub(lambda match: f"{match[0][:-1]}\\{match[0][-1]}", text)
+
+
+# --- Reading an event ---------------------------------------------------------------
+
+
+def _text_of(event: InputRequiredEvent) -> str:
+    for name in ("prefix", "prompt", "question", "message", "text"):
+        if isinstance(value := getattr(event, name, None), str) and value.strip():
+            return value.strip()
+    return ""
+
+
+def _choices_of(event: InputRequiredEvent) -> tuple[Choice, ...]:
+    if isinstance(event, Prompt):
+        return tuple(event.choices)
+    plain = [as_value(word) for word in _words(getattr(event, "options", None))[:CHOICES]]
+    return tuple(Choice(word) for word in dict.fromkeys(plain) if word)
+
+
+def _people_of(given: Any, what: str) -> Any:
+    """Return people, user groups and channels by their ids alone, each once; what is no list is left to pydantic."""
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes):
+        return given
+    return list(dict.fromkeys(_person_of(str(item), what) for item in given))
+
+
+def _person_of(given: str, what: str) -> str:
+    person = _MENTIONED.sub(r"\1", given).lstrip("@")
+    if _WHO.fullmatch(person) is None:
+        raise ValueError(f"{what} {person!r}: give a Slack id of a person, user group or channel, as U012AB3CD")
+    return person
+
+
+def _words(given: object) -> tuple[str, ...]:
+    if isinstance(given, Sequence) and not isinstance(given, str | bytes):
+        return tuple(item for item in given if isinstance(item, str) and item.strip())
+    return ()
+
+
+def _string(given: object) -> str:
+    return given if isinstance(given, str) else ""
+
+
+def _count(given: object) -> int | None:
+    return given if isinstance(given, int) and not isinstance(given, bool) and given > 0 else None

@@ -1,0 +1,279 @@
+"""From a click, a modal or a reply in a thread to one answer and one truthful verdict.
+
+Here the three ways meet. Nothing that came from Slack is believed but who did it: the
+question is looked up, its run must belong to the workspace, and the run store decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from bot.asking.prompts import Question, question_of
+from bot.asking.replies import NOTHING, Amiss, Filled, NoReply, NotTaken, NotUnderstood, Reply, read_reply, respond
+from bot.languages import ENGLISH, Catalogue
+from bot.listeners.admission import Admission
+from bot.payloads.events import ThreadReply, thread_link
+from bot.payloads.tokens import AskToken
+from bot.views import modals, wording
+from engine.run_store import AskRecord, RunRecord
+from engine.runner import Asked, Runner
+from engine.verdicts import Accepted, Already, Expired, Invalid, NotAllowed, Recorded, Stale, Unknown, Verdict
+
+logger = logging.getLogger(__name__)
+
+Via: TypeAlias = Literal["button", "modal", "thread", "home"]
+"""Which way an answer came, for the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What somebody who answered is to be told, in whichever language they read."""
+
+    verdict: Verdict | NoReply
+    viewer: str = ""
+    question: Question | None = None
+    said: str = ""
+    """What they wrote, where an answer was read out of that."""
+    choice: str = ""
+    """Value of the choice that was read out of it."""
+    newer: bool = False
+    """They answered an older question than the one that is open now."""
+    current: str | None = None
+    """Where that one is, if it has an address."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether the answer changed something."""
+        return isinstance(self.verdict, Accepted | Recorded)
+
+    @property
+    def names_choice(self) -> bool:
+        """Whether they gave one of the question's answers, and not words of their own."""
+        return self.question is not None and self.choice not in ("", self.question.takes_text)
+
+    def text(self, words: Catalogue) -> str:
+        """Return it as mrkdwn."""
+        match self.verdict:
+            case NotTaken() as reply:
+                return wording.not_taken_text(reply, words)
+            case NotUnderstood() as reply:
+                return wording.not_understood_text(reply, self.question, self.said, words)
+            case Amiss(problems=problems):
+                told = [(self._label(name), wording.problem_text(one, words)) for name, one in problems.items()]
+                return wording.verdict_text(Invalid(tuple(told)), words=words)
+            case Stale():
+                return wording.outdated_text(self.current, words)
+            case verdict:
+                labels = None if self.question is None else self.question.labels
+                text = wording.verdict_text(verdict, viewer=self.viewer, labels=labels, words=words)
+                if self.counts and self.said:
+                    text = f"{wording.taken_as(self.said, self.choice, labels, words)} {text}"
+        return f"{text} {wording.outdated_text(self.current, words)}" if self.newer else text
+
+    def errors(self, words: Catalogue) -> dict[str, str]:
+        """Return what is wrong with the fields of a modal, by their ids, as plain text."""
+        match self.verdict:
+            case Amiss(problems=problems):
+                return {name: wording.problem_text(one, words) for name, one in problems.items()}
+            case NotUnderstood(why="needs_text"):
+                return {modals.COMMENT: words.needs_text}
+            case _:
+                return {}
+
+    def _label(self, name: str) -> str:
+        form = None if self.question is None else self.question.form
+        return next((asked.label for asked in form.fields if asked.id == name), "") if form is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """What a thread is about: its run, and of that one's open questions the newest."""
+
+    run: RunRecord | None
+    shown: AskRecord | None = None
+    coming: AskRecord | None = None
+    """One that is open and that nobody can have seen yet, as far as we know."""
+
+
+class Answering:
+    """Takes answers to the questions of runs."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        admission: Admission,
+        permalink: Callable[[str, str], Awaitable[str | None]],
+        words: Catalogue = ENGLISH,
+    ) -> None:
+        """*permalink* returns the address of a message by its tenant and reference, or None; *words*: of messages."""
+        self._runner = runner
+        self._admission = admission
+        self._permalink = permalink
+        self._words = words
+
+    async def look_up(self, token: AskToken | None, team: str) -> Asked | None:
+        """Return the question a button or modal belongs to, if it is this workspace's."""
+        asked = None if token is None else await self._runner.asked(token.run_id, token.ask_id)
+        return asked if asked is not None and asked.run.tenant == team else None
+
+    async def misplaced(self, asked: Asked | None, ref: str) -> Told | None:
+        """Return what somebody is told whose button stood on another message, *ref*, than its open question.
+
+        None: it stood where it belongs, or, as in App Home, on no message, or on one that is about to be noted.
+        """
+        if asked is None or asked.ask.status != "open" or not ref or not asked.ask.messages:
+            return None
+        if ref in asked.ask.messages:
+            return None
+        run_id, ask_id = asked.run.run_id, asked.ask.ask_id
+        if any(ask_id in effect.split(":") for effect in await self._runner.store.effects_of(run_id)):
+            return None
+        now = await self._runner.asked(run_id, ask_id)  # noted since, perhaps: that and being owed end together
+        if now is None or now.ask.status != "open" or ref in now.ask.messages:
+            return None
+        return Told(Stale(), current=await self._address(now.run, now.ask.messages[:1]))
+
+    async def thread(self, team: str, channel: str, thread_ts: str) -> Thread:
+        """Return what a thread is about."""
+        run_id = await self._runner.store.linked(thread_link(team, channel, thread_ts))
+        run = None if run_id is None else await self._runner.store.run(run_id)
+        if run is None:
+            return Thread(None)
+        asks = await self._runner.store.open_asks(run.run_id)
+        shown = _newest([ask for ask in asks if ask.messages])
+        return Thread(run, shown, _newest([ask for ask in asks if not ask.messages]))
+
+    async def lost(self, token: AskToken | None, team: str) -> str | None:
+        """Return the run of a question that is not known, if that one is, and goes on.
+
+        Redis has come back with an older state then, and the run asks again.
+        """
+        run = None if token is None else await self._runner.store.run(token.run_id)
+        if run is None or run.tenant != team or run.status not in ("ready", "waiting"):
+            return None
+        return run.run_id
+
+    async def choose(
+        self,
+        asked: Asked | None,
+        token: AskToken | None,
+        user: str,
+        delivery: str,
+        filled: Filled = NOTHING,
+        *,
+        via: Via,
+        question: Question | None = None,
+    ) -> Told:
+        """Answer with one of the question's choices, if it is still what was shown. *question*, if it is read yet."""
+        if asked is None or token is None:
+            return Told(Unknown())
+        if asked.ask.status == "open" and not token.shows(asked.ask):
+            return Told(Stale(), current=await self._address(asked.run, asked.ask.messages[-1:]))
+        question = question or question_of(asked.event)
+        try:
+            answer = respond(question, token.choice, filled)
+        except Exception:  # a validator of the author's form
+            logger.exception("form not checked", extra={"run_id": asked.run.run_id, "ask": asked.ask.ask_id})
+            return Told(NotTaken("form_broken"))
+        if not isinstance(answer, Reply) and asked.ask.status != "open":
+            answer = Reply(token.choice, token.choice)  # it counts no more, whatever it is: the store says why
+        return await self._take(asked, question, answer, user, delivery, via)
+
+    async def reply(self, thread: Thread, reply: ThreadReply) -> Told | None:
+        """Answer in one's own words; None if nothing is to be said, since nobody waits for an answer.
+
+        A reply answers what its writer could see: one older than the question was meant for another. Below a question
+        that is closed people may talk: only who gives one of its answers is told that it is.
+        """
+        run, shown = thread.run, thread.shown
+        if run is None:
+            return None
+        if shown is not None and shown.asks_back and reply.user_id == run.requester not in shown.allowed:
+            return None  # they tell whoever asked what they wanted to know
+        if shown is not None and _was_seen(shown, reply):
+            return await self._read(run, shown, reply)
+        closed = await self._runner.store.last_closed(run.run_id)
+        late = await self._read(run, closed, reply) if closed is not None and _was_seen(closed, reply) else None
+        if late is not None and late.counts:  # it had decided the question when it was delivered before
+            return late
+        if run.status not in ("ready", "waiting"):
+            return late if late is not None and late.names_choice else None
+        if shown is None:
+            return Told(NotTaken("nothing_open"))
+        return Told(Stale(), current=await self._address(run, shown.messages[:1]))
+
+    async def _read(self, run: RunRecord, ask: AskRecord, reply: ThreadReply) -> Told:
+        """Take a reply as an answer to one question."""
+        asked = Asked(run, ask, self._runner.question(run, ask))
+        question = question_of(asked.event).said_in(self._words)
+        answer = read_reply(question, reply.text)
+        return await self._take(asked, question, answer, reply.user_id, reply.delivery_id, "thread", said=reply.text)
+
+    async def _take(
+        self,
+        asked: Asked,
+        question: Question,
+        reply: Reply | NoReply,
+        user: str,
+        delivery: str,
+        via: Via,
+        said: str = "",
+    ) -> Told:
+        told = Told(Unknown(), user, question, said, reply.choice if isinstance(reply, Reply) else "")
+        if not isinstance(reply, Reply):
+            return replace(told, verdict=reply)
+        admitted = await self._admission.admit(asked, question, user)
+        if isinstance(admitted, NotTaken):
+            if admitted.why == "unchecked":
+                return replace(told, verdict=admitted)
+            verdict = await self._runner.refuse(
+                asked, reply.response, user_id=user, delivery_id=delivery, why=admitted.why, via=via
+            )
+            return replace(told, verdict=admitted if isinstance(verdict, NotAllowed) else verdict)
+        verdict = await self._runner.decide(
+            admitted.asked,
+            reply.response,
+            user_id=user,
+            delivery_id=delivery,
+            via=via,
+            acting_as=admitted.groups,
+            final=question.is_final(reply.choice),
+            approves=_digest(reply.text) if reply.text is not None and reply.edited else "",
+            **reply.fields,
+        )
+        if isinstance(verdict, Expired) and (silence := question.silence):
+            verdict = Already("", verdict.at, silence)
+        logger.info(
+            "answer judged",
+            extra={"run_id": asked.run.run_id, "ask": asked.ask.ask_id, "by": user, "verdict": type(verdict).__name__},
+        )
+        if isinstance(verdict, Already):
+            told = await self._with_current(asked, told)
+        return replace(told, verdict=verdict)
+
+    async def _with_current(self, asked: Asked, told: Told) -> Told:
+        """Point somebody who answered an old question to the one that is open now."""
+        newer = _newest(await self._runner.store.open_asks(asked.run.run_id))
+        if newer is None or not newer.messages:
+            return told
+        return replace(told, newer=True, current=await self._address(asked.run, newer.messages[:1]))
+
+    async def _address(self, run: RunRecord, messages: Sequence[str]) -> str | None:
+        return await self._permalink(run.tenant, messages[0]) if messages else None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def _was_seen(ask: AskRecord, reply: ThreadReply) -> bool:
+    """Whether a question had been shown, by Slack's clock, when somebody wrote a reply."""
+    return bool(ask.messages) and float(ask.messages[0].partition(":")[2]) <= float(reply.message_ts)
+
+
+def _newest(asks: Sequence[AskRecord]) -> AskRecord | None:
+    return max(asks, key=lambda ask: ask.opened_at, default=None)

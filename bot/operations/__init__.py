@@ -1,0 +1,1 @@
+"""What an operator asks and does: ``signoff doctor``, ``runs``, ``audit``, ``installs``."""

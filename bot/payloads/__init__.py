@@ -1,0 +1,1 @@
+"""What Slack sends, read into our own types. Pure."""

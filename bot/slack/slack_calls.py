@@ -1,0 +1,158 @@
+"""Calls to Slack about messages: post, find, change, delete; and what the errors they end with mean."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal, TypeAlias
+
+import aiohttp
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack.pace import EVERY_S, Pace
+from bot.slack.workspaces import Workspaces
+from bot.views import blocks
+from engine.run_store import RunRecord
+
+logger = logging.getLogger(__name__)
+
+CALL_TIMEOUT_S = 10
+"""Less than the lease of an effect: a call that may still land is never repeated while it may."""
+
+# Slack will say these again however often we try: docs.slack.dev/reference/methods/chat.postMessage
+CLOSED_TO_US = {"channel_not_found", "not_in_channel", "is_archived", "restricted_action", "cannot_reply_to_message"}
+_GONE = "message_not_found"
+_UNCHANGEABLE = {_GONE, "cant_update_message", "edit_window_closed", "is_inactive"}
+_PASSING = {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+TOKEN_REFUSED = {"account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked"}
+"""The token is not accepted: nothing can be done until somebody installs the app again, and then everything."""
+UNCLEAR = (SlackClientError, aiohttp.ClientError, asyncio.TimeoutError, OSError)
+"""What a call may end with besides an answer: it may have been done or not."""
+
+Standing: TypeAlias = Literal["changed", "gone", "closed"]
+"""How a message stands that was to be changed; "closed" is its channel to us."""
+
+
+class SlackCalls:
+    """The calls about messages. A reference is a message's channel and time stamp, ``C1:17.5``; a *tenant* says in
+    which workspace it stands.
+
+    What a call raises is `SlackApiError`, if Slack refused it, one of `UNCLEAR`, or `HeldBack` if it was not made.
+    """
+
+    def __init__(self, workspaces: Workspaces, pace: Pace) -> None:
+        self._workspaces = workspaces
+        self._pace = pace
+
+    async def open(self, tenant: str, user: str) -> str:
+        """Return the conversation of the bot with somebody."""
+        client = await self._workspaces.client(tenant)
+        return str((await client.conversations_open(users=user))["channel"]["id"])
+
+    async def post(
+        self, tenant: str, channel: str, thread_ts: str, message: blocks.Message, metadata: dict[str, Any]
+    ) -> str:
+        """Post a message, in a thread if there is one, and return its reference."""
+        client = await self._workspaces.client(tenant)
+        self._pace.take(tenant, channel)
+        with self._heard(tenant, channel):
+            sent = await client.chat_postMessage(
+                channel=channel,
+                text=message.text,
+                blocks=message.blocks,
+                thread_ts=thread_ts or None,
+                metadata=metadata,
+                unfurl_links=False,
+                unfurl_media=False,
+            )
+        channel, ts = str(sent["channel"]), str(sent["ts"])
+        if message.overflow is not None:
+            await self._upload(client, channel, thread_ts or ts, message.overflow)
+        return f"{channel}:{ts}"
+
+    async def copies(self, run: RunRecord, effect_id: str, channel: str, thread_ts: str) -> list[str]:
+        """Return the references of the messages that are one effect, oldest first."""
+        client = await self._workspaces.client(run.tenant)
+        arguments: dict[str, Any] = {"channel": channel, "limit": 100, "include_all_metadata": True}
+        with self._heard(run.tenant, channel):
+            if thread_ts:
+                answer = await client.conversations_replies(ts=thread_ts, **arguments)
+            else:
+                answer = await client.conversations_history(**arguments)
+        messages: list[dict[str, Any]] = answer.get("messages", [])
+        found = sorted(str(message["ts"]) for message in messages if _is_effect(message, run.run_id, effect_id))
+        return [f"{channel}:{ts}" for ts in found]
+
+    async def update(self, tenant: str, ref: str, message: blocks.Message) -> Standing:
+        """Change a message, and tell how it stands; one that can no longer be changed stays as it is."""
+        client = await self._workspaces.client(tenant)
+        channel, _, ts = ref.partition(":")
+        try:
+            with self._heard(tenant, channel):
+                await client.chat_update(channel=channel, ts=ts, text=message.text, blocks=message.blocks)
+        except SlackApiError as error:
+            if code(error) not in _UNCHANGEABLE | CLOSED_TO_US:
+                raise
+            logger.info("message can no longer be changed", extra={"ref": ref, "reason": code(error)})
+            return "gone" if code(error) == _GONE else "closed"
+        return "changed"
+
+    async def delete(self, tenant: str, ref: str) -> None:
+        """Delete a message; one that cannot be deleted stays."""
+        client = await self._workspaces.client(tenant)
+        channel, _, ts = ref.partition(":")
+        try:
+            await client.chat_delete(channel=channel, ts=ts)
+        except SlackApiError as error:
+            if is_passing(error):
+                raise
+            logger.info("message could not be deleted", extra={"ref": ref, "reason": code(error)})
+
+    @contextmanager
+    def _heard(self, tenant: str, channel: str) -> Iterator[None]:
+        """Call Slack about *channel*, unless it has asked us to wait there; if it asks for it now, heed that."""
+        self._pace.check(tenant, channel)
+        try:
+            yield
+        except SlackApiError as error:
+            if error.response.status_code == 429:
+                self._pace.quiet(tenant, channel, retry_after(error) or EVERY_S)
+            raise
+
+    async def _upload(self, client: AsyncWebClient, channel: str, thread_ts: str, text: str) -> None:
+        await client.files_upload_v2(
+            channel=channel, thread_ts=thread_ts, content=text, filename="draft.md", title="The whole text"
+        )
+
+
+def code(error: SlackApiError) -> str:
+    """Return Slack's word for an error, or ``http_502`` where it gave none."""
+    return str(error.response.get("error", "") or f"http_{error.response.status_code}")
+
+
+def is_passing(error: SlackApiError) -> bool:
+    """Whether it is worth asking again later."""
+    return (
+        code(error) in _PASSING | TOKEN_REFUSED
+        or error.response.status_code >= 500
+        or error.response.status_code == 429
+    )
+
+
+def retry_after(error: SlackApiError) -> float | None:
+    """Return how many seconds Slack asks us to wait, within reason, or None if it does not say."""
+    given = error.response.headers.get("Retry-After") or error.response.headers.get("retry-after")
+    try:
+        seconds = math.nan if given is None else float(given)
+    except (TypeError, ValueError):
+        return None
+    return min(max(seconds, 0.5), 3600.0) if math.isfinite(seconds) else None
+
+
+def _is_effect(message: Mapping[str, Any], run_id: str, effect_id: str) -> bool:
+    payload = (message.get("metadata") or {}).get("event_payload") or {}
+    return bool(payload.get("run_id") == run_id and payload.get("effect_id") == effect_id)

@@ -1,0 +1,294 @@
+"""Shows in Slack what runs owe: performs their effects, and mends what was done twice.
+
+What is owed is in the run store, made there by the same commit as the state it tells of. A
+message carries in its metadata which effect it is, so that a second attempt, after a crash
+or an unclear failure, finds what the first one did and adopts it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from slack_sdk.errors import SlackApiError
+
+from bot.languages import ENGLISH, Catalogue
+from bot.slack.directory import Directory, is_group
+from bot.slack.pace import HeldBack, Pace
+from bot.slack.posting import Place, Posting
+from bot.slack.showing import Showing
+from bot.slack.slack_calls import CLOSED_TO_US, UNCLEAR, SlackCalls, code, is_passing, retry_after
+from bot.slack.telling import Telling
+from bot.slack.workspaces import NotInstalled, Workspaces
+from bot.views import blocks, wording
+from engine.errors import ContextSerdeError, RunNotFound, StoreUnavailable
+from engine.held_run import RESULT
+from engine.run_store import Amendment, AskRecord, EffectClaim, RunRecord, copy_of
+from engine.runner import PARKED, Runner
+from engine.verdicts import Accepted, Stale, Verdict
+
+logger = logging.getLogger(__name__)
+
+EFFECT_LEASE_S = 30.0
+RETRY_S = (1.0, 2.0, 5.0, 15.0, 60.0)
+"""How long to wait after the first, second, ... attempt whose outcome is unclear."""
+HELD_S = 300.0
+"""How long to wait before looking again whether the app was installed again."""
+_LEFT = "message left to other workers: what it shows cannot be read here"
+
+
+class SlackSurface(Telling):
+    """Slack as a place to show questions and results: each run's in its own workspace."""
+
+    def __init__(
+        self,
+        workspaces: Workspaces,
+        runner: Runner,
+        directory: Directory,
+        *,
+        thread_replies: bool = True,
+        words: Catalogue = ENGLISH,
+        pace: Pace | None = None,
+    ) -> None:
+        """*thread_replies*: a reply below a question is an answer, and people may be told so; *words*: of messages.
+
+        *directory* knows in which language those read whom it tells something in private.
+        """
+        super().__init__(workspaces)
+        self._directory = directory
+        self._slack = SlackCalls(workspaces, pace or Pace())
+        self._posting = Posting(self._slack, runner.store)
+        self._showing = Showing(runner, thread_replies=thread_replies, words=words)
+        self._runner = runner
+        self._store = runner.store
+        self._words = words
+
+    # --- what runs owe ---------------------------------------------------------------------
+
+    async def show(self, run_id: str) -> list[EffectClaim]:
+        """Do everything one run owes now, in order, and return what was tried."""
+        return [
+            claim
+            for effect_id in await self._store.effects_of(run_id)
+            if (claim := await self.perform(run_id, effect_id)) is not None
+        ]
+
+    async def show_again(self, run_id: str) -> None:
+        """Give a run's open questions their buttons back, where they stand; what it owes comes by itself.
+
+        For a database that came back with an older state: it knows nothing of what was shown since.
+        """
+        try:
+            run = await self._store.run(run_id)
+            if run is None:
+                return
+            for ask in await self._store.open_asks(run_id):
+                for ref in ask.messages:
+                    message = self._showing.question(run, ask, ref.partition(":")[0])
+                    await self._slack.update(run.tenant, ref, message)
+        except (HeldBack, SlackApiError, ContextSerdeError, RunNotFound, StoreUnavailable, *UNCLEAR) as error:
+            logger.warning("question not shown again", extra={"run_id": run_id, "reason": str(error)})
+
+    async def catch_up(self, limit: int = 100) -> list[EffectClaim]:
+        """Do what is owed and late, of any run, and return what was tried; look again at what was done twice."""
+        claims = [await self.perform(run_id, effect_id) for run_id, effect_id in await self._store.due_effects(limit)]
+        for run_id, effect_id, ref in await self._store.doubtful(limit):
+            await self._posting.repair(run_id, effect_id, ref)
+        return [claim for claim in claims if claim is not None]
+
+    async def perform(self, run_id: str, effect_id: str) -> EffectClaim | None:
+        """Do one effect, unless somebody else does, and return the claim on it."""
+        try:
+            claim = await self._store.claim_effect(run_id, effect_id, EFFECT_LEASE_S)
+            if claim is not None:
+                await self._perform(claim)
+        except ContextSerdeError as error:  # it stays owed, and is tried again when the lease is over
+            logger.warning(_LEFT, extra={"run_id": run_id, "effect": effect_id, "reason": str(error)})
+            return None
+        return claim
+
+    async def _perform(self, claim: EffectClaim) -> None:
+        try:
+            await self._do(claim)
+        except (ContextSerdeError, RunNotFound) as error:
+            logger.warning(_LEFT, extra=_about(claim, reason=str(error)))
+            await self._later(claim)
+        except HeldBack as held:
+            await self._store.delay_effect(claim, claim.now + held.after_s, untried=True)
+        except SlackApiError as error:
+            await self._refused(claim, error)
+        except NotInstalled as error:
+            logger.warning("message held back until the app is installed again", extra=_about(claim, reason=str(error)))
+            first = claim.attempt == 1  # it may be tried a thousand times, and the journal is for people
+            why = f"not installed in {error.tenant}" if first else ""
+            await self._store.delay_effect(claim, claim.now + HELD_S, why=why)
+        except UNCLEAR as error:
+            logger.warning("Slack did not answer", extra=_about(claim, reason=str(error)))
+            await self._later(claim)
+
+    async def _do(self, claim: EffectClaim) -> None:
+        kind, _, _ = claim.effect_id.partition(":")
+        match kind:
+            case "prompt" if claim.ask is not None:
+                await self._ask(claim, claim.ask)
+            case "copy" if claim.ask is not None:
+                await self._ask_too(claim, claim.ask)
+            case "update" | "lock" if claim.ask is not None:
+                await self._bring_up_to_date(claim, claim.ask)
+            case "remind" if claim.ask is not None:
+                await self._remind(claim, claim.ask)
+            case "escalate" if claim.ask is not None:
+                await self._escalate(claim, claim.ask)
+            case "details":
+                await self._posting.post(claim, self._home(claim.run), self._showing.details(claim))
+            case _ if kind == RESULT:
+                await self._posting.post(claim, self._home(claim.run), self._showing.result(claim))
+            case _ if kind == PARKED:
+                message = blocks.failure_message(self._words.parked, words=self._words)
+                await self._posting.post(claim, self._home(claim.run), message)
+            case _:
+                await self._store.drop_effect(claim, "no such effect")
+
+    async def _ask(self, claim: EffectClaim, ask: AskRecord) -> None:
+        """Post a question where its command was typed."""
+        message = self._showing.question(claim.run, ask, self._showing.home_of(claim.run))
+        in_thread = self._showing.asked(claim.run, ask).home != "channel"
+        ref = await self._posting.post(claim, self._home(claim.run, in_thread=in_thread), message)
+        logger.info("question posted", extra=_about(claim, ref=ref))
+
+    async def _ask_too(self, claim: EffectClaim, ask: AskRecord) -> None:
+        """Post a question to one more person, in their conversation with the bot."""
+        place = Place(await self._slack.open(claim.run.tenant, claim.body.decode()))
+        if place.channel == self._showing.home_of(claim.run):
+            await self._store.drop_effect(claim, "the question is shown there already")
+        elif ask.status != "open" and (not claim.again or await self._posting.find(claim, place) is None):
+            await self._store.drop_effect(claim, "the question is closed")
+        else:
+            await self._posting.post(claim, place, self._showing.question(claim.run, ask, place.channel))
+
+    async def _bring_up_to_date(self, claim: EffectClaim, ask: AskRecord) -> None:
+        """Let every message of a question show it as it is. One that cannot be reached now keeps none of the others."""
+        run, failed, closed = claim.run, None, False
+        for ref in ask.messages:
+            channel = ref.partition(":")[0]
+            message = self._showing.question(run, ask, channel)
+            try:
+                standing = await self._slack.update(run.tenant, ref, message)
+                closed = closed or standing == "closed"
+                if standing == "gone":
+                    in_thread = ref != run.thread and channel == self._showing.home_of(run)
+                    place = self._home(run) if in_thread else Place(channel)
+                    await self._posting.put_again(run, ask, ref, place, message)
+            except (HeldBack, SlackApiError, *UNCLEAR) as error:
+                failed = error
+        if failed is not None:
+            raise failed
+        if closed and ask.status == "open":
+            await self._tell_requester(run, lambda words: words.not_posted)
+        await self._store.finish_effect(claim, ask.messages[0] if ask.messages else "")
+
+    async def _remind(self, claim: EffectClaim, ask: AskRecord) -> None:
+        """Say once more, below each message of the question, that it waits."""
+        if ask.status != "open":
+            await self._store.drop_effect(claim, "the question is closed")
+            return
+        run, home = claim.run, self._showing.home_of(claim.run)
+        places = {channel: Place(channel, ts) for channel, _, ts in (ref.partition(":") for ref in ask.messages)}
+        places[home] = self._home(run)
+        if self._showing.hidden(run, ask, home):
+            del places[home]
+        refs, closed = [], None
+        for place in places.values():
+            try:
+                refs.append(await self._posting.put(claim, place, self._showing.reminder(ask)))
+            except SlackApiError as error:  # the others are told all the same
+                if code(error) not in CLOSED_TO_US:
+                    raise
+                closed = error
+        if closed is not None and not refs:
+            raise closed
+        await self._store.finish_effect(claim, refs[0] if refs else "")
+
+    async def _escalate(self, claim: EffectClaim, ask: AskRecord) -> None:
+        """Let further people answer, ask each of them in private, and say so below the question."""
+        who = self._showing.escalated_to(claim.run, ask, int(claim.effect_id.rpartition(":")[2]))
+        if not who:
+            await self._remind(claim, ask)
+            return
+        told: Verdict = Stale()
+        while told == Stale():  # somebody has just handed it on
+            ask = await self._store.ask(ask.run_id, ask.ask_id) or ask
+            told = await self._runner.amend(_asking_too(ask, who, claim.effect_id))
+        if not isinstance(told, Accepted):
+            await self._store.drop_effect(claim, "the question is closed")
+            return
+        await self._posting.post(claim, self._home(claim.run), self._showing.escalation(ask, who))
+
+    def _home(self, run: RunRecord, *, in_thread: bool = True) -> Place:
+        """Return where a run's messages go: into its thread, once there is one."""
+        return Place(self._showing.home_of(run), run.thread.partition(":")[2] if in_thread else "")
+
+    # --- when Slack says no ------------------------------------------------------------------
+
+    async def _refused(self, claim: EffectClaim, error: SlackApiError) -> None:
+        reason = code(error)
+        if is_passing(error):
+            logger.warning("Slack is busy", extra=_about(claim, reason=reason))
+            await self._later(claim, retry_after(error))
+        elif reason in CLOSED_TO_US:
+            logger.warning("Slack does not let us post there", extra=_about(claim, reason=reason))
+            await self._shut_out(claim, reason)
+        else:
+            logger.error("Slack refuses the message", extra=_about(claim, reason=reason))
+            await self._store.drop_effect(claim, reason)
+            if claim.effect_id.startswith("copy:"):
+                await self._tell_not_asked(claim)
+            else:
+                await self._tell_requester(claim.run, lambda words: words.not_posted)
+
+    async def _shut_out(self, claim: EffectClaim, reason: str) -> None:
+        """The channel is closed to us: a run that nobody has seen yet ends, any other is told of in private."""
+        run = claim.run
+        await self._store.drop_effect(claim, reason)
+        if claim.effect_id.startswith("copy:"):
+            await self._tell_not_asked(claim)
+        elif claim.ask is not None and not run.thread:
+            await self._runner.cancel(run.run_id, by="")
+            await self._tell_requester(run, lambda words: wording.not_in_channel(run.address, words=words))
+        elif claim.effect_id.partition(":")[0] == RESULT:
+            if run.thread or run.status != "cancelled":  # else they were told that it did not begin
+                await self._tell_requester(run, lambda words: self._showing.result(claim, words).text)
+        else:
+            await self._tell_requester(run, lambda words: words.not_posted)
+
+    async def _tell_not_asked(self, claim: EffectClaim) -> None:
+        who = wording.mention(claim.body.decode())
+        await self._tell_requester(claim.run, lambda words: words.not_asked.format(who=who))
+
+    async def _tell_requester(self, run: RunRecord, text: Callable[[Catalogue], str]) -> None:
+        if run.requester:
+            words = await self._directory.learn(run.tenant, run.requester)
+            await self.tell_directly(run.tenant, run.requester, text(words))
+
+    async def _later(self, claim: EffectClaim, after_s: float | None = None) -> None:
+        pause_s = RETRY_S[min(claim.attempt, len(RETRY_S)) - 1] if after_s is None else after_s
+        await self._store.delay_effect(claim, claim.now + pause_s)
+
+
+def _asking_too(ask: AskRecord, who: Sequence[str], delivery_id: str) -> Amendment:
+    """Return what lets *who* answer, too, and shows it to each of them."""
+    allowed = tuple(dict.fromkeys((*ask.allowed, *who)))
+    return Amendment(
+        run_id=ask.run_id,
+        ask_id=ask.ask_id,
+        delivery_id=delivery_id,
+        actor="",
+        what="asked too",
+        allowed=allowed if ask.allowed and allowed != ask.allowed else None,
+        before=ask.allowed,
+        effects=[copy_of(ask.ask_id, person) for person in who if not is_group(person)],
+    )
+
+
+def _about(claim: EffectClaim, **more: str) -> dict[str, str]:
+    return {"run_id": claim.run.run_id, "effect": claim.effect_id, **more}

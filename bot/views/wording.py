@@ -1,0 +1,325 @@
+"""Which of a language's words are said, and how foreign text is made safe to show.
+
+The words stand in `bot.languages`; the functions below choose among them and fill them in.
+Templates are ours; what is filled in was escaped before.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import assert_never
+
+from bot.asking.forms import Problem
+from bot.asking.prompts import Question
+from bot.asking.replies import NotTaken, NotUnderstood
+from bot.asking.triggers import BadText, EmptyText, MessageWithoutText, SlashCommand, TextTooLong
+from bot.languages import ENGLISH, Catalogue
+from engine.verdicts import (
+    Accepted,
+    Already,
+    Cancelled,
+    Expired,
+    Invalid,
+    NotAllowed,
+    Recorded,
+    Stale,
+    Unknown,
+    Verdict,
+)
+
+# --- Foreign text -----------------------------------------------------------------------
+
+_NEWLINES = re.compile("\r\n|[\r\u2028\u2029\x0b\x0c\x85]")
+_FLAG = "\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f"  # England, Scotland, Wales
+_SUSPECT = re.compile(
+    f"({_FLAG})|[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u202a-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e007f]"
+)
+_JOINERS = "\u200c\u200d"
+
+
+def visible(text: str) -> str:
+    """Return *text* with what hides or reorders characters spelled out, as ``[U+202E]``.
+
+    Joiners stay where a script or an emoji sequence needs them.
+    """
+    text = _NEWLINES.sub("\n", text)
+
+    def spell(match: re.Match[str]) -> str:
+        char = match[0]
+        if match[1] or (char in _JOINERS and _joins(text, match.start())):
+            return char
+        return f"[U+{ord(char):04X}]"
+
+    return _SUSPECT.sub(spell, text)
+
+
+def _joins(text: str, at: int) -> bool:
+    before, after = text[at - 1 : at], text[at + 1 : at + 2]
+    if not before or not after:
+        return False
+    kinds = unicodedata.category(before), unicodedata.category(after)
+    if text[at] == "\u200d" and kinds[1] == "So":
+        return kinds[0] in ("So", "Sk") or before == "\ufe0f"
+    return all(kind in ("Lo", "Mn", "Mc") for kind in kinds) and before != "\ufe0f"
+
+
+def escape(text: str) -> str:
+    """Return *text* so that Slack reads no mention, link or date in it."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def safe(text: str) -> str:
+    """Return foreign text for a mrkdwn string: everything visible, nothing active."""
+    return escape(visible(text))
+
+
+def shorten(text: str, chars: int) -> str:
+    """Return *text* in at most *chars* characters, with an ellipsis where it was cut."""
+    if width(text) <= chars:
+        return text
+    return text[: fitting(text, chars - 1)].rstrip() + "…"
+
+
+def width(text: str) -> int:
+    """The length as Slack's clients count it, in UTF-16 units: never less than `len`."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def fitting(text: str, chars: int) -> int:
+    """Return how many characters from the front of *text* are at most *chars* wide."""
+    end = min(len(text), chars)
+    while (over := width(text[:end]) - chars) > 0:
+        end -= (over + 1) // 2
+    return end
+
+
+def mention(who: str) -> str:
+    """Return a person, user group or channel as Slack shows them; what is no id is shown as it is."""
+    if re.fullmatch(r"[UW][A-Z0-9]+", who):
+        return f"<@{who}>"
+    if re.fullmatch(r"S[A-Z0-9]+", who):
+        return f"<!subteam^{who}>"
+    if re.fullmatch(r"[CG][A-Z0-9]+", who):
+        return f"<#{who}>"
+    return safe(who)
+
+
+def when(at: float, words: Catalogue = ENGLISH) -> str:
+    """Return a time (POSIX seconds) that each reader sees in their own time zone."""
+    try:
+        fallback = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError, OSError):
+        return "?"
+    return f"<!date^{int(at)}^{words.moment}|{fallback}>"
+
+
+# --- Choosing among them ----------------------------------------------------------------
+
+
+def verdict_text(
+    verdict: Verdict,
+    *,
+    viewer: str = "",
+    labels: Mapping[str, str] | None = None,
+    words: Catalogue = ENGLISH,
+) -> str:
+    """Return what to tell *viewer*, as mrkdwn. The same verdict is always told the same.
+
+    *labels* are the question's button labels by response.
+    """
+    match verdict:
+        case Accepted(by=by, response=response):
+            template = words.accepted if by in ("", viewer) or not viewer else words.accepted_of
+            return template.format(deed=deed(response, labels, words), by=mention(by))
+        case Recorded(count=count, quorum=quorum):
+            return words.recorded.format(count=count, quorum=quorum)
+        case Already(by=by, at=at, response=response):
+            template = words.already_you if by and by == viewer else words.already if by else words.already_nobody
+            return template.format(deed=deed(response, labels, words), by=mention(by), at=when(at, words))
+        case Expired(at=at):
+            return words.expired.format(at=when(at, words))
+        case Cancelled(by=by, at=at):
+            return (words.cancelled_by if by else words.cancelled).format(by=mention(by), at=when(at, words))
+        case Stale():
+            return words.outdated
+        case NotAllowed(allowed=allowed):
+            if not allowed:
+                return words.not_allowed_anyone
+            return words.not_allowed.format(allowed=listed([mention(who) for who in allowed], words.list_or))
+        case Invalid(problems=problems):
+            told = [f"{safe(name)}: {safe(problem)}" if name else safe(problem) for name, problem in problems]
+            return words.invalid.format(problems="; ".join(problem.rstrip(".") for problem in told) or "?")
+        case Unknown():
+            return words.unknown
+        case _:
+            assert_never(verdict)
+
+
+def outdated_text(current: str | None, words: Catalogue = ENGLISH) -> str:
+    """Return what to tell somebody who answered an older question, with a link to the newest if there is one."""
+    if current is None or not current.startswith("https://"):
+        return words.outdated
+    return words.outdated_link.format(link=linked(current, words.outdated_link_text))
+
+
+def linked(address: str, text: str) -> str:
+    """Return a link that Slack gave us, under our own *text*."""
+    address = address.replace("|", "%7C").replace(">", "%3E").replace("<", "%3C")
+    return f"<{address}|{text}>"
+
+
+def taken_as(said: str, choice: str, labels: Mapping[str, str] | None, words: Catalogue = ENGLISH) -> str:
+    """Return as which choice somebody's words were taken."""
+    quoted = safe(shorten(" ".join(said.split()), 80))
+    return words.taken_as.format(said=quoted, label=safe((labels or {}).get(choice, choice)))
+
+
+def too_few_left(allowed: Sequence[str], link: str | None, words: Catalogue = ENGLISH) -> str:
+    """Return what to tell whoever asked something that too few people are left to answer."""
+    told = words.too_few_left.format(allowed=listed([mention(who) for who in allowed], words.list_or))
+    return told if link is None or not link.startswith("https://") else f"{told} {link}"
+
+
+def handed_on(to: str, beside: Sequence[str], words: Catalogue = ENGLISH) -> str:
+    """Return that *to* may answer now, and that the groups *beside*, of whoever handed it on, still may, too."""
+    template = words.handed_on_beside if beside else words.handed_on
+    return template.format(who=mention(to), beside=listed([mention(group) for group in beside], words.list_and))
+
+
+def not_taken_text(reply: NotTaken, words: Catalogue = ENGLISH) -> str:
+    """Return what to tell somebody of whom no answer could be taken."""
+    match reply.why:
+        case "nothing_open":
+            return words.nothing_open
+        case "lost":
+            return words.lost
+        case "unchecked":
+            return words.unchecked
+        case "form_changed":
+            return words.form_changed
+        case "form_broken":
+            return words.form_broken
+        case "guest":
+            return words.guest
+        case "stranger":
+            return words.stranger
+        case "deactivated":
+            return words.deactivated
+        case "bot":
+            return words.bot
+        case _:
+            assert_never(reply.why)
+
+
+def not_understood_text(
+    reply: NotUnderstood, question: Question | None, said: str = "", words: Catalogue = ENGLISH
+) -> str:
+    """Return how to ask somebody back whose words were no answer."""
+    match reply.why:
+        case "needs_text":
+            return words.needs_text
+        case "confirm":
+            return words.needs_button
+        case "form":
+            return words.needs_form
+        case "unknown":
+            return words.unknown
+        case "words":
+            given = () if question is None else question.choices
+            choices = [f"*{safe(c.shown)}*" for c in given if c.confirm is None]
+            if not choices or not said.strip():
+                return words.not_understood_buttons
+            quoted = safe(shorten(" ".join(said.split()), 80))
+            return words.not_understood.format(said=quoted, choices=listed(choices, words.list_or))
+        case _:
+            assert_never(reply.why)
+
+
+# Pydantic's error types, docs.pydantic.dev/latest/errors/validation_errors, as texts, with the limit they name.
+_PROBLEMS = {
+    "missing": ("field_missing", ""),
+    "greater_than_equal": ("field_least", "ge"),
+    "greater_than": ("field_more", "gt"),
+    "less_than_equal": ("field_most", "le"),
+    "less_than": ("field_less", "lt"),
+    "decimal_max_places": ("field_places", "decimal_places"),
+    "decimal_max_digits": ("field_digits", "max_digits"),
+    "decimal_whole_digits": ("field_digits", "whole_digits"),
+    "string_too_short": ("field_short", "min_length"),
+    "string_too_long": ("field_long", "max_length"),
+    "too_short": ("field_few", "min_length"),
+    "too_long": ("field_many", "max_length"),
+    "literal_error": ("field_choice", ""),
+    "enum": ("field_choice", ""),
+    "string_pattern_mismatch": ("field_pattern", ""),
+}
+_PROBLEM_FAMILIES = {"int": "field_whole", "float": "field_number", "decimal": "field_number", "bool": "field_choice"}
+_PROBLEM_FAMILIES |= dict.fromkeys(("date", "time", "datetime"), "field_time")
+
+
+def problem_text(problem: Problem, words: Catalogue = ENGLISH) -> str:
+    """Return what is wrong with a field, as plain text; an author's validator speaks for itself."""
+    if problem.kind in ("value_error", "assertion_error"):
+        return capitalised(problem.said.partition(", ")[2]) or words.field_other.format(said=problem.said)
+    if (known := _PROBLEMS.get(problem.kind)) is not None:
+        name, limit = known
+        return str(getattr(words, name)).format(limit=str(problem.limits.get(limit, "")).removesuffix(".0"))
+    family, _, rest = problem.kind.partition("_")
+    if family in _PROBLEM_FAMILIES and rest:
+        return str(getattr(words, _PROBLEM_FAMILIES[family]))
+    return words.field_other.format(said=problem.said.rstrip("."))
+
+
+def bad_text(problem: BadText, words: Catalogue = ENGLISH) -> str:
+    """Return why a command's text was refused, before anything was started."""
+    match problem:
+        case EmptyText(command=command, usage=usage):
+            template = words.empty_text_usage if usage else words.empty_text
+            return template.format(command=safe(command), usage=safe(usage))
+        case MessageWithoutText():
+            return words.message_without_text
+        case TextTooLong(command=command, chars=chars, max_chars=limit):
+            return words.too_long.format(command=safe(command), chars=f"{chars:,}", max_chars=f"{limit:,}")
+        case _:
+            assert_never(problem)
+
+
+def unknown_command(command: str, known: Sequence[SlashCommand], words: Catalogue = ENGLISH) -> str:
+    """Return what to tell somebody whose command no workflow has."""
+    typed = safe(shorten(command, 40)).replace("`", "'")
+    if not known:
+        return words.unknown_command_none.format(command=typed)
+    names = [f"`{command.command}`" for command in known]
+    return words.unknown_command.format(command=typed, known=listed(names, words.list_and))
+
+
+def not_in_channel(channel_id: str, bot_name: str = "@Signoff", words: Catalogue = ENGLISH) -> str:
+    """Return how to let the bot into a channel it cannot post to; nobody can invite it where two people talk."""
+    if re.fullmatch(r"[CG][A-Z0-9]+", channel_id) is None:
+        return words.not_in_conversation
+    return words.not_in_channel.format(channel=f"<#{channel_id}>", bot=safe(bot_name))
+
+
+def deed(response: str, labels: Mapping[str, str] | None = None, words: Catalogue = ENGLISH) -> str:
+    """Return what was done by this response, to stand behind "this was"."""
+    if (known := words.deeds.get(response.casefold())) is not None:
+        return known
+    label = (labels or {}).get(response, response)
+    return words.deed_other.format(label=safe(shorten(" ".join(label.split()), 80)))
+
+
+def listed(items: Sequence[str], template: str) -> str:
+    """Return "a, b and c", by a catalogue's ``list_and`` or ``list_or``."""
+    if len(items) < 2:
+        return "".join(items)
+    return template.format(items=", ".join(items[:-1]), last=items[-1])
+
+
+def capitalised(text: str) -> str:
+    """Return *text* as the beginning of a sentence."""
+    return text[:1].upper() + text[1:]
