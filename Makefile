@@ -17,7 +17,7 @@ demo: $(VENV)/.demo ## Run the bot with a Slack of its own in your browser; need
 	@exec $(BIN)/python -m bot demo $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests (ARGS="-k name" for some of them)
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m $(if $(ARGS),pytest $(ARGS),tests.lanes)
 
 e2e: $(VENV)/.dev ## Run the end-to-end tests in every shape: over HTTP and Socket Mode, in one process and with workers beside
 	@exec env SIGNOFF_SHAPES="http socket http-fleet socket-fleet" $(BIN)/python -m pytest tests/e2e $(ARGS)

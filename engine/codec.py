@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import copy
 import dataclasses
-import json
 import math
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
@@ -276,6 +275,8 @@ def write_json(plain: Any) -> bytes:
     try:
         return to_json(plain)
     except PydanticSerializationError:  # nested deeper than it goes
+        import json  # noqa: PLC0415  # hardly anybody needs it, and everybody would wait for it
+
         return json.dumps(plain).encode()
 
 
@@ -289,6 +290,8 @@ def read_json(data: bytes, where: str) -> Any:
         return from_json(data)
     except ValueError:
         pass
+    import json  # noqa: PLC0415
+
     try:
         return json.loads(data)  # the other reads no more than 200 levels of nesting
     except (ValueError, RecursionError) as error:

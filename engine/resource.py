@@ -10,7 +10,6 @@ import asyncio
 import concurrent.futures
 import copy
 import inspect
-import json
 import sys
 import typing
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
@@ -173,6 +172,8 @@ class ResourceConfig:
             ValueError: it is no JSON, or has no object at the path.
         """
         file = self.config_file
+        import json  # noqa: PLC0415  # few workflows read files, and every import would wait for it
+
         found: Any = json.loads(Path(file).read_text(encoding="utf-8"))
         keys = [] if self.path_selector is None else self.path_selector.split(".")
         for depth, key in enumerate(keys, 1):

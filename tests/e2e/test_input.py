@@ -207,6 +207,7 @@ async def test_a_reply_from_another_workspace_finds_nothing(room: Room) -> None:
     await room.reply(CHLOE, prompt, "keep back")
 
     assert (await room.result()).text == "Kept back v2"
+    await room.told(CHLOE, "“keep back” was taken as *Keep back*")
     assert room.notes(BEN) == []
 
 

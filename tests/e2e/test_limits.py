@@ -7,7 +7,7 @@ import pytest
 from tests.e2e import requests
 from tests.e2e.conftest import SetStage
 from tests.e2e.shapes import HTTP, HTTP_FLEET, only
-from tests.e2e.stage import ANA, BEN, Room
+from tests.e2e.stage import ANA, BEN, CHLOE, Room
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -53,6 +53,8 @@ async def test_a_request_sent_again_by_somebody_who_listened_does_nothing(room: 
     answers = [await request.to(room.stage.bot) for _ in range(3)]
     await room.result()
     await room.stage.idle()
+    await room.reply(CHLOE, prompt, "keep back")
+    await room.told(CHLOE, "already")
 
     assert answers == [(200, "")] * 3
     assert len(room.notes(BEN)) == 1

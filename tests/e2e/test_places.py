@@ -198,6 +198,7 @@ async def test_only_replies_of_people_in_the_thread_answer(room: Room) -> None:
     assert (await room.result()).text == "Kept back v2"
     assert f"<@{CHLOE}>" in await room.locked(prompt)
     assert await room.times("answered", prompt) == 1
+    await room.told(CHLOE, "“keep back” was taken as *Keep back*")
     assert room.notes(BEN) == []
 
 
@@ -218,11 +219,14 @@ async def test_a_reply_that_is_edited_after_the_decision_changes_nothing(room: R
     """Acceptance 18."""
     prompt = await room.started(ANA, "/deploy v2")
     said = await room.reply(BEN, prompt, "ship")
+    await room.told(BEN, "“ship” was taken as *Ship*")
     await room.result()
     before = await room.locked(prompt)
 
     await room.slack.edit(BEN, room.channel, said.ts, "keep back")
     await room.stage.idle()
+    await room.reply(CHLOE, prompt, "keep back")
+    await room.told(CHLOE, "already")
 
     assert shown(prompt) == before
     assert await room.times("answered", prompt) == 1
