@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
-
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.installs.grants import AppAtSlack
 from bot.installs.installed import InstalledWorkspaces
 from bot.installs.oauth import INSTALL, OAuth
 from bot.languages import CATALOGUES
+from bot.listeners.hearing import Spawn
 from bot.listeners.tenancy import Tenancy
 from bot.manifest import scopes
 from bot.settings import Settings
@@ -40,7 +38,7 @@ class ManyWorkspaces:
             words=self._words,
         )
 
-    def tenancy(self, runner: Runner, telling: Telling, spawn: Callable[[Coroutine[Any, Any, None]], None]) -> Tenancy:
+    def tenancy(self, runner: Runner, telling: Telling, spawn: Spawn) -> Tenancy:
         """Return who keeps the workspaces apart; *spawn* takes what may go on after an acknowledgement."""
         return Tenancy(
             self.workspaces,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeAlias
 
-from slack_bolt.async_app import AsyncApp, AsyncBoltContext
+from slack_bolt.async_app import AsyncApp, AsyncBoltContext, AsyncBoltRequest
+from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.response import BoltResponse
 
 from bot.deadline import ANSWER_S, answer_by
@@ -34,6 +36,24 @@ class Listening(Protocol):
 
     def listen(self, app: AsyncApp) -> None:
         """Hang its listeners on the Bolt app."""
+
+
+class Gate(AsyncMiddleware):
+    """Stands before Bolt's listeners: answers a request itself, or lets it pass."""
+
+    @abstractmethod
+    async def answer(self, req: AsyncBoltRequest) -> BoltResponse | None:
+        """Return the answer to a request, or None to let it pass."""
+
+    async def async_process(
+        self,
+        *,
+        req: AsyncBoltRequest,
+        resp: BoltResponse,
+        next: Callable[[], Awaitable[BoltResponse]],  # noqa: A002  # Bolt's name
+    ) -> BoltResponse | None:
+        answer = await self.answer(req)
+        return await next() if answer is None else answer
 
 
 class FromSlack(Protocol):

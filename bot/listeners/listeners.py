@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext, AsyncBoltRequest
-from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.response import BoltResponse
 
 from bot.asking.prompts import Question, question_of
@@ -26,6 +25,7 @@ from bot.listeners.hearing import (
     EMPTY,
     NOT_SAVED,
     Body,
+    Gate,
     Listening,
     Readers,
     Spawn,
@@ -223,19 +223,14 @@ class Listeners:
         self._spawn(self._say(tenant_of(sent), sent.user_id, told.text, channel=channel, thread_ts=thread_ts))
 
 
-class _Unreadable(AsyncMiddleware):
+class _Unreadable(Gate):
     """Answers what Bolt would fail on, or with 404: it takes the first action, and a view's type, without asking."""
 
-    async def async_process(
-        self,
-        *,
-        req: AsyncBoltRequest,
-        resp: BoltResponse,
-        next: Callable[[], Awaitable[BoltResponse]],  # noqa: A002  # Bolt's name
-    ) -> BoltResponse | None:
+    async def answer(self, req: AsyncBoltRequest) -> BoltResponse | None:
+        """Refuse what Bolt would not get over."""
         match req.body:
             case {"type": "block_actions", "actions": [{}, *_]} | {"type": "view_submission", "view": {"type": _}}:
-                return await next()
+                return None
             case {"type": "block_actions"}:
                 unreadable(PayloadError("block_actions: actions is empty"))
                 return EMPTY
@@ -243,32 +238,27 @@ class _Unreadable(AsyncMiddleware):
                 told = unreadable(PayloadError("view_submission: view is missing"))
                 return BoltResponse(status=200, body=modals.replaced_by(modals.notice_modal(told)))
             case {"command": _} | {"event": _} | {"ssl_check": _}:
-                return await next()
+                return None
             case {"type": "shortcut" | "message_action" | "block_suggestion" | "url_verification"}:
-                return await next()
+                return None
             case _:
                 unreadable(PayloadError("a request of a kind that is not known here"))
                 return EMPTY
 
 
-class _Clicks(AsyncMiddleware):
+class _Clicks(Gate):
     """Hears clicks on questions before Bolt looks for a listener: to find and to call one takes a tenth of the time."""
 
     def __init__(self, heard: Callable[[Body, AsyncBoltContext], Awaitable[BoltResponse]]) -> None:
         self._heard = heard
 
-    async def async_process(
-        self,
-        *,
-        req: AsyncBoltRequest,
-        resp: BoltResponse,
-        next: Callable[[], Awaitable[BoltResponse]],  # noqa: A002  # Bolt's name
-    ) -> BoltResponse | None:
+    async def answer(self, req: AsyncBoltRequest) -> BoltResponse | None:
+        """Hear a click on a question."""
         match req.body:
             case {"type": "block_actions", "actions": [{"action_id": str(name)}, *_]} if buttons.ACTION.fullmatch(name):
                 return await self._heard(req.body, req.context)
             case _:
-                return await next()
+                return None
 
 
 def _modal(

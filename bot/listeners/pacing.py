@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable
 
 from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
-from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.response import BoltResponse
 
-from bot.listeners.hearing import EMPTY, Body, Spawn
+from bot.listeners.hearing import EMPTY, Body, Gate, Spawn
 from bot.slack.directory import Directory
 from bot.slack.telling import Telling
 from bot.transport.limits import Allowance
@@ -23,7 +21,7 @@ AT_ONCE = 60
 """What one person may do all at once before the limit per minute counts."""
 
 
-class Pacing(AsyncMiddleware):
+class Pacing(Gate):
     """Stands before the listeners. Events pass: what nobody is told of must not get lost."""
 
     def __init__(self, per_minute: float, directory: Directory, telling: Telling, spawn: Spawn) -> None:
@@ -37,19 +35,14 @@ class Pacing(AsyncMiddleware):
         """Stand before the app's listeners."""
         app.middleware(self)
 
-    async def async_process(
-        self,
-        *,
-        req: AsyncBoltRequest,
-        resp: BoltResponse,
-        next: Callable[[], Awaitable[BoltResponse]],  # noqa: A002  # Bolt's name
-    ) -> BoltResponse | None:
+    async def answer(self, req: AsyncBoltRequest) -> BoltResponse | None:
+        """Refuse what is too much."""
         tenant, user = req.context.team_id or req.context.enterprise_id or "", req.context.user_id or ""
         if not user or "event" in req.body:
-            return await next()
+            return None
         wait_s = self._allowance.take((tenant, user), time.monotonic())
         if not wait_s:
-            return await next()
+            return None
         logger.warning("somebody does too much at once", extra={"user": user})
         return self._refusal(req.body, tenant, user, wait_s)
 

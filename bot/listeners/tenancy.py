@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable
 
 from slack_bolt.async_app import AsyncApp, AsyncBoltContext, AsyncBoltRequest
 from slack_bolt.authorization import AuthorizeResult
-from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.response import BoltResponse
 
 from bot.installs.installed import InstalledWorkspaces
 from bot.installs.records import InstallStore
 from bot.languages import Catalogue
-from bot.listeners.hearing import in_time
+from bot.listeners.hearing import EMPTY, NOT_SAVED, Body, Gate, Spawn, in_time, unreadable
+from bot.payloads.reading import PayloadError
 from bot.slack.telling import Telling
 from bot.views import modals
 from engine.errors import CodecError, StoreUnavailable
@@ -27,7 +26,6 @@ from engine.runner import Runner
 
 logger = logging.getLogger(__name__)
 
-Body: TypeAlias = Mapping[str, Any]
 LOOK_UP_LIMIT_S = 1.0
 """What is left of Slack's three seconds is for the request itself."""
 PAGE, PAGES = 100, 10
@@ -36,7 +34,6 @@ LEFT = "app_uninstalled"
 """Who has closed them, for the journal."""
 _LIVE: tuple[RunStatus, ...] = ("ready", "waiting", "parked")
 _INSTALLED = "signoff_installed"
-_SAVED, _NOT_SAVED = BoltResponse(status=200, body=""), BoltResponse(status=503, body="not saved")
 
 
 class Tenancy:
@@ -48,7 +45,7 @@ class Tenancy:
         installs: InstallStore,
         runner: Runner,
         telling: Telling,
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        spawn: Spawn,
         *,
         install_url: str,
         words: Catalogue,
@@ -97,7 +94,7 @@ class Tenancy:
             case {"event": {"tokens": {"bot": [_, *_]}}}:
                 return await self._gone(body, context, self._installs.revoke, "tokens revoked")
             case _:
-                return _SAVED
+                return EMPTY
 
     async def on_access_revoked(self, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Have the runs closed of those workspaces that an organisation has taken the app away from."""
@@ -105,15 +102,16 @@ class Tenancy:
         match body:
             case {"event": {"team_ids": [*teams]}, "event_time": int() | float() as at} if org:
                 try:
-                    for team in teams:
-                        if await self._installs.leave(str(team), org, at):
-                            logger.info("app taken away from a workspace", extra={"team": team, "org": org})
+                    async with in_time(context):
+                        for team in teams:
+                            if await self._installs.leave(str(team), org, at):
+                                logger.info("app taken away from a workspace", extra={"team": team, "org": org})
                 except StoreUnavailable as error:
                     logger.error("event not recorded", extra={"reason": str(error)})
-                    return _NOT_SAVED
+                    return NOT_SAVED
             case _:
-                logger.warning("payload not readable", extra={"reason": "app taken away: whose, or when, is missing"})
-        return _SAVED
+                unreadable(PayloadError("app taken away: whose, or when, is missing"))
+        return EMPTY
 
     async def _gone(
         self, body: Body, context: AsyncBoltContext, change: Callable[[str, float], Awaitable[bool]], what: str
@@ -121,17 +119,17 @@ class Tenancy:
         id_ = context.enterprise_id if context.is_enterprise_install else context.team_id or context.enterprise_id
         at = body.get("event_time")
         if not id_ or not isinstance(at, int | float):
-            logger.warning("payload not readable", extra={"reason": f"{what}: whose, or when, is missing"})
-            return _SAVED
+            unreadable(PayloadError(f"{what}: whose, or when, is missing"))
+            return EMPTY
         try:
             async with in_time(context):
                 changed = await change(id_, at)
         except StoreUnavailable as error:
             logger.error("event not recorded", extra={"reason": str(error)})
-            return _NOT_SAVED
+            return NOT_SAVED
         if changed:
             logger.info(what, extra={"install": id_})
-        return _SAVED
+        return EMPTY
 
     # --- what time brings ----------------------------------------------------------------------
 
@@ -169,24 +167,19 @@ class Tenancy:
                 return BoltResponse(status=200, body=modals.replaced_by(modals.notice_modal(self._told, self._words)))
             case {"response_url": str(url), "user": {"id": str(user)}}:
                 self._spawn(self._telling.tell("", user, self._told, response_url=url))
-        return _SAVED
+        return EMPTY
 
 
-class _Strangers(AsyncMiddleware):
+class _Strangers(Gate):
     """Answers what comes from where the app is not installed."""
 
-    def __init__(self, answer: Callable[[Body], BoltResponse]) -> None:
-        self._answer = answer
+    def __init__(self, told: Callable[[Body], BoltResponse]) -> None:
+        self._told = told
 
-    async def async_process(
-        self,
-        *,
-        req: AsyncBoltRequest,
-        resp: BoltResponse,
-        next: Callable[[], Awaitable[BoltResponse]],  # noqa: A002  # Bolt's name
-    ) -> BoltResponse | None:
+    async def answer(self, req: AsyncBoltRequest) -> BoltResponse | None:
+        """Tell strangers where the app can be installed."""
         if req.context.get(_INSTALLED, True):
-            return await next()
+            return None
         extra = {"team": req.context.team_id, "org": req.context.enterprise_id}
         logger.warning("request from where the app is not installed", extra=extra)
-        return self._answer(req.body)
+        return self._told(req.body)
