@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
+from engine.errors import FencedError
 from engine.verdicts import Already, Cancelled, Expired, Verdict
 
 RunStatus: TypeAlias = Literal["ready", "waiting", "parked", "done", "failed", "cancelled"]
@@ -132,6 +133,13 @@ class Claim:
     unreadable: str = ""
     """Why a store that seals values cannot open the run's; then it hands none over, and the run is to be parked."""
 
+    def overtaken(self) -> FencedError:
+        """Return what is raised when it is no longer whose run it is."""
+        return FencedError(
+            f"run {self.run_id} moved on from fence {self.fence}, version {self.version}: another worker has it, "
+            "or this one gave it back; drop the work"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Commit:
@@ -154,6 +162,19 @@ class Commit:
     """Give the lease back; False: this worker goes on. A run that is over or parked is given back in any case."""
     note: str = ""
     """For the journal: what the run did, in a few words."""
+
+    def opened(self) -> list[str]:
+        """Return the ids of the asks it opens.
+
+        Raises:
+            ValueError: it may not open them.
+        """
+        opened = [ask.ask_id for ask in self.asks]
+        if len(set(opened)) < len(opened):
+            raise ValueError(f"a commit opens an ask twice: {opened}")
+        if opened and self.status in OVER:
+            raise ValueError(f"a run that is {self.status} opens no asks, but this commit opens {opened}")
+        return opened
 
 
 @dataclass(frozen=True, slots=True)

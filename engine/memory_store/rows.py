@@ -37,8 +37,7 @@ class Ask:
 
     @property
     def due_at(self) -> float | None:
-        if not self.is_open:
-            return None
+        """When its next rung or its deadline comes, while it is open."""
         times = [timer.at for timer in self.rungs[:1]]
         return min([*times, *([] if self.record.deadline is None else [self.record.deadline])], default=None)
 

@@ -75,7 +75,7 @@ class MemoryRunStore(Answers, Copies, Outbox):
         return created, await self.claim(run.run_id, worker, lease_s) if worker else None
 
     async def begin(self, run: NewRun, change: Commit, now: float, *, worker: str, lease_s: float) -> Claim | None:
-        _check(change)
+        change.opened()
         if self._find(checked(run.run_id)) is not None:
             raise FencedError(f"run {run.run_id} was there before it was begun; drop the work")
         if abs(self._clock() - now) > CLOCK_TOLERANCE_S:
@@ -160,10 +160,10 @@ class MemoryRunStore(Answers, Copies, Outbox):
         return True
 
     async def commit(self, claim: Claim, change: Commit) -> Claim:
-        opened = _check(change)
+        opened = change.opened()
         run = self._held(claim)
         if run.record.version != claim.version:
-            raise _fenced(claim)
+            raise claim.overtaken()
         for ask_id in opened:
             if ask_id in run.asks and not run.asks[ask_id].is_open:
                 raise ValueError(f"ask {ask_id!r} of run {claim.run_id} is closed; give the new question a new id")
@@ -251,7 +251,7 @@ class MemoryRunStore(Answers, Copies, Outbox):
         due = [
             (ask.due_at, run, ask)
             for run in self._runs.values()
-            for _, ask in sorted(run.asks.items())
+            for ask in run.open_asks()
             if ask.due_at is not None and ask.due_at <= now
         ]
         due.sort(key=lambda item: item[0])
@@ -282,12 +282,12 @@ class MemoryRunStore(Answers, Copies, Outbox):
     def _held(self, claim: Claim) -> Run:
         run = self._find(claim.run_id)
         if run is None or run.over or run.until is None or run.fence != claim.fence:
-            raise _fenced(claim)
+            raise claim.overtaken()
         return run
 
     def _claim(self, run: Run) -> Claim:
         now, record, held = self._clock(), run.record, run.until is not None
-        still_open = sorted(ask_id for ask_id, ask in run.asks.items() if ask.is_open)
+        still_open = [ask.record.ask_id for ask in run.open_asks()]
         return Claim(
             run_id=record.run_id,
             workflow=record.workflow,
@@ -304,20 +304,3 @@ class MemoryRunStore(Answers, Copies, Outbox):
             tenant=record.tenant,
             asks=(*run.closed, *still_open) if held else (),
         )
-
-
-def _check(change: Commit) -> list[str]:
-    """Return the asks that *change* opens, if it may."""
-    opened = [ask.ask_id for ask in change.asks]
-    if len(set(opened)) < len(opened):
-        raise ValueError(f"a commit opens an ask twice: {opened}")
-    if opened and change.status in OVER:
-        raise ValueError(f"a run that is {change.status} opens no asks, but this commit opens {opened}")
-    return opened
-
-
-def _fenced(claim: Claim) -> FencedError:
-    return FencedError(
-        f"run {claim.run_id} moved on from fence {claim.fence}, version {claim.version}: another worker has it, "
-        "or this one gave it back; drop the work"
-    )

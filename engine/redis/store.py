@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from engine.errors import FencedError
 from engine.redis.connections import connections_to
 from engine.redis.copies import Copies
 from engine.redis.keys import ASKS_KEPT, Keys, check_run_id, new_run_id
@@ -104,8 +103,7 @@ class RedisRunStore(Copies, Outbox):
 
     async def begin(self, run: NewRun, change: Commit, now: float, *, worker: str, lease_s: float) -> Claim | None:
         check_run_id(run.run_id)
-        opened = [ask.ask_id for ask in change.asks]
-        _check(change, opened)
+        opened = change.opened()
         claim = _claim_on(run, now, now + lease_s)
         told = await self._server.run(
             "begin",
@@ -124,7 +122,7 @@ class RedisRunStore(Copies, Outbox):
             lease_s,
         )
         if told == b"fenced":
-            raise _fenced(claim)
+            raise claim.overtaken()
         return None if told is None else _next_claim(claim, change, told)
 
     async def send(self, run_id: str, delivery_id: str, event: bytes) -> bool:
@@ -206,40 +204,39 @@ class RedisRunStore(Copies, Outbox):
     async def renew(self, claim: Claim, lease_s: float) -> None:
         told = await self._server.run("renew", self._keys.of(claim.run_id), claim.run_id, claim.fence, lease_s)
         if told != 1:
-            raise _fenced(claim)
+            raise claim.overtaken()
 
     async def remember(self, claim: Claim, key: str, value: bytes) -> bytes:
         told: bytes | None = await self._server.run(
             "remember", self._keys.of(claim.run_id), claim.run_id, claim.fence, key, value
         )
         if told is None:
-            raise _fenced(claim)
+            raise claim.overtaken()
         return told
 
     async def release(self, claim: Claim) -> None:
         if await self._server.run("release", self._keys.of(claim.run_id), claim.run_id, claim.fence) != 1:
-            raise _fenced(claim)
+            raise claim.overtaken()
 
     async def leave(self, claim: Claim, note: str) -> bool:
         told = await self._server.run(
             "leave", self._keys.of(claim.run_id), claim.run_id, claim.fence, self._patience_s, note
         )
         if told == -1:
-            raise _fenced(claim)
+            raise claim.overtaken()
         return bool(told)
 
     async def commit(self, claim: Claim, change: Commit) -> Claim:
         held = claim.asks if change.status in OVER else ()
         forgotten = claim.asks[: -(ASKS_KEPT // 2)] if len(claim.asks) > ASKS_KEPT and not held else ()
-        opened = [ask.ask_id for ask in change.asks]
-        _check(change, opened)
+        opened = change.opened()
         told = await self._server.run(
             "commit",
             self._keys.of(claim.run_id, [*opened, *change.withdrawn, *held, *forgotten]),
             *self._transition(claim, change, held, forgotten),
         )
         if told == b"fenced":
-            raise _fenced(claim)
+            raise claim.overtaken()
         if told[0] == b"closed":
             raise ValueError(
                 f"ask {told[1].decode()!r} of run {claim.run_id} is closed; give the new question a new id"
@@ -290,20 +287,6 @@ class RedisRunStore(Copies, Outbox):
         calls = [(self._keys.of(run_id, [ask_id]), [run_id, ask_id]) for run_id, ask_id in due]
         told = await self._server.run_each("fire", calls)
         return list(dict.fromkeys(run_id for (run_id, _), ready in zip(due, told, strict=True) if ready == 1))
-
-
-def _check(change: Commit, opened: Sequence[str]) -> None:
-    if len(set(opened)) < len(opened):
-        raise ValueError(f"a commit opens an ask twice: {opened}")
-    if opened and change.status in OVER:
-        raise ValueError(f"a run that is {change.status} opens no asks, but this commit opens {opened}")
-
-
-def _fenced(claim: Claim) -> FencedError:
-    return FencedError(
-        f"run {claim.run_id} moved on from fence {claim.fence}, version {claim.version}: another worker has it, "
-        "or this one gave it back; drop the work"
-    )
 
 
 def _entries(inbox: Iterable[bytes]) -> tuple[Entry, ...]:
