@@ -220,7 +220,8 @@ class InputRequiredEvent(Event):
     * ``timeout``: seconds until the question expires; by default it never does.
     * ``on_timeout``: what comes of it then. ``"expire"``, the default, tells the step that waits or
       takes `AskExpired`; ``"fail"`` fails the run; any other text is taken for the answer.
-    * In a durable run, ``options``: the responses that are taken; any by default.
+    * In a durable run, ``options``: the responses that are taken; any by default. ``complete_options``: those of them
+      that are a whole answer, so that `Runner.answer_shown` takes them without reading the question.
     * ``allowed``: ids of the users who may answer, by default all; ``self_approval``: False bars who started the run.
     * ``quorum``: how many people must give the same response; 1 by default.
     * ``remind`` and ``escalate``: lists of seconds after which to remind people, and to ask further ones.

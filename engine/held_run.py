@@ -345,6 +345,7 @@ class HeldRun:
             quorum=int(getattr(event, "quorum", None) or 1),
             self_approval=bool(getattr(event, "self_approval", True)),
             options=tuple(getattr(event, "options", None) or ()),
+            complete=tuple(getattr(event, "complete_options", None) or ()),
             deadline=ask.deadline,
             timers=tuple(rungs),
         )

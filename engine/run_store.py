@@ -76,6 +76,8 @@ class NewAsk:
     self_approval: bool = True
     options: tuple[str, ...] = ()
     """The responses that are taken; empty: any."""
+    complete: tuple[str, ...] = ()
+    """Those that are a whole answer: nothing that only the event tells belongs to them."""
     deadline: float | None = None
     timers: tuple[Timer, ...] = ()
 
@@ -178,6 +180,18 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What somebody saw who answers: whose question it was, and which, and *message*, the reference of where it stood.
+
+    "" for *message*: it stood on none.
+    """
+
+    tenant: str
+    digest: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """An answer on its way to an ask. *delivery_id* is the same on every redelivery."""
 
@@ -194,6 +208,8 @@ class Answer:
     """Decides at once whatever the quorum, as a rejection does."""
     unseen: bool = False
     """Nobody has looked at the question: an open one takes this only if `AskRecord.takes` it."""
+    shown: Shown | None = None
+    """What is known of an unseen question; then it has to be the one that is open now, and the response complete."""
     via: str = ""
     """Which way it came, as the surface calls it; for the journal."""
     approves: str = ""
@@ -265,6 +281,8 @@ class AskRecord:
     """The requester was asked for details."""
     options: tuple[str, ...] | None = None
     """The responses that are taken, empty: any; None: only the event tells, as of one asked by an older version."""
+    complete: tuple[str, ...] = ()
+    """Those that are a whole answer, as far as is known without the event."""
 
     @property
     def verdict(self) -> Verdict | None:
@@ -279,10 +297,19 @@ class AskRecord:
             case "open":
                 return None
 
-    def takes(self, requester: str, actor: str, response: str) -> bool:
-        """Tell whether *actor* may clearly answer what *requester* has started, and with *response*."""
-        barred = (not self.self_approval and actor == requester) or (self.allowed and actor not in self.allowed)
-        return not barred and self.options is not None and (not self.options or response in self.options)
+    def takes(self, run: RunRecord, answer: Answer) -> bool:
+        """Tell whether it clearly takes an answer that is to it unseen."""
+        barred = not self.self_approval and answer.actor == run.requester
+        if barred or (self.allowed and answer.actor not in self.allowed):
+            return False
+        if answer.shown is not None:
+            return answer.response in self.complete and self.quorum == 1 and self._is(answer, answer.shown, run.tenant)
+        return self.options is not None and (not self.options or answer.response in self.options)
+
+    def _is(self, answer: Answer, shown: Shown, tenant: str) -> bool:
+        """Tell whether it is what was shown. Where it stands may not be noted yet."""
+        stands = not (shown.message and self.messages) or shown.message in self.messages
+        return stands and (shown.tenant, shown.digest, answer.revision) == (tenant, self.digest, self.revision)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from engine.run_store import (
     RunRecord,
     RunStatus,
     RunStore,
+    Shown,
 )
 from engine.snapshot import START, load_fields
 from engine.verdicts import Accepted, Invalid, Recorded, Unknown, Verdict
@@ -228,6 +229,40 @@ class Runner:
         if asked is None:
             return Unknown()
         return await self.decide(asked, response, user_id=user_id, delivery_id=delivery_id, final=final, **fields)
+
+    async def answer_shown(
+        self,
+        run_id: str,
+        ask_id: str,
+        response: str,
+        shown: Shown,
+        *,
+        user_id: str,
+        delivery_id: str,
+        revision: int,
+        via: str = "",
+        **fields: Any,
+    ) -> Verdict:
+        """Answer what was *shown* with a response that is a whole answer, in one call that does not read the question.
+
+        Raises:
+            NotJudged: it is not clear that it counts; nothing was recorded. Look the question up, and `decide`.
+            StoreUnavailable: the answer may not have been recorded; deliver it again.
+        """
+        event = HumanResponseEvent(response=response, ask_id=ask_id, user_id=user_id, **fields)
+        answer = Answer(
+            run_id=run_id,
+            ask_id=ask_id,
+            delivery_id=delivery_id,
+            actor=user_id,
+            response=response,
+            body=_PLAIN.dumps(event, "answer"),
+            revision=revision,
+            unseen=True,
+            shown=shown,
+            via=via,
+        )
+        return await self._deliver(answer)
 
     async def asked(self, run_id: str, ask_id: str) -> Asked | None:
         """Return a question, open or not, with its run; None if there is no such question."""

@@ -204,6 +204,19 @@ class Prompt(InputRequiredEvent):
         return [] if asked.text_is_response else [choice.value for choice in asked.choices]
 
     @property
+    def complete_options(self) -> list[str]:
+        """Those of `options` that are a whole answer: nothing is written, filled in or approved along with them."""
+        if self.choices and self.takes_text is None and self.form is None and self.editable is None:
+            return [choice.value for choice in self.choices if not choice.opens]
+        asked = question_of(self)
+        approves = asked.yes if asked.editable is not None else None
+        return [
+            choice.value
+            for choice in asked.choices
+            if not (choice.opens or asked.needs_text(choice) or choice.value == approves)
+        ]
+
+    @property
     def allowed(self) -> list[str]:
         """`approvers`, by the engine's name; without any, those who alone can see the question, if it is so."""
         return self.approvers or (self.copies if self.home == "private" else [])

@@ -30,6 +30,11 @@ class Admission:
         self._directory = directory
         self._allow_guests = allow_guests
 
+    def is_plain(self, tenant: str, user: str) -> bool:
+        """Tell whether somebody is known just now to be one who may answer whatever a question says of guests."""
+        person = self._directory.fresh(tenant, user)
+        return person is not None and _barred(person, guests=self._allow_guests) is None
+
     async def admit(self, asked: Asked, question: Question, user: str) -> Admitted | NotTaken:
         """Look somebody up for a question; one that is closed tells everybody the same, so nobody is looked up."""
         if asked.ask.status != "open":

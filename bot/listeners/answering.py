@@ -19,7 +19,8 @@ from bot.listeners.admission import Admission
 from bot.payloads.events import ThreadReply, thread_link
 from bot.payloads.tokens import AskToken
 from bot.views import modals, wording
-from engine.run_store import AskRecord, RunRecord
+from engine.errors import ContextSerdeError, NotJudged, RunNotFound, StoreUnavailable
+from engine.run_store import AskRecord, RunRecord, Shown
 from engine.runner import Asked, Runner
 from engine.verdicts import Accepted, Already, Expired, Invalid, NotAllowed, Recorded, Stale, Unknown, Verdict
 
@@ -157,6 +158,44 @@ class Answering:
             return None
         return run.run_id
 
+    async def choose_at_once(
+        self, token: AskToken | None, team: str, ref: str, user: str, delivery: str, *, via: Via
+    ) -> Accepted | None:
+        """Answer with a choice that is a whole answer, in one call that does not read the question.
+
+        None: it takes more than that, and nothing was recorded that `choose` would not be told again.
+        """
+        if token is None or not self._admission.is_plain(team, user):
+            return None
+        try:
+            verdict = await self._runner.answer_shown(
+                token.run_id,
+                token.ask_id,
+                token.choice,
+                Shown(team, token.digest, ref),
+                user_id=user,
+                delivery_id=delivery,
+                revision=token.revision,
+                via=via,
+                **Reply(token.choice, token.choice).fields,
+            )
+        except NotJudged:
+            return None
+        if not isinstance(verdict, Accepted):
+            return None
+        _log(token.run_id, token.ask_id, user, verdict)
+        return verdict
+
+    async def accepted(self, token: AskToken | None, team: str, user: str, verdict: Accepted) -> Told:
+        """Return what somebody is told of a choice that counts: in the question's words, if it can be read."""
+        try:
+            asked = await self.look_up(token, team)
+            question = None if asked is None else question_of(asked.event)
+        except (ContextSerdeError, RunNotFound, StoreUnavailable) as error:
+            logger.warning("question not read", extra={"reason": str(error)})
+            question = None
+        return Told(verdict, user, question)
+
     async def choose(
         self,
         asked: Asked | None,
@@ -247,10 +286,7 @@ class Answering:
         )
         if isinstance(verdict, Expired) and (silence := question.silence):
             verdict = Already("", verdict.at, silence)
-        logger.info(
-            "answer judged",
-            extra={"run_id": asked.run.run_id, "ask": asked.ask.ask_id, "by": user, "verdict": type(verdict).__name__},
-        )
+        _log(asked.run.run_id, asked.ask.ask_id, user, verdict)
         if isinstance(verdict, Already):
             told = await self._with_current(asked, told)
         return replace(told, verdict=verdict)
@@ -264,6 +300,11 @@ class Answering:
 
     async def _address(self, run: RunRecord, messages: Sequence[str]) -> str | None:
         return await self._permalink(run.tenant, messages[0]) if messages else None
+
+
+def _log(run_id: str, ask_id: str, user: str, verdict: Verdict) -> None:
+    extra = {"run_id": run_id, "ask": ask_id, "by": user, "verdict": type(verdict).__name__}
+    logger.info("answer judged", extra=extra)
 
 
 def _digest(text: str) -> str:

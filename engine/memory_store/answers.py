@@ -82,7 +82,7 @@ class Answers(Reads):
         now, record = self._clock(), ask.record
         if (told := record.verdict) is not None:
             return told
-        if answer.unseen and not record.takes(run.record.requester, answer.actor, answer.response):
+        if answer.unseen and not record.takes(run.record, answer):
             raise NotJudged(f"ask {answer.ask_id} of run {answer.run_id} does not clearly take this answer")
         if record.deadline is not None and record.deadline <= now:
             return Expired(record.deadline)

@@ -147,6 +147,7 @@ class Run:
             votes=(),
             messages=() if before is None else before.record.messages,
             options=new.options,
+            complete=new.complete,
         )
         self.asks[new.ask_id] = ask = Ask(record, sorted(new.timers, key=lambda timer: timer.at))
         self.owe(ask.prompt, now, new.ask_id, before.shown_by if before is not None else "")

@@ -17,11 +17,11 @@ key                     type    holds
 ``r:<run>:inbox``       list    entries not consumed: kind, at, ask, actor, body
 ``r:<run>:ask:<ask>``   hash    e event, h digest, o opened at; w allowed, q quorum (absent: 1), p "1" if
                                 the requester may not answer, c responses taken ("*": any; absent: only
-                                the event tells), d deadline, l rungs still to come; v revision (absent:
-                                1), s status (absent: open), b by, t at, r response, a answer, y votes,
-                                m messages, n who was refused, once for each try written down, u updates
-                                owed so far, g when its ladder fired last, i "1" if the requester was
-                                asked for details
+                                the event tells), k those that are a whole answer, d deadline, l rungs
+                                still to come; v revision (absent: 1), s status (absent: open), b by,
+                                t at, r response, a answer, y votes, m messages, n who was refused, once
+                                for each try written down, u updates owed so far, g when its ladder fired
+                                last, i "1" if the requester was asked for details
 ``r:<run>:seen``        hash    "d" or "s" + delivery id -> what it was told; only what would otherwise
                                 be told differently the next time
 ``r:<run>:seen0``       hash    the 512 to 1,023 deliveries before those (`SEEN_KEPT`)

@@ -8,6 +8,7 @@ from typing import TypeAlias, cast
 
 from engine.errors import NotJudged
 from engine.run_store import (
+    Answer,
     AskRecord,
     AskStatus,
     EffectRecord,
@@ -131,10 +132,18 @@ def ask_arguments(ask: NewAsk) -> list[Argument]:
         "" if ask.quorum == 1 else ask.quorum,
         "" if ask.self_approval else "1",
         pack(ask.options) or ANY,
+        pack(ask.complete),
         "" if ask.deadline is None else ask.deadline,
         pack(text for timer in timers for text in (timer.kind, str(timer.n), repr(timer.at))),
         min(times) if times else "",
     ]
+
+
+def unseen_argument(answer: Answer) -> Argument:
+    """Return what `deliver.lua` is told of an answer to a question that nobody has looked at."""
+    if not answer.unseen:
+        return ""
+    return "1" if answer.shown is None else pack((answer.shown.tenant, answer.shown.digest, answer.shown.message))
 
 
 def ask_record(run_id: str, ask_id: str, row: Row) -> AskRecord | None:
@@ -163,6 +172,7 @@ def ask_record(run_id: str, ask_id: str, row: Row) -> AskRecord | None:
         asks_back=b"i" in row,
         reminded_at=float(row[b"g"]) if b"g" in row else None,
         options=None if b"c" not in row else () if row[b"c"] == ANY else words(row[b"c"]),
+        complete=words(row.get(b"k", b"")),
     )
 
 

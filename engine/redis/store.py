@@ -18,6 +18,7 @@ from engine.redis.rows import (
     listed,
     named,
     pack,
+    unseen_argument,
     verdict_of,
     words,
 )
@@ -152,7 +153,7 @@ class RedisRunStore(Copies, Outbox):
             "" if answer.revision is None else answer.revision,
             "1" if answer.final else "",
             answer.via,
-            "1" if answer.unseen else "",
+            unseen_argument(answer),
             answer.approves,
             worker,
             lease_s,

@@ -39,6 +39,7 @@ class Desk:
     clock: ManualClock
     runner: Runner
     surface: SlackSurface
+    directory: Directory
     answering: Answering
     run_id: str = ""
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
@@ -112,4 +113,4 @@ async def desk(*workflows: Workflow, timeout_s: int = 30, words: Catalogue = ENG
         directory = Directory(workspaces)
         surface = SlackSurface(workspaces, runner, directory, words=words, pace=Pace(clock))
         answering = Answering(runner, Admission(runner, directory), surface.permalink, words)
-        yield Desk(slack, world, clock, runner, surface, answering)
+        yield Desk(slack, world, clock, runner, surface, directory, answering)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import CommandReceived
+from bot import Choice, CommandReceived, Prompt
 from bot.asking.replies import NotTaken
 from bot.languages import ENGLISH
 from bot.listeners.admission import Admission
@@ -21,8 +21,10 @@ from bot.playground import AppConfig, FakeSlack
 from bot.plugins import discover
 from bot.slack.directory import Directory
 from bot.slack.workspaces import OneWorkspace
+from engine import HumanResponseEvent, StopEvent, Workflow, step
 from engine.runner import Runner
 from engine.verdicts import Accepted, Already, Stale, Unknown
+from tests.integration.desk import BEN, CHLOE, Desk, desk
 from tests.integration.stores import in_memory
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
@@ -265,3 +267,92 @@ async def test_a_thread_with_the_same_ids_in_another_workspace_is_another_thread
 
     assert await room.reply("approve", "101.000001", team="T2") is None
     assert (await room.runner.view(room.run_id)).status == "waiting"
+
+
+# --- at once ------------------------------------------------------------------------------------
+
+
+class Letter(Workflow):
+    """Asks what may be answered in a word, and what may not."""
+
+    @step
+    async def ask(self, ev: CommandReceived) -> Prompt:
+        return Prompt(prefix="Send it?", choices=["send", Choice("drop", label="Throw away", asks_comment=True)])
+
+    @step
+    async def end(self, ev: HumanResponseEvent) -> StopEvent:
+        return StopEvent(result=[ev.response, ev.choice, ev.comment, ev.user_id])
+
+
+@pytest.fixture
+async def letters() -> AsyncIterator[Desk]:
+    async with desk(Letter()) as found:
+        await found.start(Letter())
+        yield found
+
+
+async def at_once(
+    letters: Desk, choice: str = "send", user: str = BEN, team: str = "T1", ref: str | None = None
+) -> Any:
+    ask = await letters.ask()
+    token = AskToken(letters.run_id, ask.ask_id, ask.revision, choice, ask.digest)
+    ref = ask.messages[0] if ref is None else ref
+    return await letters.answering.choose_at_once(token, team, ref, user, "click 1", via="button")
+
+
+async def test_a_whole_answer_of_somebody_known_is_taken_at_once(letters: Desk) -> None:
+    await letters.directory.check("T1", BEN)
+
+    first = await at_once(letters)
+    again = await at_once(letters)
+    await letters.settle()
+
+    assert isinstance(first, Accepted)
+    assert again == first
+    assert (await letters.runner.view(letters.run_id)).result == ["send", "send", "", BEN]
+    answered = next(line for line in await letters.world.store.journal(letters.run_id) if line.what == "answered")
+    assert answered.details["via"] == "button"
+
+
+@pytest.mark.parametrize(
+    "given", [{"choice": "drop"}, {"choice": "burn"}, {"user": CHLOE}, {"team": "T2"}, {"ref": "C2:1.000001"}]
+)
+async def test_what_is_not_clear_is_not_taken_at_once(letters: Desk, given: dict[str, str]) -> None:
+    """A comment is asked for, there is no such choice, Slack was not asked of Chloe, or it was not shown there."""
+    await letters.directory.check("T1", BEN)
+    await letters.directory.check("T2", BEN)
+    before = await letters.whats()
+
+    assert await at_once(letters, **given) is None
+
+    assert await letters.whats() == before
+    assert isinstance((await letters.answer(CHLOE, "send")).verdict, Accepted)
+
+
+async def test_a_guest_s_answer_is_not_taken_at_once(letters: Desk) -> None:
+    guest = letters.slack.workspace.users["U5"]
+    await letters.directory.check("T1", guest.id)
+
+    assert guest.is_restricted
+    assert await at_once(letters, user=guest.id) is None
+
+
+async def test_another_workspace_is_not_told_at_once_what_was_decided(letters: Desk) -> None:
+    """Security 2; Adversarial 15."""
+    await letters.answer(CHLOE, "send")
+    await letters.directory.check("T2", BEN)
+
+    assert await at_once(letters, team="T2") is None
+
+
+async def test_what_was_taken_at_once_is_told_in_the_question_s_words(letters: Desk) -> None:
+    ask = await letters.ask()
+    token = AskToken(letters.run_id, ask.ask_id, ask.revision, "drop", ask.digest)
+    verdict = Accepted(BEN, 1.0, "drop")
+
+    told = await letters.answering.accepted(token, "T1", BEN, verdict)
+    lost = await letters.answering.accepted(replace(token, run_id="k0-gone"), "T1", BEN, verdict)
+
+    assert "Throw away" in told.text(ENGLISH)
+    assert told.counts
+    assert lost.text(ENGLISH)

@@ -25,6 +25,7 @@ from engine.run_store import (
     NewRun,
     Refusal,
     RunStore,
+    Shown,
     Timer,
 )
 from tests.integration.contract import skewing
@@ -196,6 +197,7 @@ new_asks = st.builds(
     st.sampled_from((1, 2)),
     self_approval=st.booleans(),
     options=st.sampled_from(((), ("yes",))),
+    complete=st.sampled_from(((), ("yes",))),
     deadline=st.none() | later,
 )
 made = st.builds(NewEffect, st.just("note"), st.binary(max_size=2), asks | st.just("")) | st.just(
@@ -251,6 +253,7 @@ answers = st.builds(
     st.sampled_from((None, None, 1, 2)),
     st.sampled_from((False, False, True)),
     unseen=st.booleans(),
+    shown=st.none() | st.builds(Shown, st.just(""), st.sampled_from(("digest", "other")), st.sampled_from(("", "P"))),
 )
 back = st.sampled_from((0, 0, 0, 1))
 moves = st.one_of(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from engine.errors import NotJudged
-from engine.run_store import Commit, Entry
+from engine.run_store import Commit, Entry, Shown
 from engine.verdicts import Accepted, Already, Recorded, Stale, Unknown
 from tests.integration.contract import LEASE_S, World, answer, question, world
 
@@ -168,6 +169,65 @@ async def test_an_unseen_question_for_all_takes_anything_and_tells_the_same_agai
     assert again == first
     assert late == Already("U1", first.at, "ship")
     assert none == Unknown()
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ({}, {"response": "revise"}),
+        ({"complete": ()}, {}),
+        ({"quorum": 2}, {}),
+        ({"allowed": ("U2",)}, {}),
+        ({"self_approval": False}, {"actor": "U0"}),
+        ({}, {"revision": 2}),
+        ({}, {"revision": None}),
+        ({}, {"shown": {"tenant": "T2"}}),
+        ({}, {"shown": {"tenant": ""}}),
+        ({}, {"shown": {"digest": "another"}}),
+        ({}, {"shown": {"message": "C1:2.0"}}),
+    ],
+)
+async def test_what_was_shown_takes_a_whole_answer_only_as_it_is_now(
+    world: World, asked: dict[str, Any], given: dict[str, Any]
+) -> None:
+    claim = await world.ask(question("a1", **{"complete": ("ship",), **asked}))
+    await _show(world, claim.run_id, "C1:1.0")
+    ask = await world.store.ask(claim.run_id, "a1")
+    assert ask is not None
+    seen = replace(Shown("T1", ask.digest), **given.get("shown", {}))
+    shown = answer(claim.run_id, **{"unseen": True, "revision": 1, **given, "shown": seen})
+
+    with pytest.raises(NotJudged):
+        await world.store.deliver(shown)
+
+    assert await world.whats(claim.run_id) == ["started", "committed", "shown"], "nothing was recorded"
+
+
+@pytest.mark.parametrize("world", ["memory", "redis", "cluster"], indirect=True)
+@pytest.mark.parametrize("message", ["", "C1:1.0"])
+@pytest.mark.parametrize("noted", [True, False])
+async def test_what_was_shown_takes_a_whole_answer_and_tells_the_same_again(
+    world: World, message: str, noted: bool
+) -> None:
+    """Where it stands may not be noted yet, or it stood on no message."""
+    claim = await world.ask(question("a1", options=("ship", "revise"), complete=("ship",)))
+    if noted:
+        await _show(world, claim.run_id, "C1:1.0")
+    shown = answer(claim.run_id, unseen=True, shown=Shown("T1", "digest", message), revision=1)
+
+    first = await world.store.deliver(shown)
+    again = await world.store.deliver(shown)
+    late = await world.store.deliver(replace(shown, delivery_id="d2", actor="U9"))
+
+    assert isinstance(first, Accepted)
+    assert again == first
+    assert late == Already("U1", first.at, "ship")
+
+
+async def _show(world: World, run_id: str, ref: str) -> None:
+    claim = await world.store.claim_effect(run_id, "prompt:a1", LEASE_S)
+    assert claim is not None
+    await world.store.finish_effect(claim, ref)
 
 
 async def test_nobody_can_answer_what_was_not_asked(world: World) -> None:

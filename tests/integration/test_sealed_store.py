@@ -9,12 +9,13 @@ import pytest
 from redis.asyncio import Redis
 
 from engine import Context, HumanResponseEvent, StartEvent, StopEvent, Workflow, step
-from engine.errors import CodecError
+from engine.errors import CodecError, NotJudged
 from engine.keyring import PLAIN, Keyring, new_key
 from engine.memory_store import MemoryRunStore
-from engine.run_store import Answer, Commit, NewAsk, NewRun
+from engine.run_store import Answer, Commit, NewAsk, NewRun, Shown
 from engine.runner import PARKED, Runner
 from engine.sealed_store import SealedRunStore
+from engine.verdicts import Accepted
 from tests.integration.stores import in_redis
 
 OLD, NEW = new_key(), new_key()
@@ -220,6 +221,19 @@ async def test_equal_questions_do_not_show_as_equal() -> None:
     assert "5f4dcc3b" not in one.digest
     opened = await sealed(store, NEW).ask("k0-one", "a1")
     assert opened == replace(one, event=b"Fire Bob?", digest="5f4dcc3b")
+
+
+async def test_an_answer_to_what_was_shown_is_not_judged_unread() -> None:
+    inner = MemoryRunStore()
+    run_id = await asked(inner, NEW)
+    store = sealed(inner, NEW)
+    (ask,) = await store.open_asks(run_id)
+    shown = replace(_yes(run_id, ask.ask_id), unseen=True, shown=Shown("", ask.digest), revision=1)
+
+    with pytest.raises(NotJudged, match="sealed"):
+        await store.deliver(shown)
+
+    assert isinstance(await store.deliver(replace(shown, unseen=False, shown=None)), Accepted)
 
 
 def _yes(run_id: str, ask_id: str) -> Answer:

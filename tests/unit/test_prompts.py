@@ -591,6 +591,24 @@ def test_a_form_gets_a_button_of_its_own_unless_a_choice_asks_for_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "complete"),
+    [
+        ({"choices": ["ship", "stop"]}, ["ship", "stop"]),
+        ({"prefix": "Ship? (yes/no)"}, ["yes", "no"]),
+        ({"choices": ["ship", Choice("stop", asks_comment=True)]}, ["ship"]),
+        ({"choices": ["ship", Choice("stop", asks_comment="required")]}, ["ship"]),
+        ({"choices": ["ship", "feedback"], "takes_text": "feedback"}, ["ship"]),
+        ({"choices": ["approve", "reject"], "editable": "Dear all"}, ["reject"]),
+        ({"choices": ["stay", Choice("go", asks_form=True)], "form": Trip}, ["stay"]),
+        ({"form": Trip}, []),
+        ({"prefix": "Your name?"}, []),
+    ],
+)
+def test_a_choice_is_a_whole_answer_if_nothing_goes_along_with_it(given: dict[str, Any], complete: list[str]) -> None:
+    assert Prompt(**{"prefix": "?", **given}).complete_options == complete
+
+
+@pytest.mark.parametrize(
     ("fields", "told"),
     [
         ({"choices": [Choice("go", asks_form=True)]}, "'go' asks for a form and there is none"),

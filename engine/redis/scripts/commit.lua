@@ -5,8 +5,8 @@
 --   ARGV[3]   version     ARGV[6]  wake at, or ""     ARGV[9]  TTL of a run that is over, in seconds
 --   ARGV[4]   status      ARGV[7]  "1" to release
 --   then lists, each after its length: state written (name, value), state removed, memo forgotten,
---   asks opened (id, event, digest, allowed, quorum, "1" if not the requester, responses taken, deadline, rungs,
---   first timer),
+--   asks opened (id, event, digest, allowed, quorum, "1" if not the requester, responses taken, complete ones,
+--   deadline, rungs, first timer),
 --   asks withdrawn, effects (id, body, ask), asks held, asks to forget. What is "" is left out of the hash.
 --   returns   {now, version, inbox}, and if the run is still held {..., until, memo, closed asks, open asks};
 --             "fenced"; "closed" and an ask
@@ -24,7 +24,7 @@ end
 local w1, wn = list(2)
 local r1, rn = list(1)
 local m1, mn = list(1)
-local a1, an = list(10)
+local a1, an = list(11)
 local d1, dn = list(1)
 local e1, en = list(3)
 local h1, hn = list(1)
@@ -32,8 +32,8 @@ local f1, fn = list(1)
 
 if not holds(ARGV[2]) or meta.v ~= ARGV[3] then return 'fenced' end
 local found = {}
-for i = a1, an, 10 do
-  found[i] = begun and {} or fields_of(KEYS[FIRST_ASK + (i - a1) / 10], 'v', 'u', 'w', 'm', 'o', 's')
+for i = a1, an, 11 do
+  found[i] = begun and {} or fields_of(KEYS[FIRST_ASK + (i - a1) / 11], 'v', 'u', 'w', 'm', 'o', 's')
   if found[i].s then return { 'closed', ARGV[i] } end
 end
 
@@ -42,16 +42,16 @@ in_parts('HDEL', STATE, ARGV, r1, rn)
 in_parts('HDEL', MEMO, ARGV, m1, mn)
 if consumed > 0 and not (over or begun) then redis.call('LTRIM', INBOX, consumed, -1) end
 
-local ask_key = FIRST_ASK + (an - a1 + 1) / 10
+local ask_key = FIRST_ASK + (an - a1 + 1) / 11
 for i = d1, dn do
   if cancel_ask(KEYS[ask_key], ARGV[i], '') then journal('withdrawn', '', 'ask', ARGV[i]) end
   ask_key = ask_key + 1
 end
 
-local names = { 'e', 'h', 'w', 'q', 'p', 'c', 'd', 'l' }
+local names = { 'e', 'h', 'w', 'q', 'p', 'c', 'k', 'd', 'l' }
 local opened = {}
-for i = a1, an, 10 do
-  local key, ask, before = KEYS[FIRST_ASK + (i - a1) / 10], ARGV[i], found[i]
+for i = a1, an, 11 do
+  local key, ask, before = KEYS[FIRST_ASK + (i - a1) / 11], ARGV[i], found[i]
   local revision
   if before.o then -- asked again while open: the question changes, and answers to the old one are stale
     revision = (before.v or 1) + 1
@@ -69,8 +69,8 @@ for i = a1, an, 10 do
     end
   end
   redis.call('HSET', key, unpack(fields))
-  if ARGV[i + 9] ~= '' then
-    redis.call('ZADD', TIMERS, ARGV[i + 9], RUN .. '|' .. ask)
+  if ARGV[i + 10] ~= '' then
+    redis.call('ZADD', TIMERS, ARGV[i + 10], RUN .. '|' .. ask)
   elseif before.o then
     redis.call('ZREM', TIMERS, RUN .. '|' .. ask)
   end

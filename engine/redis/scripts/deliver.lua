@@ -2,7 +2,8 @@
 --   KEYS     see common.lua; KEYS[17] the ask
 --   ARGV[2]  ask id        ARGV[4]  actor      ARGV[6]  answer                ARGV[8]  "1" if it decides
 --   ARGV[3]  delivery id   ARGV[5]  response   ARGV[7]  revision, "" for any           at once
---   ARGV[9]  which way it came, or ""   ARGV[10]  "1" if nobody has looked at the question
+--   ARGV[9]  which way it came, or ""   ARGV[10]  "1" if nobody has looked at the question,
+--            or, packed, what is known of it then: tenant, digest, message
 --   ARGV[11] digest of what it approves in place of what was shown, or ""
 --   ARGV[12] worker to give the run to if the answer decides and nobody holds it, or ""
 --   ARGV[13] lease in seconds   ARGV[14...]  workflows the worker knows; none: any
@@ -24,11 +25,18 @@ local function has(list, item)
   return false
 end
 
+local function is_shown(tenant, digest, message)
+  local stands = redis.call('HMGET', key, 'k', 'm')
+  return stands[1] and has(stands[1], response) and not is.q and tenant == (meta.t or '') and digest == (is.h or '')
+    and ARGV[7] == (is.v or '1') and (message == '' or not stands[2] or has(stands[2], message))
+end
+
 local function takes()
   if (is.p and actor == meta.u) or (is.w and not has(is.w, actor)) then return false end
+  if ARGV[10] ~= '1' then return is_shown(unpack(unpack_items(ARGV[10]))) end
   return is.c and (is.c == '*' or has(is.c, response))
 end
-if ARGV[10] == '1' and not takes() then return pack('not_judged') end
+if ARGV[10] ~= '' and not takes() then return pack('not_judged') end
 
 local function tell(...)
   local verdict = pack(...)
