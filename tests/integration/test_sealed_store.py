@@ -236,6 +236,16 @@ async def test_an_answer_to_what_was_shown_is_not_judged_unread() -> None:
     assert isinstance(await store.deliver(replace(shown, unseen=False, shown=None)), Accepted)
 
 
+async def test_without_a_key_an_answer_to_what_was_shown_is_judged() -> None:
+    store = sealed(MemoryRunStore(), PLAIN)
+    _, claim = await store.start(NewRun("k0-one", "Letter", "r1", b"s", tenant="T1"), worker="w1", lease_s=30)
+    assert claim is not None
+    await store.commit(claim, Commit("waiting", consumed=1, asks=[NewAsk("a1", b"?", "5f4dcc3b", complete=("yes",))]))
+    answer = replace(_yes("k0-one", "a1"), response="yes", unseen=True, shown=Shown("T1", "5f4dcc3b"), revision=1)
+
+    assert isinstance(await store.deliver(answer), Accepted)
+
+
 def _yes(run_id: str, ask_id: str) -> Answer:
     return Answer(run_id, ask_id, "d1", "U2", "yes", b'{"spoilt": true}')
 
