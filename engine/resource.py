@@ -171,9 +171,9 @@ class ResourceConfig:
             FileNotFoundError: it is not there.
             ValueError: it is no JSON, or has no object at the path.
         """
-        file = self.config_file
         import json  # noqa: PLC0415  # few workflows read files, and every import would wait for it
 
+        file = self.config_file
         found: Any = json.loads(Path(file).read_text(encoding="utf-8"))
         keys = [] if self.path_selector is None else self.path_selector.split(".")
         for depth, key in enumerate(keys, 1):

@@ -140,6 +140,6 @@ def _says(choice: Choice, words: set[str], meaning: Meaning) -> bool:
 
 
 def _label(value: str) -> str:
-    known = {"y": "Yes", "n": "No"}
+    short = {"y": "Yes", "n": "No"}
     words = value.replace("_", " ").strip() or value
-    return known.get(value.casefold(), words[0].upper() + words[1:])
+    return short.get(value.casefold(), words[0].upper() + words[1:])

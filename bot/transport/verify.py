@@ -65,13 +65,8 @@ class Verifier:
             raise ValueError("the signing secret is empty; see Basic Information > App Credentials of your Slack app")
         object.__setattr__(self, "_key", self.secret.get_secret_value().encode())
 
-    def verify(self, headers: Iterable[tuple[str, str]], body: bytes, now: float) -> Rejection | dict[str, Any]:
-        """Return why the request is refused, or what it says. *now* is POSIX seconds; *headers* keeps repeated ones."""
-        given = SentHeaders(headers)
-        return self.check_headers(given, now) or self.read(given, body)
-
     def check_headers(self, given: SentHeaders, now: float) -> Rejection | None:
-        """Judge what can be judged before the body is read."""
+        """Judge what can be judged before the body is read. *now* is POSIX seconds."""
         return (
             self._length(given)
             or _encoding(given)
@@ -109,7 +104,7 @@ class Verifier:
 
 
 class SentHeaders:
-    """The headers of a request, by lower-case name."""
+    """The headers of a request, repeated ones, too, by lower-case name."""
 
     def __init__(self, headers: Iterable[tuple[str, str]]) -> None:
         self._values: dict[str, list[str]] = {}
