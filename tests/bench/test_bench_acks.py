@@ -100,11 +100,11 @@ async def test_acknowledgements_as_fast_as_they_go(report: Report, tmp_path: Pat
     table = Table(
         "Acknowledging clicks as fast as they come",
         ["", "Signoff", "bare Bolt", "Bolt, default mode", "Signoff / Bolt", "Signoff / default"],
-        "Signed clicks of one person, each on a question of its own. Signoff is `python -m bot serve --no-worker`: hold "
-        "the click against what was shown and record the verdict in Redis, wake a worker, answer 200, then look the "
-        "question up and tell the person. (A click that opens or brings more than its choice, of somebody whom Slack "
-        "described more than 5 s ago, or with encryption is looked up first.) Bolt's default mode answers before the "
-        "listener has run. CPU is that of the serving process until the people have been told.",
+        "Signed clicks of one person, each on a question of its own. Signoff is `python -m bot serve --no-worker`: "
+        "hold the click against what was shown and record the verdict in Redis, wake a worker, answer 200, then look "
+        "the question up and tell the person. (A click that opens or brings more than its choice, of somebody whom "
+        "Slack described more than 5 s ago, or with encryption is looked up first.) Bolt's default mode answers before "
+        "the listener has run. CPU is that of the serving process until the people have been told.",
     )
 
     async with (
