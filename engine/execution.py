@@ -11,6 +11,7 @@ import concurrent.futures
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import Context as Variables
 from contextvars import copy_context
 from heapq import heapify, heappop, heappush
@@ -92,6 +93,12 @@ class Persistence(Protocol):
     async def keep(self) -> None:
         """Save at least that there is the run, if that is not saved yet."""
 
+    def kept(self) -> AbstractAsyncContextManager[None]:
+        """Hold on to the run while a step call in it has to wait for something."""
+
+    async def renew(self) -> None:
+        """Hold on to the run, which has been at work for a while."""
+
     async def remember(self, call: Call, key: str, value: Any) -> Any:
         """Save a remembered result at once; return the one that counts."""
 
@@ -142,8 +149,6 @@ class Execution:
         """Who waits for the next time that everything is saved."""
         self.on_idle: Callable[[], None] | None = None
         """Told whenever the run begins to wait for the world. It then stays, durable or not."""
-        self.on_wait: Callable[[], None] | None = None
-        """Told when a step call of a durable run has to wait for something."""
         self.on_late: Callable[[], None] | None = None
         """Told of what comes when the work has stopped."""
         self.on_read: Callable[[], None] | None = None
@@ -279,7 +284,8 @@ class Execution:
             waiting = await self._work_alone()
             if waiting is None and (self.state.finished or self._may_leave):
                 return
-            async with asyncio.TaskGroup() as self._group:
+            kept = nullcontext() if self.persistence is None else self.persistence.kept()
+            async with kept, asyncio.TaskGroup() as self._group:
                 self._helped = waiting is not None and self.persistence is not None
                 if self._helped:
                     self._group.create_task(self._work_on())
@@ -316,6 +322,8 @@ class Execution:
             elif in_a_row == IN_A_ROW:
                 in_a_row = 0
                 await asyncio.sleep(0)
+                if self.persistence is not None:
+                    await self.persistence.renew()
             else:
                 in_a_row += 1
                 saved -= 1
@@ -369,12 +377,6 @@ class Execution:
         while self._ready:
             call_id = self._ready.popleft()
             self._active[call_id] = self._group.create_task(self._perform(call_id), context=self._variables.copy())
-        if self.on_wait is not None:
-            self._loop.call_soon(self._look_who_waits)  # each call has begun by then
-
-    def _look_who_waits(self) -> None:
-        if self._active and self.on_wait is not None:
-            self.on_wait()
 
     async def _perform(self, call_id: int) -> None:
         try:
@@ -398,8 +400,6 @@ class Execution:
         self._suspended = True
         if not self._helped:
             self._spawn_ready()
-        elif self.on_wait is not None:
-            self.on_wait()
         try:
             tick = await waiting
         except asyncio.CancelledError:

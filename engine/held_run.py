@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import Any
@@ -172,10 +172,7 @@ class HeldRun:
                 refused: ContextSerdeError | None = None
                 unreadable: ContextSerdeError | None = None
                 try:
-                    async with asyncio.TaskGroup() as tasks:
-                        with self._kept(tasks):
-                            async with slot():
-                                await self.execution.run()
+                    await self._run(slot())
                     return await self._save(release=True)
                 except* _Refused as refusals:
                     refused = _reason(refusals)
@@ -187,7 +184,18 @@ class HeldRun:
                     await self._fail_steps(refused)
         finally:
             # Each refers to the other, and to collect what does took a tenth of the time of many runs.
-            self.execution.persistence = self.execution.on_wait = None
+            self.execution.persistence = None
+
+    async def _run(self, slot: AbstractAsyncContextManager[Any]) -> None:
+        """Let the steps run while *slot* is held; where none is free, the run is held on to meanwhile."""
+        if not isinstance(slot, asyncio.Semaphore) or not slot.locked():
+            async with slot:
+                await self.execution.run()
+            return
+        async with contextlib.AsyncExitStack() as held:
+            async with self.kept():
+                await held.enter_async_context(slot)
+            await self.execution.run()
 
     async def _fail_steps(self, refused: ContextSerdeError) -> None:
         """Go back to what was saved last and let the calls that have ended since then fail."""
@@ -221,6 +229,7 @@ class HeldRun:
 
         What cannot be read is left, and all that came after it, for whoever takes the run up next to say so.
         """
+        await self.renew()
         ended = len(self.ended)
         claim = await self._save(release=False)
         del self.ended[:ended]  # others may have followed while it was saved
@@ -352,33 +361,26 @@ class HeldRun:
 
     # --- holding -------------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def _kept(self, tasks: asyncio.TaskGroup) -> Iterator[None]:
-        """Keep the lease alive while the block works. A run that is not stored yet is, once it has to wait."""
-        loop = asyncio.get_running_loop()
-        alarms: list[asyncio.Handle] = []
-        if isinstance(self.store, FirstTurn) and not self.store.stored:
-            self.execution.on_wait = lambda: self._keep_within(tasks)
-            alarms.append(loop.call_soon(lambda: None if self.execution.begun else self._keep_within(tasks)))
-        keepers: list[asyncio.Task[None]] = []
-        # Most runs are back to waiting long before, so that the task comes with the first renewal.
-        alarms.append(loop.call_later(self.lease_s / 3, lambda: keepers.append(tasks.create_task(self._renew()))))
-        try:
-            yield
-        finally:
-            for alarm in alarms:
-                alarm.cancel()
-            for keeper in keepers:
+    @contextlib.asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Keep the lease alive while the block waits, and store a run that is not stored yet."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.keep())  # it is seen through: nobody could tell whether the run is stored
+            keeper = tasks.create_task(self._keep_alive())
+            try:
+                yield
+            finally:
                 keeper.cancel()
 
-    def _keep_within(self, tasks: asyncio.TaskGroup) -> None:
-        self.execution.on_wait = None
-        tasks.create_task(self.keep())
-
-    async def _renew(self) -> None:
+    async def _keep_alive(self) -> None:
         while True:
-            await self.store.renew(self.claim, self.lease_s)
             await asyncio.sleep(self.lease_s / 3)
+            await self.store.renew(self.claim, self.lease_s)
+
+    async def renew(self) -> None:
+        """Renew the lease once a third of it is over, while the run works without having to wait."""
+        if self.claim.until - self.clock() < 2 / 3 * self.lease_s:
+            await self.store.renew(self.claim, self.lease_s)
 
 
 class _Refused(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -254,6 +254,12 @@ class _Part:
 
     async def keep(self) -> None:
         await self._parent.keep()
+
+    def kept(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()  # its parent waits for it, and is kept
+
+    async def renew(self) -> None:
+        pass
 
     async def remember(self, call: Call, key: str, value: Any) -> Any:
         codec = self._parent.definition.codec.beside(self._child.definition.types)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
+import pytest
+
 from engine import Context, Event, StartEvent, StopEvent, Workflow, step
+from engine.execution import IN_A_ROW
 from engine.run_store import RunStore
 from engine.runner import Runner
 from tests.integration.stores import StoreWithClock
@@ -130,3 +133,62 @@ async def test_calls_that_are_ready_together_are_saved_together(world: StoreWith
 
     assert view.status == "done"
     assert store.told.count("commit") == 1 + 1 + 20 / 4  # `end` has four workers
+
+
+class Chain(Workflow):
+    """Steps that follow each other and never wait."""
+
+    @step
+    async def begin(self, ev: StartEvent) -> Short:
+        return Short()
+
+    @step
+    async def short(self, ev: Short) -> Next:
+        return Next()
+
+    @step
+    async def follow(self, ev: Next) -> StopEvent:
+        return StopEvent(result="ended")
+
+
+class Crowd(Workflow):
+    """Calls that are ready together, more than others have to wait for."""
+
+    @step
+    async def begin(self, ev: StartEvent) -> list[Short]:
+        return [Short(n=n) for n in range(IN_A_ROW + 1)]
+
+    @step(num_workers=IN_A_ROW + 1)
+    async def short(self, ev: Short) -> Next:
+        return Next()
+
+    @step
+    async def follow(self, found: list[Next]) -> StopEvent:
+        return StopEvent(result="ended")
+
+
+@pytest.mark.parametrize(
+    ("workflow", "told"),
+    [(Chain, "renew commit renew commit commit"), (Crowd, "renew commit renew renew commit commit")],
+)
+async def test_the_lease_is_renewed_while_calls_follow_each_other(
+    world: StoreWithClock, workflow: type[Workflow], told: str
+) -> None:
+    """A lease so short is over by a third at once. That alone takes no run away: somebody else has to claim it."""
+    store = Heard(world.store)
+    runner = Runner(cast(RunStore, store), [workflow()], lease_s=1e-6)
+
+    run_id = await runner.start(workflow())
+    await runner.work(run_id)
+
+    assert (await runner.view(run_id)).result == "ended"
+    assert [verb for verb in store.told if verb in ("renew", "commit")] == told.split()
+
+
+async def test_the_lease_of_a_short_run_is_not_renewed(world: StoreWithClock) -> None:
+    store = Heard(world.store)
+    runner = Runner(cast(RunStore, store), [Crowd()])
+
+    await runner.work(await runner.start(Crowd()))
+
+    assert "renew" not in store.told
