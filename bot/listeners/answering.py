@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from bot.asking.prompts import Question, question_of
@@ -41,10 +41,14 @@ class Told:
     """What they wrote, where an answer was read out of that."""
     choice: str = ""
     """Value of the choice that was read out of it."""
+    run: RunRecord | None = field(default=None, compare=False)
+    """The run, where it may wait for an answer to another question than theirs; see `Answering.with_link`."""
+    message: str = ""
+    """Where that question is, as far as is known."""
     newer: bool = False
-    """They answered an older question than the one that is open now."""
+    """Theirs is closed, and that one is open now."""
     current: str | None = None
-    """Where that one is, if it has an address."""
+    """Its address, if it has one."""
 
     @property
     def counts(self) -> bool:
@@ -136,7 +140,7 @@ class Answering:
         now = await self._runner.asked(run_id, ask_id)  # noted since, perhaps: that and being owed end together
         if now is None or now.ask.status != "open" or ref in now.ask.messages:
             return None
-        return Told(Stale(), current=await self._address(now.run, now.ask.messages[:1]))
+        return _outdated(now.run, now.ask.messages[:1])
 
     async def thread(self, team: str, channel: str, thread_ts: str) -> Thread:
         """Return what a thread is about."""
@@ -211,7 +215,7 @@ class Answering:
         if asked is None or token is None:
             return Told(Unknown())
         if asked.ask.status == "open" and not token.shows(asked.ask):
-            return Told(Stale(), current=await self._address(asked.run, asked.ask.messages[-1:]))
+            return _outdated(asked.run, asked.ask.messages[-1:])
         question = question or question_of(asked.event)
         try:
             answer = respond(question, token.choice, filled)
@@ -243,7 +247,7 @@ class Answering:
             return late if late is not None and late.names_choice else None
         if shown is None:
             return Told(NotTaken("nothing_open"))
-        return Told(Stale(), current=await self._address(run, shown.messages[:1]))
+        return _outdated(run, shown.messages[:1])
 
     async def _read(self, run: RunRecord, ask: AskRecord, reply: ThreadReply) -> Told:
         """Take a reply as an answer to one question."""
@@ -287,19 +291,27 @@ class Answering:
         if isinstance(verdict, Expired) and (silence := question.silence):
             verdict = Already("", verdict.at, silence)
         _log(asked.run.run_id, asked.ask.ask_id, user, verdict)
-        if isinstance(verdict, Already):
-            told = await self._with_current(asked, told)
-        return replace(told, verdict=verdict)
+        return replace(told, verdict=verdict, run=asked.run if isinstance(verdict, Already) else None)
 
-    async def _with_current(self, asked: Asked, told: Told) -> Told:
-        """Point somebody who answered an old question to the one that is open now."""
-        newer = _newest(await self._runner.store.open_asks(asked.run.run_id))
-        if newer is None or not newer.messages:
+    async def with_link(self, told: Told) -> Told:
+        """Return it with the address of the question that is open now, if Redis and Slack tell; the verdict stands."""
+        run = told.run
+        if run is None:
             return told
-        return replace(told, newer=True, current=await self._address(asked.run, newer.messages[:1]))
+        if isinstance(told.verdict, Already):
+            try:
+                newer = _newest(await self._runner.store.open_asks(run.run_id))
+            except StoreUnavailable as error:
+                logger.warning("newer question not looked for", extra={"reason": str(error)})
+                return told
+            if newer is None or not newer.messages:
+                return told
+            told = replace(told, newer=True, message=newer.messages[0])
+        return replace(told, current=await self._permalink(run.tenant, told.message)) if told.message else told
 
-    async def _address(self, run: RunRecord, messages: Sequence[str]) -> str | None:
-        return await self._permalink(run.tenant, messages[0]) if messages else None
+
+def _outdated(run: RunRecord, messages: Sequence[str]) -> Told:
+    return Told(Stale(), run=run, message=messages[0] if messages else "")
 
 
 def _log(run_id: str, ask_id: str, user: str, verdict: Verdict) -> None:

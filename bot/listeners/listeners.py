@@ -6,6 +6,8 @@ acknowledgement does not wait for Slack.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -120,7 +122,7 @@ class Listeners:
                     told = told or await self._answering.choose(
                         asked, click.token, click.user_id, click.delivery_id, via=_via(click), question=question
                     )
-                    self._tell(click, (await self._looked_for(told, click)).text)
+                    self._spawn(self._tell_with_link(click, await self._looked_for(told, click)))
             by = answer_by(context)
             if view is not None and not await self._surface.open_modal(tenant_of(click), click.trigger_id, view, by=by):
                 self._tell(click, lambda words: words.modal_not_opened)
@@ -167,6 +169,9 @@ class Listeners:
         except (ContextSerdeError, StoreUnavailable) as error:
             logger.error("modal not recorded", extra={"reason": str(error)})
             return await ack(modals.field_errors({next(iter(sent.values), ""): words.not_recorded}))
+        with contextlib.suppress(TimeoutError):  # the verdict is known, and is told without a link, too
+            async with asyncio.timeout_at(answer_by(context)):
+                told = await self._answering.with_link(told)
         if told.counts:
             self._tell_beside(asked, sent, told)
             return await ack()
@@ -199,7 +204,7 @@ class Listeners:
             return NOT_SAVED
         if told is not None:
             place = {"channel": reply.channel_id, "thread_ts": reply.thread_ts}
-            self._spawn(self._say(team, reply.user_id, told.text, **place))
+            self._spawn(self._say_with_link(team, reply.user_id, told, **place))
         return EMPTY
 
     async def on_anything_else(self, ack: AsyncAck) -> BoltResponse:
@@ -229,6 +234,12 @@ class Listeners:
         tenant, words = tenant_of(click), self._words(click)
         await self._surface.tell_above(tenant, click.user_id, click.trigger_id, text(words), words)
         await self._home.refresh(tenant, click.user_id)
+
+    async def _tell_with_link(self, click: ButtonClick, told: Told) -> None:
+        await self._telling(click, (await self._answering.with_link(told)).text)
+
+    async def _say_with_link(self, tenant: str, user: str, told: Told, **place: str) -> None:
+        await self._say(tenant, user, (await self._answering.with_link(told)).text, **place)
 
     async def _say(self, tenant: str, user: str, text: Text, **place: str) -> None:
         words = await self._directory.learn(tenant, user)

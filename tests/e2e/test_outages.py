@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from bot.playground.workspace import Message
 from tests.e2e import requests
 from tests.e2e.process import LIMIT_S, until
 from tests.e2e.shapes import Shape
-from tests.e2e.stage import ANA, BEN, Logs, Room, Stage, buttons, shown, stage
+from tests.e2e.stage import ANA, BEN, CHLOE, Logs, Room, Stage, buttons, shown, stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 SORRY = "could not be recorded for certain just now"
@@ -207,6 +208,25 @@ async def test_a_click_for_which_redis_and_slack_take_their_time_is_answered_bef
 
     assert clicked.ok
     await room.told(BEN, "press the button again")
+
+
+async def test_a_late_click_is_told_the_truth_however_long_the_link_to_the_newer_question_takes(
+    fragile: Stage,
+) -> None:
+    """Adversarial 34: the verdict is known by then."""
+    room = fragile.room()
+    first = await room.started(ANA, "/approve-draft AI safety")
+    on_screen = replace(first)
+    await room.reply(BEN, first, "Shorter, please")
+    await room.prompt(2)
+    await fragile.idle()
+    room.slack.faults.fail("chat.getPermalink", "slow", seconds=5)
+    await fragile.ask_redis(("CLIENT", "PAUSE", 1700, "ALL"))
+
+    late = await room.press(CHLOE, first, "Approve", as_seen=on_screen)
+
+    assert late.ok
+    assert "already" in await room.told(CHLOE)
 
 
 async def test_a_click_while_redis_is_full_is_told_so_and_counts_when_there_is_room(

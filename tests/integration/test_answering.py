@@ -71,7 +71,7 @@ class Room:
         )
         told = await self.answering.reply(await self.answering.thread(team, "C2", THREAD), said)
         await self.runner.drain(self.run_id)
-        return told
+        return told if told is None else await self.answering.with_link(told)
 
 
 async def permalink(tenant: str, ref: str) -> str:
@@ -197,7 +197,8 @@ async def test_a_thread_of_no_run_is_nobody_s(room: Room) -> None:
 
 async def press(room: Room, token: AskToken, team: str = "T1", via: Via = "button") -> Told:
     asked = await room.answering.look_up(token, team)
-    return await room.answering.choose(asked, token, "U2", f"click:{token.encode()}", via=via)
+    told = await room.answering.choose(asked, token, "U2", f"click:{token.encode()}", via=via)
+    return await room.answering.with_link(told)
 
 
 @pytest.mark.parametrize("seen", [{"revision": 2}, {"digest": "another"}])
