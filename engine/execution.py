@@ -286,6 +286,7 @@ class Execution:
                 return
             kept = nullcontext() if self.persistence is None else self.persistence.kept()
             async with kept, asyncio.TaskGroup() as self._group:
+                self._wind()
                 self._helped = waiting is not None and self.persistence is not None
                 if self._helped:
                     self._group.create_task(self._work_on())
@@ -318,10 +319,12 @@ class Execution:
         while self._ready:
             if self.persistence is not None and saved <= 0:
                 await self._save(self.persistence)
+                self._look_at_time()
                 saved = 0 if self._unsaved else len(self._ready)
             elif in_a_row == IN_A_ROW:
                 in_a_row = 0
                 await asyncio.sleep(0)
+                self._look_at_time()
                 if self.persistence is not None:
                     await self.persistence.renew()
             else:
@@ -506,10 +509,8 @@ class Execution:
         heappush(self._timers, timer)
         if len(self._timers) > self._many_timers:
             self._forget_old_timers()
-        if self._timers[0] == timer:
-            if self._alarm is not None:
-                self._alarm.cancel()
-            self._alarm = self._loop.call_later(max(0.0, timer.at - self.clock()), self._ring)
+        if self._group is not None and self._timers[0] == timer:
+            self._wind()
 
     def _forget_old_timers(self) -> None:
         """Keep the timers that still matter: an answered wait leaves its own behind."""
@@ -517,12 +518,21 @@ class Execution:
         heapify(self._timers)
         self._many_timers = 100 + 2 * len(self._timers)
 
+    def _wind(self) -> None:
+        """Set the alarm to the next time. Only what has to wait needs one; else the loop looks at the time itself."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if self._timers and not self.state.finished:
+            self._alarm = self._loop.call_later(max(0.0, self._timers[0].at - self.clock()), self._ring)
+
     def _ring(self) -> None:
+        self._look_at_time()
+        self._wind()
+
+    def _look_at_time(self) -> None:
         now = self.clock()
         while self._timers and self._timers[0].at <= now:
             self.feed(Woke(now, heappop(self._timers)))
-        if self._timers and not self.state.finished:
-            self._alarm = self._loop.call_later(max(0.0, self._timers[0].at - now), self._ring)
 
 
 def _leaves(pauses: BaseExceptionGroup[Pause]) -> Iterator[Pause]:
