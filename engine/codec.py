@@ -134,7 +134,7 @@ class Codec:
         kind, held = type(value), value.__dict__
         fields = {name: held[name] if name in held else getattr(value, name) for name in kind.__pydantic_fields__}
         for name, item in fields.items():
-            if type(item) is not str or not item.isascii():
+            if item is not None and item is not False and (type(item) is not str or not item.isascii()):
                 fields[name] = self._encode(item, f"{where}.{name}")
         written: dict[str, Any] = {TAG: "model", "t": self._name(kind, where), "v": fields}
         private = value.__pydantic_private__ or {}

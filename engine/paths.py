@@ -51,7 +51,7 @@ def write_path(root: Any, path: str, value: Any) -> None:
     place, owner = root, None
     for depth, part in enumerate(way[:-1]):
         if isinstance(place, BaseModel):
-            owner = (place, part) if part in type(place).model_fields else None
+            owner = (place, part) if part in type(place).__pydantic_fields__ else None
         try:
             place = _child(place, part)
         except (KeyError, AttributeError):
@@ -67,7 +67,7 @@ def write_path(root: Any, path: str, value: Any) -> None:
 
 def _child(place: Any, part: str) -> Any:
     if isinstance(place, DictLikeModel):
-        return getattr(place, part) if part in type(place).model_fields else place[part]
+        return getattr(place, part) if part in type(place).__pydantic_fields__ else place[part]
     if isinstance(place, dict):
         return place[part]
     if isinstance(place, list | tuple):
@@ -80,7 +80,7 @@ def _put(place: Any, part: str, value: Any) -> None:
         place[part] = value
     elif isinstance(place, list):
         place[_index(part)] = value
-    elif isinstance(place, DictLikeModel) and part not in type(place).model_fields:
+    elif isinstance(place, DictLikeModel) and part not in type(place).__pydantic_fields__:
         place[part] = value
     elif isinstance(place, BaseModel):
         _validated_put(place, part, value)
@@ -109,7 +109,7 @@ def _put_into_field(model: BaseModel, name: str, place: dict[str, Any] | list[An
 
 def _validated_put(model: BaseModel, name: str, value: Any) -> None:
     """Set one field of a typed state to what its type makes of *value*; the error names the field."""
-    if name in type(model).model_fields:
+    if name in type(model).__pydantic_fields__:
         tried = type(model).__pydantic_validator__.validate_assignment(model.model_copy(), name, value)
         value = getattr(tried, name)
     setattr(model, name, value)

@@ -134,8 +134,8 @@ def store_items(store: BaseModel) -> dict[str, Any]:
     """
     items = {name: getattr(store, name) for name in type(store).__pydantic_fields__} | (store.model_extra or {})
     if isinstance(store, DictLikeModel):
-        items |= store._data
-        for key in store._data:
+        items |= (data := store._data)
+        for key in data:
             if type(key) is not str:
                 raise CodecError(f"state key {key!r}: a {type(key).__name__} cannot be stored as a key; use a str")
     return items
@@ -195,8 +195,8 @@ def _load_run(definition: Definition, codec: Codec, run: StoredRun, values: Mapp
         status=run.status,
         next_id=run.next_id,
         budget=None if definition.timeout is None else max(0.0, definition.timeout - run.spent),
-        final=_of(Event | None, codec.decode(run.final, "final"), "the event that ended the run"),
-        error=_of(Exception | None, codec.decode(run.error, "error"), "error"),
+        final=_maybe(Event, codec.decode(run.final, "final"), "the event that ended the run"),
+        error=_maybe(Exception, codec.decode(run.error, "error"), "error"),
         announced=run.announced,
         reopened=run.reopened,
         path={(source, target): n for arrow, n in run.path.items() for source, _, target in [arrow.partition(" ")]},
@@ -212,7 +212,7 @@ def _load_run(definition: Definition, codec: Codec, run: StoredRun, values: Mapp
         for event in _load_events(codec, stored.events, f"buffer of step {stored.step}"):
             buffer.put(event)
     for ask in run.asks:
-        state.asks[ask.id] = Ask(**{**dict(ask), "event": None})
+        state.asks[ask.id] = Ask(**{**vars(ask), "event": None})
     _load_streams(codec, run, state)
     return state
 
@@ -286,10 +286,14 @@ def _load_events(codec: Codec, plain: list[Any], where: str) -> list[Event]:
     return [_of(Event, codec.decode(one, where), where) for one in plain]
 
 
-def _of(kind: Any, value: Any, where: str) -> Any:
+def _of(kind: type, value: Any, where: str) -> Any:
     if not isinstance(value, kind):
-        raise ContextSerdeError(f"{where}: found {type(value).__name__}, not {getattr(kind, '__name__', kind)}")
+        raise ContextSerdeError(f"{where}: found {type(value).__name__}, not {kind.__name__}")
     return value
+
+
+def _maybe(kind: type, value: Any, where: str) -> Any:
+    return None if value is None else _of(kind, value, where)
 
 
 def _dump_call(codec: Codec, call: Call, at: float, *, memo: bool) -> dict[str, Any]:
@@ -340,7 +344,7 @@ def _load_call(codec: Codec, plain: StoredCall) -> Call:
         attempt=plain.attempt,
         first_at=plain.first_at,
         not_before=plain.not_before,
-        failure=_of(Exception | None, codec.decode(plain.failure, where), where),
+        failure=_maybe(Exception, codec.decode(plain.failure, where), where),
         failed_at=plain.failed_at,
         waits={wait.id: _load_wait(codec, wait) for wait in plain.waits},
         children={name: Unread(child, codec) for name, child in plain.children.items()},
@@ -383,9 +387,9 @@ def _load_wait(codec: Codec, plain: StoredWait) -> Wait:
     read = {
         "accepts": codec.name_now(plain.accepts),
         "requirements": _of(dict, codec.decode(plain.requirements, required), required),
-        "answer": _of(Event | None, codec.decode(plain.answer, answer), answer),
+        "answer": _maybe(Event, codec.decode(plain.answer, answer), answer),
     }
-    return Wait(**{**dict(plain), **read})
+    return Wait(**{**vars(plain), **read})
 
 
 def _dump_ask(ask: Ask) -> dict[str, Any]:

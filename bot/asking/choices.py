@@ -63,7 +63,7 @@ class Choice(BaseModel):
     else:
 
         def __init__(self, *args: Any, **given: Any) -> None:
-            placed = dict(zip(Choice.model_fields, args, strict=False)) if args else {}
+            placed = dict(zip(Choice.__pydantic_fields__, args, strict=False)) if args else {}
             with said_plainly(Choice):
                 super().__init__(**placed, **given)
 

@@ -50,7 +50,7 @@ def unpack(text: bytes) -> list[bytes]:
 
 def words(text: bytes) -> tuple[str, ...]:
     """Return the values in a field as text."""
-    return tuple(item.decode() for item in unpack(text))
+    return tuple(map(bytes.decode, unpack(text)))
 
 
 def pairs(flat: Sequence[bytes] | Row) -> Row:

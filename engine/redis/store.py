@@ -291,7 +291,7 @@ class RedisRunStore(Copies, Outbox):
 
 
 def _entries(inbox: Iterable[bytes]) -> tuple[Entry, ...]:
-    return tuple(entry_of(text) for text in inbox)
+    return tuple(map(entry_of, inbox))
 
 
 def _asks(run_id: str, closed: bytes, members: Iterable[bytes]) -> tuple[str, ...]:
