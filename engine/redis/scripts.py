@@ -104,15 +104,7 @@ class Server:
 
     async def run(self, name: str, names: Sequence[str], *arguments: Argument) -> Any:
         """Run a script on KEYS *names*; the server is sent its text only if it does not know it."""
-        found = script(name)
-        replicated = self._wait is not None and name in _KEPT_FOR_SOMEBODY
-        call: Call = ("EVALSHA", found.digest, len(names), *names, *arguments)
-        (told,) = await self._send([(names[0], call)], replicated)
-        if isinstance(told, Refused):
-            if told.code == "NOSCRIPT":
-                (told,) = await self._send([(names[0], ("EVAL", found.text, *call[2:]))], replicated)
-            _good([told])
-        return told
+        return (await self.run_each(name, [(names, arguments)]))[0]
 
     async def run_each(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]) -> list[Any]:
         """Run a script several times, in one round trip to each server; not a transaction."""
