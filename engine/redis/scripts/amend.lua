@@ -37,11 +37,7 @@ end
 local shown = shown_by(ask, fields_of(key, 'v', 'u'))
 if ARGV[8] == '1' then redis.call('HSET', key, 'i', '1') end
 for i = 11, #ARGV, 2 do owe(ARGV[i], ask, shown, ARGV[i + 1]) end
-if ARGV[6] ~= '' then
-  details[#details + 1] = 'note'
-  details[#details + 1] = ARGV[6]
-end
-journal(what, actor, unpack(details))
+journal(what, actor, unpack(append(details, { note = ARGV[6] })))
 local verdict = pack('accepted', actor, STAMP, what)
 see(delivery, verdict)
 return verdict

@@ -148,14 +148,7 @@ redis.call('HSET', META, 's', status, 'v', version, unpack(begun or {}))
 if wake_at ~= '' and not over then redis.call('HSET', META, 'k', wake_at) end
 
 local details = { 'version', version, 'status', status }
-local optional = { asks = table.concat(opened, ' '), note = ARGV[8] }
-for name, value in pairs(optional) do
-  if value ~= '' then
-    details[#details + 1] = name
-    details[#details + 1] = value
-  end
-end
-journal('committed', '', unpack(details))
+journal('committed', '', unpack(append(details, { asks = concat(opened, ' '), note = ARGV[8] })))
 
 if over then
   for i = 2, 9 do

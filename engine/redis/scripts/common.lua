@@ -51,6 +51,17 @@ local function in_parts(command, key, items, first, last)
   end
 end
 
+-- Append name, value of those that are not ''.
+local function append(fields, named)
+  for name, value in pairs(named) do
+    if value ~= '' then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = value
+    end
+  end
+  return fields
+end
+
 -- Some fields of a hash by their names; one that is absent is nil.
 local function fields_of(key, ...)
   local names, values, found = { ... }, redis.call('HMGET', key, ...), {}
@@ -129,14 +140,7 @@ end
 
 -- What META says of a new run besides its status and version, as a list; see `start.lua`.
 local function new_run(fence, workflow, graph, tenant, requester, address)
-  local fields = { 'f', fence, 'c', STAMP, 'w', workflow, 'g', graph }
-  for name, value in pairs({ t = tenant, u = requester, a = address }) do
-    if value ~= '' then
-      fields[#fields + 1] = name
-      fields[#fields + 1] = value
-    end
-  end
-  return fields
+  return append({ 'f', fence, 'c', STAMP, 'w', workflow, 'g', graph }, { t = tenant, u = requester, a = address })
 end
 
 -- A run joins those of its requester, if it has one. Forgotten ones are taken out by whoever looks for them.
@@ -164,14 +168,7 @@ local function in_doubt(effect, ref) return RUN .. '|' .. #effect .. '|' .. effe
 
 -- `is` has its v, u, w, d and l.
 local function close_ask(key, ask, is, status, by, at, response, answer)
-  local told = { 's', status, 't', at }
-  for name, value in pairs({ b = by, r = response, a = answer }) do
-    if value ~= '' then
-      told[#told + 1] = name
-      told[#told + 1] = value
-    end
-  end
-  redis.call('HSET', key, unpack(told))
+  redis.call('HSET', key, unpack(append({ 's', status, 't', at }, { b = by, r = response, a = answer })))
   if is.l then redis.call('HDEL', key, 'l') end
   if is.d or is.l then redis.call('ZREM', TIMERS, RUN .. '|' .. ask) end
   meta.x = (meta.x or '') .. pack(ask)

@@ -49,13 +49,7 @@ if is.d and tonumber(is.d) <= NOW then return tell('expired', is.d) end
 if ARGV[7] ~= '' and ARGV[7] ~= (is.v or '1') then return tell('stale') end
 
 local function write_down(what, ...)
-  local details = { ... }
-  for name, value in pairs({ via = ARGV[9], approves = ARGV[11] }) do
-    if value ~= '' then
-      details[#details + 1] = name
-      details[#details + 1] = value
-    end
-  end
+  local details = append({ ... }, { via = ARGV[9], approves = ARGV[11] })
   journal(what, actor, 'ask', ask, 'response', response, 'revision', is.v or '1', 'digest', is.h or '', unpack(details))
 end
 

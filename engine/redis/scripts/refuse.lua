@@ -19,8 +19,7 @@ end
 -- Neither one person's thousand clicks nor a thousand people's push anything else out of the journal.
 if own >= $TRIES_KEPT or #tried >= $REFUSALS_KEPT then return verdict end
 redis.call('HSET', key, 'n', (is.n or '') .. pack(actor))
-local way = ARGV[7] ~= '' and { 'via', ARGV[7] } or {}
 journal('refused', actor, 'ask', ask, 'response', ARGV[5], 'revision', is.v or '1', 'digest', is.h or '', 'why',
-  ARGV[6], unpack(way))
+  ARGV[6], unpack(append({}, { via = ARGV[7] })))
 see(delivery, verdict)
 return verdict
