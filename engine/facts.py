@@ -25,6 +25,13 @@ def record(cls: C) -> C:
     return _slotted(cls, None)
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def replaceable(cls: C) -> C:
+    """Declare a `fact` of which `dataclasses.replace` can make others: its methods are written at once."""
+    made: Any = dataclass(slots=True, unsafe_hash=True)
+    return cast(C, made(cls))
+
+
 def _slotted(cls: C, hashed: object) -> C:
     """Return *cls* with slots for its fields. What makes an instance is written when the first one is made.
 

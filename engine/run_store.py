@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from engine.errors import FencedError
+from engine.facts import replaceable
 from engine.verdicts import Already, Cancelled, Expired, Verdict
 
 RunStatus: TypeAlias = Literal["ready", "waiting", "parked", "done", "failed", "cancelled"]
@@ -39,7 +40,7 @@ CLOCK_TOLERANCE_S = 1.0
 """How far what a caller takes for the store's clock may be off, where a run is begun by it."""
 
 
-@dataclass(frozen=True, slots=True)
+@replaceable
 class NewRun:
     """A run to be started. *event* is its encoded start event."""
 
@@ -82,7 +83,7 @@ class NewAsk:
     timers: tuple[Timer, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@replaceable
 class NewEffect:
     """Something the surface owes the world, done once per *effect_id* within the run."""
 
@@ -96,7 +97,7 @@ def copy_of(ask_id: str, place: str) -> NewEffect:
     return NewEffect(f"copy:{ask_id}:{place}", place.encode(), ask_id)
 
 
-@dataclass(frozen=True, slots=True)
+@replaceable
 class Entry:
     """One thing that happened to a run and that it has not consumed yet.
 
@@ -112,7 +113,7 @@ class Entry:
     actor: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@replaceable
 class Claim:
     """A run held by one worker until the store's clock passes *until*."""
 
@@ -143,7 +144,7 @@ class Claim:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@replaceable
 class Commit:
     """Everything that changes in one transition. Only what changed is written."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 
 import pytest
 
-from engine.facts import fact, record
+from engine.facts import fact, record, replaceable
 
 
 @fact
@@ -18,6 +18,12 @@ class Moved:
 @fact
 class Grown:
     by: int
+
+
+@replaceable
+class Sent:
+    by: int
+    to: str = ""
 
 
 @record
@@ -45,6 +51,13 @@ def test_facts_of_two_kinds_are_never_equal() -> None:
 
 def test_equal_facts_have_one_place_in_a_set() -> None:
     assert len({Grown(1), Grown(1), Grown(2)}) == 2
+
+
+def test_a_fact_that_is_replaceable_has_others_made_of_it() -> None:
+    first = Sent(1, to="U1")
+
+    assert replace(first, by=2) == Sent(2, to="U1")
+    assert len({first, Sent(1, to="U1")}) == 1
 
 
 def test_a_fact_says_what_it_holds() -> None:
