@@ -137,13 +137,14 @@ class Codec:
             if item is not None and item is not False and (type(item) is not str or not item.isascii()):
                 fields[name] = self._encode(item, f"{where}.{name}")
         written: dict[str, Any] = {TAG: "model", "t": self._name(kind, where), "v": fields}
-        private = value.__pydantic_private__ or {}
-        extra = (isinstance(value, DictLikeModel) and private.get("_data")) or value.__pydantic_extra__
+        extra, private = value.__pydantic_extra__, value.__pydantic_private__
+        if private and isinstance(value, DictLikeModel):
+            extra = private.get("_data") or extra
         if extra:
             written["d"] = self._encode_dict(extra, where)
-        if isinstance(value, StopEvent) and private.get("_result") is not None:
+        if private and isinstance(value, StopEvent) and private.get("_result") is not None:
             written["r"] = self._encode(private["_result"], f"{where}.result")
-        if isinstance(value, InputRequiredEvent) and private.get("_ask_id") is not None:
+        if private and isinstance(value, InputRequiredEvent) and private.get("_ask_id") is not None:
             written["a"] = private["_ask_id"]
         return self._versioned(written, value)
 

@@ -353,10 +353,10 @@ def _next_claim(claim: Claim, change: Commit, told: Sequence[Any]) -> Claim:
         attempts=0,
         state=_state_after(claim, change) if held else {},
         inbox=_entries(inbox),
-        memo=named(memo),
+        memo=named(memo) if held else {},
         requester=claim.requester,
         tenant=claim.tenant,
-        asks=_asks(claim.run_id, closed, asks),
+        asks=_asks(claim.run_id, closed, asks) if held else (),
     )
 
 
