@@ -63,7 +63,7 @@ class Timer:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@replaceable
 class NewAsk:
     """A question opened by a commit. *event* is its encoded InputRequiredEvent."""
 
@@ -180,7 +180,7 @@ class Commit:
         return opened
 
 
-@dataclass(frozen=True, slots=True)
+@replaceable
 class Shown:
     """What somebody saw who answers: whose question it was, and which, and *message*, the reference of where it stood.
 
@@ -192,7 +192,7 @@ class Shown:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@replaceable
 class Answer:
     """An answer on its way to an ask. *delivery_id* is the same on every redelivery."""
 
@@ -253,7 +253,7 @@ class Amendment:
     """The requester is asked something; from now on the ask says so."""
 
 
-@dataclass(frozen=True, slots=True)
+@replaceable
 class AskRecord:
     """A question as stored, with everything needed to show or judge it."""
 
@@ -313,7 +313,7 @@ class AskRecord:
         return stands and (shown.tenant, shown.digest, answer.revision) == (tenant, self.digest, self.revision)
 
 
-@dataclass(frozen=True, slots=True)
+@replaceable
 class RunRecord:
     """A run as stored, without its state."""
 
