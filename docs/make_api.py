@@ -18,7 +18,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "engine": (),
     "engine.context": ("RetryInfo",),
     "engine.step_context": ("StepContext",),
-    "engine.model": ("Ask",),
+    "engine.core.model": ("Ask",),
     "engine.state_store": ("StateStore", "InMemoryStateStore"),
     "engine.events": (),
     "engine.errors": (),

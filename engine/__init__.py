@@ -1,6 +1,8 @@
 """Event-driven workflows that can pause for a person and stay paused for months."""
 
 from engine.context import Context
+from engine.core.model import DictState
+from engine.core.versions import stored_as, upcast
 from engine.decorators import catch_error
 from engine.errors import (
     ContextSerdeError,
@@ -22,11 +24,9 @@ from engine.events import (
     StopEvent,
 )
 from engine.handler import WorkflowHandler
-from engine.model import DictState
 from engine.resource import Resource, ResourceConfig
 from engine.retry import retry_policy
 from engine.serializers import JsonPickleSerializer, JsonSerializer, PickleSerializer
-from engine.versions import stored_as, upcast
 from engine.workflow import Workflow, step
 
 __all__ = [

@@ -6,11 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 
+from engine.core.model import Ask, RunState
+from engine.core.timing import timers
 from engine.errors import WorkflowRuntimeError
 from engine.events import Event, InputRequiredEvent, InternalDispatchEvent, StopEvent
 from engine.execution import Execution
-from engine.model import Ask, RunState
-from engine.timing import timers
 from engine.verbose import say
 
 

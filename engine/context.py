@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, overloa
 
 from pydantic import BaseModel
 
-from engine.codec import Codec
-from engine.ending import failure, result
+from engine.core.codec import Codec
+from engine.core.ending import failure, result
+from engine.core.model import Ask, Definition, DictState, RunState, Sent, Wrote, accepts
+from engine.core.reducer import reduce
+from engine.core.snapshot import dump, load
 from engine.errors import ContextStateError, WorkflowRuntimeError
 from engine.events import Event
 from engine.live_run import LiveRun, Program
-from engine.model import Ask, Definition, DictState, RunState, Sent, Wrote, accepts
-from engine.reducer import reduce
 from engine.retry import RetryInfo as RetryInfo
 from engine.serializers import BaseSerializer as BaseSerializer
 from engine.serializers import JsonSerializer as JsonSerializer
 from engine.serializers import PickleSerializer as PickleSerializer
 from engine.serializers import codec_for
-from engine.snapshot import dump, load
 from engine.state_store import EditLock, StateStore
 
 if TYPE_CHECKING:

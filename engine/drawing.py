@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.children import NOTHING
 from engine.context import Context
+from engine.core.children import NOTHING
+from engine.core.model import Ask, Call, Definition, DictState, RunState
+from engine.core.snapshot import load_fields
 from engine.errors import RunNotFound
 from engine.events import InputRequiredEvent, StopEvent, WorkflowFailedEvent
 from engine.handler import WorkflowHandler
-from engine.model import Ask, Call, Definition, DictState, RunState
 from engine.representation import (
     EXTERNAL,
     WorkflowEventNode,
@@ -27,7 +28,6 @@ from engine.representation import (
     graph_of,
 )
 from engine.runner import Runner
-from engine.snapshot import load_fields
 from engine.workflow import Workflow, steps_of
 
 TEXT_CHARS = 80

@@ -18,10 +18,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any, Protocol
 
 from engine.context import Context
-from engine.errors import WorkflowRuntimeError
-from engine.events import Event
-from engine.live_run import Pause, Program
-from engine.model import (
+from engine.core.model import (
     Announce,
     Announced,
     Ask,
@@ -47,14 +44,17 @@ from engine.model import (
     WakeAt,
     Woke,
 )
-from engine.reducer import reduce, todo
+from engine.core.reducer import reduce, todo
+from engine.core.streams import check_made
+from engine.core.timing import timers
+from engine.core.watching import Watcher
+from engine.core.workers import is_idle
+from engine.errors import WorkflowRuntimeError
+from engine.events import Event
+from engine.live_run import Pause, Program
 from engine.retry import next_delay
 from engine.state_store import EditLock
 from engine.step_context import LOCAL_WAIT_S, StepContext
-from engine.streams import check_made
-from engine.timing import timers
-from engine.watching import Watcher
-from engine.workers import is_idle
 
 IN_A_ROW = 8
 """How many step calls may follow each other in the run's own task before others get their turn."""

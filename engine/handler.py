@@ -13,10 +13,10 @@ from typing import Any
 
 from engine.channel import Channel
 from engine.context import Context
-from engine.ending import failure, result
+from engine.core.ending import failure, result
+from engine.core.model import CancelRequested, RunState
 from engine.events import Event, StopEvent
 from engine.execution import Execution, StepProgram
-from engine.model import CancelRequested, RunState
 from engine.nest import Nestling, Place
 from engine.verbose import say
 

@@ -12,13 +12,8 @@ from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import Any
 
-from engine.ending import end_run
-from engine.errors import CodecError, ContextSerdeError
-from engine.events import Event, HumanResponseEvent, InputRequiredEvent
-from engine.execution import Execution, StepProgram
-from engine.first_turn import FirstTurn
-from engine.live_run import Unreadable
-from engine.model import (
+from engine.core.ending import end_run
+from engine.core.model import (
     Answered,
     Ask,
     Call,
@@ -34,12 +29,17 @@ from engine.model import (
     Unstorable,
     Woke,
 )
-from engine.questions import as_awaited
-from engine.reducer import begin, reduce
+from engine.core.questions import as_awaited
+from engine.core.reducer import begin, reduce
+from engine.core.snapshot import START, dump_fields, load_fields
+from engine.core.timing import timers
+from engine.core.weight import Scale
+from engine.errors import CodecError, ContextSerdeError
+from engine.events import Event, HumanResponseEvent, InputRequiredEvent
+from engine.execution import Execution, StepProgram
+from engine.first_turn import FirstTurn
+from engine.live_run import Unreadable
 from engine.run_store import Claim, Commit, Entry, NewAsk, NewEffect, RunStatus, RunStore, Timer, TimerKind, copy_of
-from engine.snapshot import START, dump_fields, load_fields
-from engine.timing import timers
-from engine.weight import Scale
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Protocol
 
+from engine.core.model import Call, Definition, Intent, RunState, Tick, Wait
 from engine.errors import ContextSerdeError
 from engine.events import Event
-from engine.model import Call, Definition, Intent, RunState, Tick, Wait
 from engine.serializers import BaseSerializer
 
 

@@ -9,13 +9,9 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any
 
-from engine.children import NOTHING, openings, told
 from engine.context import Context
-from engine.errors import ContextSerdeError
-from engine.execution import Execution
-from engine.facts import fact
-from engine.live_run import Pause, Unreadable
-from engine.model import (
+from engine.core.children import NOTHING, openings, told
+from engine.core.model import (
     Call,
     Child,
     Definition,
@@ -29,10 +25,14 @@ from engine.model import (
     Suspended,
     Unread,
 )
-from engine.reducer import reduce
-from engine.snapshot import load
+from engine.core.reducer import reduce
+from engine.core.snapshot import load
+from engine.core.timing import timers
+from engine.errors import ContextSerdeError
+from engine.execution import Execution
+from engine.facts import fact
+from engine.live_run import Pause, Unreadable
 from engine.step_context import StepContext
-from engine.timing import timers
 
 TURNS = 5
 """How often others get their turn before a step pauses: the end of one child may be the beginning of the next."""

@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, Field
 from pydantic.errors import PydanticUserError
 
+from engine.core.model import StepSpec, accepts
 from engine.events import AskExpired, Event, HumanResponseEvent, InputRequiredEvent, StopEvent
-from engine.model import StepSpec, accepts
 from engine.resource import Need, Resource, ResourceConfig
 from engine.workflow import Workflow, steps_of
 

@@ -14,7 +14,11 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.codec import Codec
+from engine.core.codec import Codec
+from engine.core.model import Definition
+from engine.core.snapshot import START, load_fields
+from engine.core.versions import stored_names
+from engine.core.weight import LIMIT_BYTES, WARN_BYTES, Scale
 from engine.errors import CodecError, ContextSerdeError, FencedError, NotJudged, RunNotFound, StoreUnavailable
 from engine.events import (
     Event,
@@ -26,7 +30,6 @@ from engine.events import (
 )
 from engine.first_turn import ClockMoved, FirstTurn
 from engine.held_run import RESULT, HeldRun
-from engine.model import Definition
 from engine.run_store import (
     REOPENABLE,
     Amendment,
@@ -43,10 +46,7 @@ from engine.run_store import (
     RunStore,
     Shown,
 )
-from engine.snapshot import START, load_fields
 from engine.verdicts import Accepted, Invalid, Recorded, Unknown, Verdict
-from engine.versions import stored_names
-from engine.weight import LIMIT_BYTES, WARN_BYTES, Scale
 from engine.workflow import Workflow
 
 logger = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from engine.codec import TAG, Codec
+from engine.core.codec import TAG, Codec
+from engine.core.registered import registered
 from engine.errors import CodecError
-from engine.registered import registered
 
 J = TypeVar("J", bound="JsonSerializer")
 

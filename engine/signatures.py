@@ -12,9 +12,9 @@ from pydantic import BaseModel
 
 from engine.annotations import event_types, listed_types, read_taken
 from engine.context import Context
+from engine.core.model import StepSpec
 from engine.errors import WorkflowValidationError
 from engine.facts import fact
-from engine.model import StepSpec
 from engine.resource import Need, need_of
 
 CALLER_FRAMES = 4

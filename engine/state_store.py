@@ -10,14 +10,14 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from engine.codec import rebuild
+from engine.core.codec import rebuild
+from engine.core.model import DictState as DictState
+from engine.core.paths import read_path, split_path, write_path
+from engine.core.registered import registered
+from engine.core.snapshot import dump_store, load_store
+from engine.core.versions import stored_name, version_of
 from engine.events import DictLikeModel
-from engine.model import DictState as DictState
-from engine.paths import read_path, split_path, write_path
-from engine.registered import registered
 from engine.serializers import BaseSerializer, JsonSerializer, codec_for
-from engine.snapshot import dump_store, load_store
-from engine.versions import stored_name, version_of
 
 S = TypeVar("S", bound=BaseModel)
 

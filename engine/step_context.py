@@ -10,16 +10,16 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NoReturn, cast
 
-from engine import questions
 from engine.context import UNSET, Context, E, S, check_target
+from engine.core import questions
+from engine.core.model import Call, CancelRequested, Collected, Emitted, Intent, RunState, Streamed, Wait, Wrote
+from engine.core.versions import stored_name
 from engine.errors import ContextStateError, DidNotHappen
 from engine.events import Event, HumanResponseEvent, InputRequiredEvent
 from engine.live_run import Children, LiveRun, Pause, Program
-from engine.model import Call, CancelRequested, Collected, Emitted, Intent, RunState, Streamed, Wait, Wrote
 from engine.retry import RetryInfo
 from engine.serializers import BaseSerializer
 from engine.state_store import EditLock
-from engine.versions import stored_name
 
 LOCAL_WAIT_S = 2000.0
 """How long an in-process ``wait_for_event`` waits unless told otherwise, as in LlamaIndex."""

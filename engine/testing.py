@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any, TypeAlias, assert_never
 
-from engine.children import NOTHING
 from engine.context import Context
+from engine.core.children import NOTHING
+from engine.core.model import RunState, Timer
+from engine.core.snapshot import load_fields
+from engine.core.timing import timers
 from engine.events import Event, EventType, InputRequiredEvent, StartEvent
 from engine.memory_store import MemoryRunStore
-from engine.model import RunState, Timer
 from engine.run_store import JournalEntry, RunStatus
 from engine.runner import Asked, OpenAsk, Runner, RunView
-from engine.snapshot import load_fields
-from engine.timing import timers
 from engine.verdicts import Accepted, Recorded, Verdict
 from engine.workflow import Workflow
 

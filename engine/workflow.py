@@ -21,6 +21,12 @@ from typing import Any, ClassVar, TypeVar, cast, overload
 from pydantic import BaseModel, ValidationError
 
 from engine.context import Context
+from engine.core.levels import collectors
+from engine.core.model import Definition, DictState, StepSpec
+from engine.core.reducer import begin
+from engine.core.registered import held_by, registered, storable_parts
+from engine.core.validation import check_skips, only_start_event, only_stop_event, validate
+from engine.core.versions import stored_name, stored_names
 from engine.errors import (
     ContextStateError,
     WorkflowConfigurationError,
@@ -29,18 +35,12 @@ from engine.errors import (
 )
 from engine.events import Event, StartEvent, StopEvent
 from engine.handler import WorkflowHandler, is_alive
-from engine.levels import collectors
-from engine.model import Definition, DictState, StepSpec
 from engine.nest import place_for
-from engine.reducer import begin
-from engine.registered import held_by, registered, storable_parts
 from engine.resource import ResourceManager, check_configs, check_resources
 from engine.retry import RetryPolicy
 from engine.serializers import BaseSerializer
 from engine.signatures import Step, caller_names, read_step
 from engine.step_context import StepContext
-from engine.validation import check_skips, only_start_event, only_stop_event, validate
-from engine.versions import stored_name, stored_names
 
 F = TypeVar("F", bound=Callable[..., Any])
 

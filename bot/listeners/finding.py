@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from bot.asking.prompts import Question, question_of
 from bot.views.listing import LAST_PAGE, PAGE, Row, Waiting
+from engine.core.snapshot import START
 from engine.errors import ContextSerdeError, RunNotFound
 from engine.run_store import AskRecord, RunRecord
 from engine.runner import Runner
-from engine.snapshot import START
 
 LINKS_KEPT = 2000
 

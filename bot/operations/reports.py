@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from textwrap import wrap
 from typing import Any
 
+from engine.core.snapshot import CORE, KEY, START
 from engine.run_store import AskRecord, Entry, JournalEntry, RunRecord, WholeRun
-from engine.snapshot import CORE, KEY, START
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 _HEADS = ("RUN", "STATUS", "AGE", "REQUESTER", "WORKFLOW")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
-from engine.questions import AGAIN, HAPPENED
+from engine.core.questions import AGAIN, HAPPENED
 from engine.redis import RedisRunStore
 from engine.run_store import AskRecord
 from engine.runner import Runner

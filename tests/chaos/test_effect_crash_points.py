@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from engine import Context, DidNotHappen, HumanResponseEvent, StartEvent, StopEvent, Workflow, step
-from engine.questions import AGAIN, HAPPENED
+from engine.core.questions import AGAIN, HAPPENED
 from engine.run_store import RunStore
 from engine.runner import Runner, RunView
 from tests.chaos.crashing import LEASE_OVER_S, Crash, CrashingStore, Fuse, pairs, singles

@@ -8,7 +8,7 @@ import pytest
 
 from bot.playground import DeliveryResult
 from bot.playground.workspace import Message
-from engine.snapshot import START
+from engine.core.snapshot import START
 from tests.e2e.stage import ANA, BEN, CHLOE, Room, buttons, run_of, shown
 from tests.e2e.test_places import private_notes
 

@@ -27,8 +27,8 @@ from engine import (
     retry_policy,
     step,
 )
+from engine.core.versions import stored_as, upcast
 from engine.retry import stop_after_attempt, wait_fixed
-from engine.versions import stored_as, upcast
 
 HOUR_S = 3_600.0
 HOUR = retry_policy(wait=wait_fixed(HOUR_S), stop=stop_after_attempt(9))

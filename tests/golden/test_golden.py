@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from engine import Context, HumanResponseEvent, InputRequiredEvent
+from engine.core.snapshot import load
+from engine.core.versions import FORMAT
 from engine.memory_store import MemoryRunStore
 from engine.run_store import Commit, NewAsk, NewRun
 from engine.runner import Runner, RunView
-from engine.snapshot import load
 from engine.testing import ManualClock
-from engine.versions import FORMAT
 from tests.golden.flows import HOUR_S, KEPT, World
 
 FOLDER = Path(__file__).parent

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from engine import HumanResponseEvent
+from engine.core.versions import FORMAT
 from engine.memory_store import MemoryRunStore
 from engine.runner import Runner
 from engine.testing import ManualClock
-from engine.versions import FORMAT
 from tests.golden.flows import KEPT, Asks, Waits
 
 FOLDER = Path(__file__).parent

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from bot import CommandReceived, slash_command
 from engine import Context, Event, HumanResponseEvent, StopEvent, Workflow, step
-from engine.versions import stored_as
+from engine.core.versions import stored_as
 
 
 class Draft(Event):

@@ -12,9 +12,9 @@ from bot.slack.directory import Directory
 from bot.slack.surface import RETRY_S, SlackSurface
 from bot.slack.workspaces import OneWorkspace
 from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
+from engine.core.versions import stored_as, upcast
 from engine.run_store import LEAVE_PAUSE_S, PATIENCE_S
 from engine.runner import PARKED, Runner, RunView
-from engine.versions import stored_as, upcast
 from tests.integration.stores import StoreWithClock, in_memory, in_redis
 
 

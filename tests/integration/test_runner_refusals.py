@@ -22,10 +22,10 @@ from engine import (
     retry_policy,
     step,
 )
+from engine.core.snapshot import load_fields
 from engine.retry import stop_after_attempt, wait_fixed
 from engine.run_store import RunStore
 from engine.runner import Runner, RunView
-from engine.snapshot import load_fields
 from tests.integration.stores import StoreWithClock
 
 LIMIT = 64 * 1024

@@ -26,8 +26,8 @@ from engine import (
     step,
 )
 from engine.collect import Collect, Take
+from engine.core.model import DictState
 from engine.memory_store import MemoryRunStore
-from engine.model import DictState
 from engine.retry import RetryInfo, retry_if_exception_type, stop_after_attempt, wait_fixed, wait_random
 from engine.run_store import RunStatus
 from engine.runner import Runner, RunView

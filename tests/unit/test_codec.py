@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
-from engine.codec import Codec
+from engine.core.codec import Codec
 from engine.errors import CodecError, ContextSerdeError, UnreconstructedException
 from engine.events import Event, HumanResponseEvent, InputRequiredEvent, StopEvent
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
-from engine.collecting import Buffer, collect
+from engine.core.collecting import Buffer, collect
 from engine.errors import ContextStateError
 from tests.unit.turns import until
 

@@ -4,9 +4,9 @@ import json
 import re
 
 from engine import Context, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
+from engine.core.model import Answered, CancelRequested, Emitted, Paused, Raised, Returned, RunState, Wait
+from engine.core.reducer import begin, reduce
 from engine.drawing import TEXT_CHARS, mermaid, mermaid_run
-from engine.model import Answered, CancelRequested, Emitted, Paused, Raised, Returned, RunState, Wait
-from engine.reducer import begin, reduce
 
 
 class Deploy(Workflow):

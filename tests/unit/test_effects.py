@@ -21,8 +21,8 @@ from engine import (
     retry_policy,
     step,
 )
+from engine.core.questions import AGAIN, CANCEL, HAPPENED
 from engine.handler import WorkflowHandler
-from engine.questions import AGAIN, CANCEL, HAPPENED
 from engine.retry import stop_after_attempt, wait_fixed
 from engine.testing import play
 

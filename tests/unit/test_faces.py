@@ -19,9 +19,9 @@ from engine import (
     WorkflowRuntimeError,
     step,
 )
+from engine.core.model import DictState
 from engine.events import StepStateChanged, WorkflowCancelledEvent
 from engine.handler import WorkflowHandler
-from engine.model import DictState
 from tests.unit.turns import until
 
 old = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from engine.core.model import DictState
+from engine.core.paths import MAX_DEPTH, read_path, write_path
 from engine.events import Event
-from engine.model import DictState
-from engine.paths import MAX_DEPTH, read_path, write_path
 
 
 class Page(BaseModel):

@@ -16,10 +16,10 @@ from bot.asking.prompts import Escalation, Prompt, Question, literal, question_o
 from bot.asking.replies import EDITED, Amiss, Filled, NoReply, NotTaken, NotUnderstood, Reply, read_reply, respond
 from bot.languages import GERMAN
 from bot.payloads.tokens import AskToken
-from engine.codec import Codec
+from engine.core.codec import Codec
+from engine.core.questions import AGAIN, in_doubt
 from engine.errors import DefinitionError
 from engine.events import InputRequiredEvent
-from engine.questions import AGAIN, in_doubt
 
 REVIEW = Prompt(prefix="Good?", choices=["approve", "reject"], takes_text="feedback")
 YES_NO = InputRequiredEvent(prefix="Approve? (yes/no): ")

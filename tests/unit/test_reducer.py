@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
 from engine.collect import Collect, Take
-from engine.model import (
+from engine.core.model import (
     Announce,
     Announced,
     Answered,
@@ -50,8 +50,8 @@ from engine.model import (
     Woke,
     Wrote,
 )
-from engine.reducer import begin, reduce, todo
-from engine.snapshot import dump, load
+from engine.core.reducer import begin, reduce, todo
+from engine.core.snapshot import dump, load
 
 DAY = 86_400.0
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine import Context, Event, StartEvent, StopEvent, Workflow, retry_policy, step
-from engine.codec import Codec
+from engine.core.codec import Codec
 from engine.events import WorkflowFailedEvent
 from engine.retry import (
     ConstantDelayRetryPolicy,

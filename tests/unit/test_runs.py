@@ -21,9 +21,9 @@ from engine import (
     WorkflowRuntimeError,
     step,
 )
+from engine.core.model import DictState
 from engine.events import InternalDispatchEvent, UnhandledEvent
 from engine.handler import WorkflowHandler
-from engine.model import DictState
 from tests.unit.turns import until
 
 

@@ -28,9 +28,9 @@ from engine import (
     step,
     stored_as,
 )
-from engine.reducer import begin
+from engine.core.reducer import begin
+from engine.core.snapshot import CORE, KEY, dump_fields, load_fields
 from engine.serializers import BaseSerializer, JsonPickleSerializer, JsonSerializer, PickleSerializer
-from engine.snapshot import CORE, KEY, dump_fields, load_fields
 from engine.state_store import DictState, InMemoryStateStore
 
 

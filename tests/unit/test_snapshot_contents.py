@@ -20,8 +20,8 @@ from engine import (
     retry_policy,
     step,
 )
+from engine.core.model import DictState
 from engine.events import WorkflowFailedEvent
-from engine.model import DictState
 from engine.retry import wait_fixed
 from tests.unit.pausing import Colour, Draft, Page, Point, Stages, Waits, paused, restored, saved, statuses, yes
 from tests.unit.turns import until

@@ -14,8 +14,8 @@ from engine import (
     Context,
     ContextSerdeError,
 )
+from engine.core.model import DictState
 from engine.errors import CodecError
-from engine.model import DictState
 from tests.unit.pausing import Stages, Waits, paused, restored, saved, yes
 
 

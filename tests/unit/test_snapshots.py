@@ -15,10 +15,10 @@ from engine import (
     Workflow,
     step,
 )
+from engine.core.model import DictState, RunState
+from engine.core.reducer import begin
+from engine.core.snapshot import dump, load
 from engine.errors import UnreconstructedException
-from engine.model import DictState, RunState
-from engine.reducer import begin
-from engine.snapshot import dump, load
 from tests.unit.pausing import Stages, Waits, paused, restored, saved, yes
 
 # --- When ------------------------------------------------------------------------------------------

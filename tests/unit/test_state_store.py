@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from engine import Context, Event, StartEvent, StopEvent, Workflow, step
-from engine.model import DictState
+from engine.core.model import DictState
 from engine.state_store import StateStore
 
 

@@ -22,7 +22,7 @@ from engine import (
     WorkflowValidationError,
     step,
 )
-from engine.model import DictState
+from engine.core.model import DictState
 from tests.unit.turns import until
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
-from engine.codec import Codec
+from engine.core.codec import Codec
+from engine.core.registered import registered
+from engine.core.snapshot import dump, load
+from engine.core.versions import stored_as, stored_names, upcast, version_of
 from engine.errors import CodecError
 from engine.memory_store import MemoryRunStore
-from engine.registered import registered
 from engine.runner import Runner
-from engine.snapshot import dump, load
-from engine.versions import stored_as, stored_names, upcast, version_of
 
 
 def codec_of(*classes: type) -> Codec:

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
+from engine.core.weight import LIMIT_BYTES, WARN_BYTES, Scale
 from engine.errors import StateTooLarge
-from engine.weight import LIMIT_BYTES, WARN_BYTES, Scale
 
 KIB = 1024
 

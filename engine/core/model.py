@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel
 
-from engine.codec import Codec
 from engine.collect import Cardinality
-from engine.collecting import Buffer, Slots
+from engine.core.codec import Codec
+from engine.core.collecting import Buffer, Slots
 from engine.events import DictLikeModel, Event, HumanResponseEvent, InputRequiredEvent
 from engine.facts import fact, record
 from engine.retry import RetryPolicy

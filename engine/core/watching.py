@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 
+from engine.core.model import Call
 from engine.events import Event, StepState, StepStateChanged, WorkflowIdleEvent
-from engine.model import Call
 
 ENQUEUED = "<enqueued>"
 """Worker id of a call that waits for a worker."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from engine.core.model import StepSpec, accepts, handler_of
 from engine.events import AskExpired, Event, HumanResponseEvent, InputRequiredEvent, StartEvent
-from engine.model import StepSpec, accepts, handler_of
 
 Steps = Mapping[str, StepSpec]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from engine.core.levels import outermost_level, stream_levels
+from engine.core.model import Definition, StepSpec, accepts
 from engine.errors import WorkflowConfigurationError, WorkflowValidationError
 from engine.events import (
     AskExpired,
@@ -14,8 +16,6 @@ from engine.events import (
     StepFailedEvent,
     StopEvent,
 )
-from engine.levels import outermost_level, stream_levels
-from engine.model import Definition, StepSpec, accepts
 
 GRAPH_CHECKS = frozenset({"reachability", "terminal_event", "dead_end"})
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from copy import copy
 
-from engine.children import forget_failed
+from engine.core.children import forget_failed
+from engine.core.model import Ask, Call, Definition, Reopened, RunState
 from engine.errors import UnreconstructedException
-from engine.model import Ask, Call, Definition, Reopened, RunState
 
 
 def reopen(definition: Definition, state: RunState, tick: Reopened) -> None:

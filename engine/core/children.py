@@ -9,11 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.core.model import (
+    Answered,
+    Ask,
+    Call,
+    Child,
+    Definition,
+    Expired,
+    Opening,
+    RunState,
+    Sent,
+    Tick,
+    Unread,
+    Wait,
+)
+from engine.core.questions import answer_classes, as_awaited
+from engine.core.timing import timers
+from engine.core.versions import stored_name
 from engine.events import Event, HumanResponseEvent
-from engine.model import Answered, Ask, Call, Child, Definition, Expired, Opening, RunState, Sent, Tick, Unread, Wait
-from engine.questions import answer_classes, as_awaited
-from engine.timing import timers
-from engine.versions import stored_name
 
 NOTHING = ""
 """What a wait accepts that only its deadline ends."""

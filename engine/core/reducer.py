@@ -14,20 +14,10 @@ from typing import assert_never
 
 from pydantic import BaseModel
 
-from engine.children import forget_failed, give_up, openings_of
-from engine.collecting import Buffer, collect
-from engine.ending import end_run, time_out
-from engine.events import (
-    Event,
-    HumanResponseEvent,
-    InputRequiredEvent,
-    StartEvent,
-    StepFailedEvent,
-    StopEvent,
-    WorkflowCancelledEvent,
-    WorkflowFailedEvent,
-)
-from engine.model import (
+from engine.core.children import forget_failed, give_up, openings_of
+from engine.core.collecting import Buffer, collect
+from engine.core.ending import end_run, time_out
+from engine.core.model import (
     OUTSIDE,
     Announce,
     Announced,
@@ -68,14 +58,24 @@ from engine.model import (
     Wrote,
     handler_of,
 )
-from engine.paths import write_path
-from engine.questions import answer, close_question, expire, expire_wait, fits, open_question
-from engine.reopening import reopen
-from engine.routing import deliver, route, unhandled
-from engine.streams import leave, open_stream
-from engine.timing import timers, wait_timer
-from engine.versions import stored_name
-from engine.workers import end_call, free_worker, go_along, owe_call, stir, wake_call
+from engine.core.paths import write_path
+from engine.core.questions import answer, close_question, expire, expire_wait, fits, open_question
+from engine.core.reopening import reopen
+from engine.core.routing import deliver, route, unhandled
+from engine.core.streams import leave, open_stream
+from engine.core.timing import timers, wait_timer
+from engine.core.versions import stored_name
+from engine.core.workers import end_call, free_worker, go_along, owe_call, stir, wake_call
+from engine.events import (
+    Event,
+    HumanResponseEvent,
+    InputRequiredEvent,
+    StartEvent,
+    StepFailedEvent,
+    StopEvent,
+    WorkflowCancelledEvent,
+    WorkflowFailedEvent,
+)
 
 
 def begin(

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from engine.core.model import CallStatus, RunStatus
+from engine.core.versions import FORMAT
 from engine.errors import ContextSerdeError
-from engine.model import CallStatus, RunStatus
-from engine.versions import FORMAT
 
 
 class Shape(BaseModel):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from engine.core.model import OUTSIDE, Call, Command, Definition, Origin, RunState, RunStep, StepSpec
 from engine.events import Event
-from engine.model import OUTSIDE, Call, Command, Definition, Origin, RunState, RunStep, StepSpec
 
 
 def owe_call(

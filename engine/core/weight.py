@@ -5,8 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 
+from engine.core.snapshot import CORE, KEY, START
 from engine.errors import StateTooLarge
-from engine.snapshot import CORE, KEY, START
 
 LIMIT_BYTES = 1024 * 1024
 WARN_BYTES = 256 * 1024

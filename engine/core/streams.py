@@ -7,11 +7,11 @@ what comes of it before it is counted out, so a count of 0 means that nothing mo
 from __future__ import annotations
 
 from engine.collect import Take
-from engine.collecting import Slots, fill
+from engine.core.collecting import Slots, fill
+from engine.core.model import OUTSIDE, Command, Definition, Origin, RunState, StepSpec, Stream
+from engine.core.workers import owe_call
 from engine.errors import WorkflowRuntimeError
 from engine.events import CollectionReleaseEvent, Event
-from engine.model import OUTSIDE, Command, Definition, Origin, RunState, StepSpec, Stream
-from engine.workers import owe_call
 
 
 def check_made(step: StepSpec, made: object) -> None:

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from pydantic import BaseModel, ValidationError
 
-from engine.codec import Codec, divided, read_json, rebuild, write_json
-from engine.collecting import Buffer, Slots
+from engine.core.codec import Codec, divided, read_json, rebuild, write_json
+from engine.core.collecting import Buffer, Slots
+from engine.core.model import Ask, Call, Child, Definition, Intent, Origin, RunState, Stream, Unread, Wait
+from engine.core.versions import FORMAT, upcasted, version_of
 from engine.errors import CodecError, ContextSerdeError
 from engine.events import DictLikeModel, Event, InputRequiredEvent
-from engine.model import Ask, Call, Child, Definition, Intent, Origin, RunState, Stream, Unread, Wait
-from engine.versions import FORMAT, upcasted, version_of
 
 if TYPE_CHECKING:
-    from engine.stored import StoredCall, StoredRun, StoredStream, StoredWait
+    from engine.core.stored import StoredCall, StoredRun, StoredStream, StoredWait
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -182,7 +182,7 @@ def _dump_core(definition: Definition, codec: Codec, state: RunState, at: float)
 
 
 def _checked(data: Any) -> StoredRun:
-    from engine.stored import check_shape  # noqa: PLC0415 - a run that begins has no need of its many models
+    from engine.core.stored import check_shape  # noqa: PLC0415 - a run that begins has no need of its many models
 
     return check_shape(data)
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from engine.core.versions import stored_name, stored_names
 from engine.events import BUILTIN_EVENTS
-from engine.versions import stored_name, stored_names
 
 
 def registered(roots: Iterable[type]) -> dict[str, type]:

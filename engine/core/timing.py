@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.model import Call, RunState, Timer, Wait
+from engine.core.model import Call, RunState, Timer, Wait
 
 
 def timers(state: RunState) -> list[Timer]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 
+from engine.core.model import OUTSIDE, Command, Definition, Origin, Publish, RunState, Wait
+from engine.core.streams import arrive
+from engine.core.versions import stored_name
+from engine.core.workers import end_wait, go_along, is_idle, owe_call
 from engine.events import Event, InputRequiredEvent, UnhandledEvent
-from engine.model import OUTSIDE, Command, Definition, Origin, Publish, RunState, Wait
-from engine.streams import arrive
-from engine.versions import stored_name
-from engine.workers import end_wait, go_along, is_idle, owe_call
 
 NOBODY: AbstractSet[str] = frozenset()
 

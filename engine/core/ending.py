@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.core.model import Announce, Command, Definition, RunState, RunStatus
 from engine.errors import WorkflowCancelledByUser, WorkflowTimeoutError
 from engine.events import Event, StopEvent, WorkflowTimedOutEvent
-from engine.model import Announce, Command, Definition, RunState, RunStatus
 
 
 def end_run(

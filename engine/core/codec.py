@@ -22,9 +22,9 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from engine.core.versions import upcasted, version_of
 from engine.errors import CodecError, UnreconstructedException
 from engine.events import DictLikeModel, InputRequiredEvent, StopEvent
-from engine.versions import upcasted, version_of
 
 TAG = "$"
 

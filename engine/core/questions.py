@@ -8,13 +8,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from engine.ending import end_run
+from engine.core.ending import end_run
+from engine.core.model import Answered, Ask, Call, Command, Definition, Origin, RunState, Show, Timer, Wait, WakeAt
+from engine.core.routing import lineage_of, matches, route, unhandled
+from engine.core.streams import leave
+from engine.core.workers import end_wait
 from engine.errors import CodecError, WorkflowTimeoutError
 from engine.events import AskExpired, HumanResponseEvent, InputRequiredEvent, WorkflowTimedOutEvent
-from engine.model import Answered, Ask, Call, Command, Definition, Origin, RunState, Show, Timer, Wait, WakeAt
-from engine.routing import lineage_of, matches, route, unhandled
-from engine.streams import leave
-from engine.workers import end_wait
 
 HAPPENED, AGAIN, CANCEL = "it happened", "run it again", "cancel the run"
 """The answers to `in_doubt`."""
