@@ -18,6 +18,7 @@ from typing import Any
 from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
 from engine.core.questions import AGAIN, HAPPENED
 from engine.redis import RedisRunStore
+from engine.redis.keys import Keys, lane_of
 from engine.run_store import AskRecord
 from engine.runner import Runner
 from engine.verdicts import Accepted, Already, Cancelled, Expired, Recorded, Unknown, Verdict
@@ -227,6 +228,7 @@ class Schedule:
                 tasks.create_task(self._live(name, life))
             for turn in range(TURNS):
                 await self._take_turn(turn)
+                await self._check_that_somebody_comes()
             self._calm = True
             await self._let_it_work_off()
             for turn in range(TURNS, TURNS + CALM_TURNS):
@@ -252,6 +254,16 @@ class Schedule:
                     return
             await self._take_turn(TURNS)
         raise LawBroken("the run does not go on with what it was told")
+
+    async def _check_that_somebody_comes(self) -> None:
+        """A run that was told something must be due at some time, or it would wait until somebody clicks again."""
+        keys, run_id = Keys(self.store.prefix, LANES), self.run_id
+        ready = f"{keys.lane(lane_of(run_id, LANES))}ready"
+        status, told, due_at = await self.store.server.read_each(
+            [("HGET", keys.at(run_id, "meta"), "s"), ("LLEN", keys.at(run_id, "inbox")), ("ZSCORE", ready, run_id)]
+        )
+        if told and due_at is None and status != b"parked":
+            raise LawBroken("nobody comes to look at what the run was told")
 
     async def turn_of(self, name: str, verb: Any, *arguments: Any) -> Any:
         """Wait for the turn of actor *name*, make the call, and return what came of it."""
