@@ -40,6 +40,17 @@ CLOCK_TOLERANCE_S = 1.0
 """How far what a caller takes for the store's clock may be off, where a run is begun by it."""
 
 
+def checked_run_id(run_id: str) -> str:
+    """Return the id of a new run.
+
+    Raises:
+        ValueError: it cannot be one, since stores end a name in an index with what it contains.
+    """
+    if "|" in run_id:
+        raise ValueError(f"run id {run_id!r} contains '|'; use new_run_id()")
+    return run_id
+
+
 @replaceable
 class NewRun:
     """A run to be started. *event* is its encoded start event."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from engine.memory_store.reads import Reads
 from engine.memory_store.rows import Ask, Run
-from engine.run_store import AskRecord, RunStatus, WholeRun
+from engine.run_store import AskRecord, RunStatus, WholeRun, checked_run_id
 
 
 class Copies(Reads):
@@ -32,7 +32,7 @@ class Copies(Reads):
         )
 
     async def fork(self, copy: WholeRun, source: str, by: str) -> bool:
-        run_id, now = checked(copy.run.run_id), self._clock()
+        run_id, now = checked_run_id(copy.run.run_id), self._clock()
         if self._find(run_id) is not None:
             return False
         record = replace(copy.run, status="ready", version=0, created_at=now, thread="")
@@ -56,17 +56,6 @@ class Copies(Reads):
             for doubt in [doubt for doubt in self._verify if doubt[0] == run_id]:
                 del self._verify[doubt]
         return run.record.status
-
-
-def checked(run_id: str) -> str:
-    """Return the id of a new run.
-
-    Raises:
-        ValueError: it cannot be one.
-    """
-    if "|" in run_id:
-        raise ValueError(f"run id {run_id!r} contains '|'; use new_run_id()")
-    return run_id
 
 
 def _never_shown(run_id: str, ask: AskRecord, at: float) -> AskRecord:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from engine.errors import FencedError
 from engine.memory_store.answers import Answers
-from engine.memory_store.copies import Copies, checked
+from engine.memory_store.copies import Copies
 from engine.memory_store.outbox import Outbox
 from engine.memory_store.rows import Ask, Run
 from engine.run_store import (
@@ -27,6 +27,7 @@ from engine.run_store import (
     NewRun,
     RunRecord,
     RunStatus,
+    checked_run_id,
 )
 from engine.verdicts import Accepted, Verdict
 
@@ -55,7 +56,7 @@ class MemoryRunStore(Answers, Copies, Outbox):
         return f"k0-{base64.b32encode(raw).decode().lower()}"
 
     async def start(self, run: NewRun, *, worker: str = "", lease_s: float = 0.0) -> tuple[bool, Claim | None]:
-        created = self._find(checked(run.run_id)) is None
+        created = self._find(checked_run_id(run.run_id)) is None
         if created:
             now = self._clock()
             record = RunRecord(
@@ -76,7 +77,7 @@ class MemoryRunStore(Answers, Copies, Outbox):
 
     async def begin(self, run: NewRun, change: Commit, now: float, *, worker: str, lease_s: float) -> Claim | None:
         change.opened()
-        if self._find(checked(run.run_id)) is not None:
+        if self._find(checked_run_id(run.run_id)) is not None:
             raise FencedError(f"run {run.run_id} was there before it was begun; drop the work")
         if abs(self._clock() - now) > CLOCK_TOLERANCE_S:
             return None

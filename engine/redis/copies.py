@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from engine.redis.keys import check_run_id
 from engine.redis.reads import Reads
 from engine.redis.rows import (
     ask_ids,
@@ -21,7 +20,7 @@ from engine.redis.rows import (
     run_record,
     words,
 )
-from engine.run_store import RunStatus, WholeRun
+from engine.run_store import RunStatus, WholeRun, checked_run_id
 
 
 class Copies(Reads):
@@ -60,7 +59,7 @@ class Copies(Reads):
 
     async def fork(self, copy: WholeRun, source: str, by: str) -> bool:
         run = copy.run
-        check_run_id(run.run_id)
+        checked_run_id(run.run_id)
         created = await self._server.run(
             "fork",
             [

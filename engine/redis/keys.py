@@ -43,12 +43,6 @@ def lane_of(run_id: str, lanes: int) -> int:
     return int(found[1]) if found else lane_of_key(run_id, lanes)
 
 
-def check_run_id(run_id: str) -> None:
-    """Refuse a run id that could not be told from what follows it in an index."""
-    if "|" in run_id:
-        raise ValueError(f"run id {run_id!r} contains '|', with which the store ends a name; use new_run_id()")
-
-
 def index_name(name: str) -> str:
     """Return a tenant or actor as it stands in the index `open`."""
     return name.replace("|", "\1")

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from engine.redis.connections import connections_to
 from engine.redis.copies import Copies
-from engine.redis.keys import ASKS_KEPT, Keys, check_run_id, new_run_id
+from engine.redis.keys import ASKS_KEPT, Keys, new_run_id
 from engine.redis.outbox import Outbox
 from engine.redis.rows import (
     Argument,
@@ -23,7 +23,19 @@ from engine.redis.rows import (
     words,
 )
 from engine.redis.scripts import Server
-from engine.run_store import OVER, PATIENCE_S, Amendment, Answer, Claim, Commit, Entry, NewRun, Refusal, RunStatus
+from engine.run_store import (
+    OVER,
+    PATIENCE_S,
+    Amendment,
+    Answer,
+    Claim,
+    Commit,
+    Entry,
+    NewRun,
+    Refusal,
+    RunStatus,
+    checked_run_id,
+)
 from engine.verdicts import Verdict
 
 _DAY_S = 86_400.0
@@ -83,7 +95,7 @@ class RedisRunStore(Copies, Outbox):
         return new_run_id(key, self._keys.lanes)
 
     async def start(self, run: NewRun, *, worker: str = "", lease_s: float = 0.0) -> tuple[bool, Claim | None]:
-        check_run_id(run.run_id)
+        checked_run_id(run.run_id)
         told = await self._server.run(
             "start",
             [*self._keys.of(run.run_id), self._keys.by(run.run_id, run.tenant, run.requester)],
@@ -103,7 +115,7 @@ class RedisRunStore(Copies, Outbox):
         return created, _claim_on(run, float(told[1][2]), float(told[1][3])) if created else _claim(run.run_id, told[1])
 
     async def begin(self, run: NewRun, change: Commit, now: float, *, worker: str, lease_s: float) -> Claim | None:
-        check_run_id(run.run_id)
+        checked_run_id(run.run_id)
         opened = change.opened()
         claim = _claim_on(run, now, now + lease_s)
         told = await self._server.run(
