@@ -2,6 +2,7 @@
 
 Here the three ways meet. Nothing that came from Slack is believed but who did it: the
 question is looked up, its run must belong to the workspace, and the run store decides.
+Where the store can tell all that by itself, the question is not even read.
 """
 
 from __future__ import annotations

@@ -132,10 +132,7 @@ class Listeners:
         return EMPTY
 
     async def _choose_at_once(self, click: ButtonClick) -> bool:
-        """Take a button as an answer without reading the question, if that does; the words for it are looked up later.
-
-        Most clicks that decide are such, and they are acknowledged in half the time.
-        """
+        """Take a button as an answer without reading the question, if that does; its words are looked up later."""
         if _edits(click):
             return False
         tenant, user = tenant_of(click), click.user_id
