@@ -197,9 +197,7 @@ async def test_a_question_still_to_be_locked_is_not_forgotten(world: World, stor
 
 
 async def test_a_paused_run_is_small(world: World, store: RedisRunStore, redis: Redis) -> None:
-    info = await redis.info("memory")
-    before = info["used_memory"]
-    for n in range(200):
+    for n in range(100):
         claim = await world.start(f"run{n}")
         ask = question("a1", event=b"p" * 1024, deadline=claim.now + 1000, allowed=("U1",))
         await store.commit(claim, Commit("waiting", consumed=1, written={"core": b"s" * 1024}, asks=[ask]))
@@ -207,9 +205,10 @@ async def test_a_paused_run_is_small(world: World, store: RedisRunStore, redis: 
         assert effect is not None
         await store.finish_effect(effect, "C0123456789:1700000000.123456")
 
-    info = await redis.info("memory")
-
-    assert (info["used_memory"] - before) / 200 < 5_000  # Redis 7.0; Valkey 9 takes some 400 bytes less
+    # By key: what the server takes for itself, as for a larger table of keys, comes and goes.
+    names = [name async for name in redis.scan_iter(f"{store.prefix}:*")]
+    taken = sum([await redis.memory_usage(name, samples=0) or 0 for name in names])
+    assert 3_000 < taken / 100 < 4_500
 
 
 # --- lanes and keys ------------------------------------------------------------------------------------------
