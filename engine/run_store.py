@@ -218,10 +218,9 @@ class Answer:
     """The ask's revision that was checked against; None: whichever is current."""
     final: bool = False
     """Decides at once whatever the quorum, as a rejection does."""
-    unseen: bool = False
-    """Nobody has looked at the question: an open one takes this only if `AskRecord.takes` it."""
-    shown: Shown | None = None
-    """What is known of an unseen question; then it has to be the one that is open now, and the response complete."""
+    unseen: bool | Shown = False
+    """Nobody has looked at the question: an open one takes this only if `AskRecord.takes` it. Where it is known what
+    was shown of it, that has to be the question that is open now, and the response complete."""
     via: str = ""
     """Which way it came, as the surface calls it; for the journal."""
     approves: str = ""
@@ -314,8 +313,8 @@ class AskRecord:
         barred = not self.self_approval and answer.actor == run.requester
         if barred or (self.allowed and answer.actor not in self.allowed):
             return False
-        if answer.shown is not None:
-            return answer.response in self.complete and self.quorum == 1 and self._is(answer, answer.shown, run.tenant)
+        if isinstance(answer.unseen, Shown):
+            return answer.response in self.complete and self.quorum == 1 and self._is(answer, answer.unseen, run.tenant)
         return self.options is not None and (not self.options or answer.response in self.options)
 
     def _is(self, answer: Answer, shown: Shown, tenant: str) -> bool:

@@ -258,8 +258,7 @@ class Runner:
             response=response,
             body=_PLAIN.dumps(event, "answer"),
             revision=revision,
-            unseen=True,
-            shown=shown,
+            unseen=shown,
             via=via,
         )
         return await self._deliver(answer)

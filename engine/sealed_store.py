@@ -2,7 +2,7 @@
 
 Sealed are what people and authors wrote: state, start events and events sent, questions, answers, what calls
 remember, the bodies of effects, and the journal's notes. The hash of a question is sealed, too: a short question can
-be guessed from it. So an answer to what was shown (`Answer.shown`) is not judged before the question was read.
+be guessed from it. So an answer to what was shown (`Answer.unseen`) is not judged before the question was read.
 Everything the store decides by stays readable: ids, times, statuses, names of workflows, steps and keys, places and
 messages, who may answer and with which responses, who did, and an answer's *response*, its decision in a word.
 """
@@ -30,6 +30,7 @@ from engine.run_store import (
     RunRecord,
     RunStatus,
     RunStore,
+    Shown,
     WholeRun,
 )
 from engine.verdicts import Verdict
@@ -193,7 +194,7 @@ class SealedRunStore:
 
     def _answer(self, answer: Answer) -> Answer:
         run_id, ask_id = answer.run_id, answer.ask_id
-        if answer.shown is not None and self._keyring.seals:
+        if isinstance(answer.unseen, Shown) and self._keyring.seals:
             raise NotJudged(f"the hash of ask {ask_id} is sealed, so it cannot be held against what was shown")
         body = self._keyring.seal(run_id, _ANSWER, ask_id, answer.body)
         return replace(answer, body=body, approves=self._keyring.seal_text(run_id, _DIGEST, ask_id, answer.approves))

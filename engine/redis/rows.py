@@ -18,6 +18,7 @@ from engine.run_store import (
     NewAsk,
     RunRecord,
     RunStatus,
+    Shown,
 )
 from engine.verdicts import Accepted, Already, Cancelled, Expired, NotAllowed, Recorded, Stale, Unknown, Verdict
 
@@ -141,9 +142,9 @@ def ask_arguments(ask: NewAsk) -> list[Argument]:
 
 def unseen_argument(answer: Answer) -> Argument:
     """Return what `deliver.lua` is told of an answer to a question that nobody has looked at."""
-    if not answer.unseen:
-        return ""
-    return "1" if answer.shown is None else pack((answer.shown.tenant, answer.shown.digest, answer.shown.message))
+    if isinstance(answer.unseen, Shown):
+        return pack((answer.unseen.tenant, answer.unseen.digest, answer.unseen.message))
+    return "1" if answer.unseen else ""
 
 
 def ask_record(run_id: str, ask_id: str, row: Row) -> AskRecord | None:

@@ -252,8 +252,8 @@ answers = st.builds(
     st.just(b"body"),
     st.sampled_from((None, None, 1, 2)),
     st.sampled_from((False, False, True)),
-    unseen=st.booleans(),
-    shown=st.none() | st.builds(Shown, st.just(""), st.sampled_from(("digest", "other")), st.sampled_from(("", "P"))),
+    unseen=st.booleans()
+    | st.builds(Shown, st.just(""), st.sampled_from(("digest", "other")), st.sampled_from(("", "P"))),
 )
 back = st.sampled_from((0, 0, 0, 1))
 moves = st.one_of(

@@ -181,10 +181,10 @@ async def test_an_unseen_question_for_all_takes_anything_and_tells_the_same_agai
         ({"self_approval": False}, {"actor": "U0"}),
         ({}, {"revision": 2}),
         ({}, {"revision": None}),
-        ({}, {"shown": {"tenant": "T2"}}),
-        ({}, {"shown": {"tenant": ""}}),
-        ({}, {"shown": {"digest": "another"}}),
-        ({}, {"shown": {"message": "C1:2.0"}}),
+        ({}, {"unseen": {"tenant": "T2"}}),
+        ({}, {"unseen": {"tenant": ""}}),
+        ({}, {"unseen": {"digest": "another"}}),
+        ({}, {"unseen": {"message": "C1:2.0"}}),
     ],
 )
 async def test_what_was_shown_takes_a_whole_answer_only_as_it_is_now(
@@ -194,8 +194,8 @@ async def test_what_was_shown_takes_a_whole_answer_only_as_it_is_now(
     await _show(world, claim.run_id, "C1:1.0")
     ask = await world.store.ask(claim.run_id, "a1")
     assert ask is not None
-    seen = replace(Shown("T1", ask.digest), **given.get("shown", {}))
-    shown = answer(claim.run_id, **{"unseen": True, "revision": 1, **given, "shown": seen})
+    seen = replace(Shown("T1", ask.digest), **given.get("unseen", {}))
+    shown = answer(claim.run_id, **{"revision": 1, **given, "unseen": seen})
 
     with pytest.raises(NotJudged):
         await world.store.deliver(shown)
@@ -213,7 +213,7 @@ async def test_what_was_shown_takes_a_whole_answer_and_tells_the_same_again(
     claim = await world.ask(question("a1", options=("ship", "revise"), complete=("ship",)))
     if noted:
         await _show(world, claim.run_id, "C1:1.0")
-    shown = answer(claim.run_id, unseen=True, shown=Shown("T1", "digest", message), revision=1)
+    shown = answer(claim.run_id, unseen=Shown("T1", "digest", message), revision=1)
 
     first = await world.store.deliver(shown)
     again = await world.store.deliver(shown)

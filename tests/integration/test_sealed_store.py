@@ -228,12 +228,12 @@ async def test_an_answer_to_what_was_shown_is_not_judged_unread() -> None:
     run_id = await asked(inner, NEW)
     store = sealed(inner, NEW)
     (ask,) = await store.open_asks(run_id)
-    shown = replace(_yes(run_id, ask.ask_id), unseen=True, shown=Shown("", ask.digest), revision=1)
+    shown = replace(_yes(run_id, ask.ask_id), unseen=Shown("", ask.digest), revision=1)
 
     with pytest.raises(NotJudged, match="sealed"):
         await store.deliver(shown)
 
-    assert isinstance(await store.deliver(replace(shown, unseen=False, shown=None)), Accepted)
+    assert isinstance(await store.deliver(replace(shown, unseen=False)), Accepted)
 
 
 async def test_without_a_key_an_answer_to_what_was_shown_is_judged() -> None:
@@ -241,7 +241,7 @@ async def test_without_a_key_an_answer_to_what_was_shown_is_judged() -> None:
     _, claim = await store.start(NewRun("k0-one", "Letter", "r1", b"s", tenant="T1"), worker="w1", lease_s=30)
     assert claim is not None
     await store.commit(claim, Commit("waiting", consumed=1, asks=[NewAsk("a1", b"?", "5f4dcc3b", complete=("yes",))]))
-    answer = replace(_yes("k0-one", "a1"), response="yes", unseen=True, shown=Shown("T1", "5f4dcc3b"), revision=1)
+    answer = replace(_yes("k0-one", "a1"), response="yes", unseen=Shown("T1", "5f4dcc3b"), revision=1)
 
     assert isinstance(await store.deliver(answer), Accepted)
 
