@@ -24,7 +24,8 @@ end
 local w1, wn = list(2)
 local r1, rn = list(1)
 local m1, mn = list(1)
-local a1, an = list(11)
+local ASK = 11 -- values of each that is opened
+local a1, an = list(ASK)
 local d1, dn = list(1)
 local e1, en = list(3)
 local h1, hn = list(1)
@@ -32,8 +33,8 @@ local f1, fn = list(1)
 
 if not holds(ARGV[2]) or meta.v ~= ARGV[3] then return 'fenced' end
 local found = {}
-for i = a1, an, 11 do
-  found[i] = begun and {} or fields_of(KEYS[FIRST_ASK + (i - a1) / 11], 'v', 'u', 'w', 'm', 'o', 's')
+for i = a1, an, ASK do
+  found[i] = begun and {} or fields_of(KEYS[FIRST_ASK + (i - a1) / ASK], 'v', 'u', 'w', 'm', 'o', 's')
   if found[i].s then return { 'closed', ARGV[i] } end
 end
 
@@ -42,7 +43,7 @@ in_parts('HDEL', STATE, ARGV, r1, rn)
 in_parts('HDEL', MEMO, ARGV, m1, mn)
 if consumed > 0 and not (over or begun) then redis.call('LTRIM', INBOX, consumed, -1) end
 
-local ask_key = FIRST_ASK + (an - a1 + 1) / 11
+local ask_key = FIRST_ASK + (an - a1 + 1) / ASK
 for i = d1, dn do
   if cancel_ask(KEYS[ask_key], ARGV[i], '') then journal('withdrawn', '', 'ask', ARGV[i]) end
   ask_key = ask_key + 1
@@ -50,8 +51,8 @@ end
 
 local names = { 'e', 'h', 'w', 'q', 'p', 'c', 'k', 'd', 'l' }
 local opened = {}
-for i = a1, an, 11 do
-  local key, ask, before = KEYS[FIRST_ASK + (i - a1) / 11], ARGV[i], found[i]
+for i = a1, an, ASK do
+  local key, ask, before = KEYS[FIRST_ASK + (i - a1) / ASK], ARGV[i], found[i]
   local revision
   if before.o then -- asked again while open: the question changes, and answers to the old one are stale
     revision = (before.v or 1) + 1
@@ -107,8 +108,8 @@ if fn >= f1 then
   for _, ask in ipairs(unpack_items(meta.x or '')) do
     if not forgotten[ask] then kept[#kept + 1] = pack(ask) end
   end
-  if #kept > 0 then redis.call('HSET', META, 'x', concat(kept)) else redis.call('HDEL', META, 'x') end
   meta.x = concat(kept)
+  if meta.x ~= '' then redis.call('HSET', META, 'x', meta.x) else redis.call('HDEL', META, 'x') end
 end
 
 local inbox = (over or begun) and {} or redis.call('LRANGE', INBOX, 0, -1)
