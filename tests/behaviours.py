@@ -19,7 +19,7 @@ ROW = re.compile(r"^\| (?:(\w+) )?(\d+) \| (.+?) \| .*\|$", re.MULTILINE)
 
 
 def pins() -> dict[str, list[str]]:
-    """Return the tests that name each promise, as ``unit/test_waiting.py::test_...``, in order of file and line."""
+    """Return the tests that name each promise, as ``unit/test_readme.py::test_...``, in order of file and line."""
     found: dict[str, list[str]] = {}
     for path in sorted(HERE.rglob("test_*.py")):
         for test, docstring in _tests(path):

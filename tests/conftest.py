@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests import servers
-from tests.integration.stores import StoreWithClock, in_memory, in_redis
+from tests.integration.engine.stores import StoreWithClock, in_memory, in_redis
 
 hypothesis.settings.register_profile("patient", deadline=None)  # a machine that has more to do fails no example
 hypothesis.settings.load_profile("patient")

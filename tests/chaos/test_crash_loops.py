@@ -9,7 +9,7 @@ import pytest
 from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
 from engine.runner import LEASE_S, LONGEST_LEASE_S, MAX_ATTEMPTS, PARKED, Runner
 from tests.chaos.crashing import Crash
-from tests.integration.stores import StoreWithClock
+from tests.integration.engine.stores import StoreWithClock
 
 pytestmark = pytest.mark.chaos
 

@@ -30,7 +30,7 @@ from engine.run_store import RunStore
 from engine.runner import Runner
 from engine.verdicts import Accepted
 from tests.chaos.crashing import LEASE_OVER_S, Crash, CrashingStore, Fuse, pairs, singles
-from tests.integration.stores import StoreWithClock, in_redis
+from tests.integration.engine.stores import StoreWithClock, in_redis
 
 ROUNDS = 60
 WORKFLOWS = Path(__file__).parents[2] / "workflows"

@@ -15,7 +15,7 @@ from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, Start
 from engine.run_store import RunStore
 from engine.runner import Runner
 from tests.chaos.crashing import LEASE_OVER_S, Crash, CrashingStore, Fuse, pairs, singles
-from tests.integration.stores import StoreWithClock
+from tests.integration.engine.stores import StoreWithClock
 
 pytestmark = pytest.mark.chaos
 

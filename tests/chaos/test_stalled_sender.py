@@ -17,7 +17,7 @@ from bot.slack.directory import Directory
 from bot.slack.surface import EFFECT_LEASE_S, SlackSurface
 from bot.slack.workspaces import OneWorkspace
 from engine.runner import Runner
-from tests.integration.stores import in_redis
+from tests.integration.engine.stores import in_redis
 
 pytestmark = pytest.mark.chaos
 

@@ -1,0 +1,512 @@
+"""What a question shows while it is open: how many have agreed, that it still waits, and where it stands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bot import Choice, CommandReceived, Escalation, Prompt, slash_command
+from bot.languages import ENGLISH, GERMAN
+from bot.operations.reports import reason
+from bot.playground.faults import Kind
+from bot.slack.pace import BURST
+from bot.views.wording import not_in_channel
+from engine import HumanResponseEvent, StopEvent, Workflow, step
+from engine.verdicts import Accepted, Already, NotAllowed, Recorded
+from tests.e2e.stage import buttons, shown
+from tests.integration.bot.desk import ANA, BEN, CHLOE, DAN, HOME, desk
+
+
+@slash_command("/board", summary="Ask the board")
+class Board(Workflow):
+    """Asks for what it was given."""
+
+    def __init__(self, **prompt: object) -> None:
+        super().__init__(timeout=None)
+        self._prompt = prompt
+
+    @step
+    async def ask(self, ev: CommandReceived) -> Prompt:
+        choices = [Choice("approve"), Choice("reject", style="danger")]
+        return Prompt(prefix="Buy the boat?", choices=choices, **self._prompt)
+
+    @step
+    async def decide(self, ev: HumanResponseEvent) -> StopEvent:
+        return StopEvent(result=f"decided: {ev.response}")
+
+
+async def test_each_vote_shows_how_many_have_agreed() -> None:
+    """Acceptance 17."""
+    board = Board(approvers=[BEN, CHLOE, DAN], quorum=2)
+    async with desk(board) as found:
+        await found.start(board)
+
+        told = await found.answer(BEN, "approve")
+
+        (prompt,) = found.home()
+        assert told.verdict == Recorded(1, 2)
+        assert f"1 of 2 so far: <@{BEN}>: approved" in shown(prompt)
+        assert buttons(prompt) == ["Approve", "Reject"]
+
+
+async def test_the_decision_shows_after_the_votes() -> None:
+    board = Board(approvers=[BEN, CHLOE, DAN], quorum=2)
+    async with desk(board) as found:
+        await found.start(board)
+        await found.answer(BEN, "approve")
+
+        told = await found.answer(CHLOE, "approve")
+
+        prompt, result = found.home()
+        assert isinstance(told.verdict, Accepted)
+        assert buttons(prompt) == []
+        assert f"Votes: <@{BEN}>: approved, <@{CHLOE}>: approved" in shown(prompt)
+        assert result.text == "decided: approve"
+
+
+async def test_the_same_person_twice_counts_once_and_one_rejection_ends_it() -> None:
+    """Acceptance 17."""
+    board = Board(approvers=[BEN, CHLOE, DAN], quorum=2)
+    async with desk(board) as found:
+        await found.start(board)
+        await found.answer(BEN, "approve")
+
+        again = await found.answer(BEN, "approve")
+        ended = await found.answer(CHLOE, "reject")
+
+        prompt, result = found.home()
+        assert again.verdict == Recorded(1, 2)
+        assert isinstance(ended.verdict, Accepted)
+        assert f"*Rejected* by <@{CHLOE}>" in shown(prompt)
+        assert result.text == "decided: reject"
+
+
+async def test_a_vote_that_slack_would_not_show_is_shown_later() -> None:
+    board = Board(quorum=2)
+    async with desk(board) as found:
+        await found.start(board)
+        found.slack.faults.fail("chat.update", "server_error")
+
+        await found.answer(BEN, "approve")
+        await found.pass_time(2)
+
+        (prompt,) = found.home()
+        assert "1 of 2 so far" in shown(prompt)
+
+
+async def test_a_reminder_says_on_the_question_that_it_still_waits() -> None:
+    board = Board(approvers=[BEN], remind=[60.0])
+    async with desk(board) as found:
+        await found.start(board)
+        opened = (await found.ask()).opened_at
+
+        await found.pass_time(61)
+
+        prompt, reminder = found.home()
+        assert f"Still waiting: asked <!date^{int(opened)}^" in shown(prompt)
+        assert f"reminded <!date^{int(opened) + 61}^" in shown(prompt)
+        assert buttons(prompt) == ["Approve", "Reject"]
+        assert reminder.thread_ts == prompt.ts
+        assert f"<@{BEN}>" in reminder.text
+        assert ANA not in reminder.text
+
+
+# --- further people, and silence ------------------------------------------------------------------
+
+
+async def test_further_people_are_asked_in_private_and_may_answer() -> None:
+    """Acceptance 19."""
+    board = Board(approvers=[BEN], escalate=[Escalation(after=60.0, to=[CHLOE])])
+    async with desk(board) as found:
+        await found.start(board)
+
+        refused = await found.answer(CHLOE, "approve")
+        await found.pass_time(61)
+        told = await found.answer(CHLOE, "approve")
+
+        prompt, note, _ = found.home()
+        (copy,) = found.private(CHLOE)
+        assert isinstance(refused.verdict, NotAllowed)
+        assert isinstance(told.verdict, Accepted)
+        assert f"<@{CHLOE}>: this has waited since" in note.text
+        assert note.thread_ts == prompt.ts
+        assert buttons(copy) == []
+        assert (await found.whats()).count("asked too") == 1
+
+
+async def test_a_question_tells_who_was_asked_since() -> None:
+    board = Board(approvers=[BEN], escalate=[Escalation(after=60.0, to=[CHLOE])])
+    async with desk(board) as found:
+        await found.start(board)
+
+        await found.pass_time(61)
+
+        prompt = found.home()[0]
+        assert f"For <@{BEN}> or <@{CHLOE}>" in shown(prompt)
+        assert f"Asked since: <@{CHLOE}>" in shown(prompt)
+
+
+async def test_a_question_for_everybody_stays_one_when_somebody_is_asked_too() -> None:
+    board = Board(escalate=[Escalation(after=60.0, to=[CHLOE])])
+    async with desk(board) as found:
+        await found.start(board)
+
+        await found.pass_time(61)
+
+        assert len(found.private(CHLOE)) == 1
+        assert isinstance((await found.answer(DAN, "approve")).verdict, Accepted)
+
+
+async def test_a_response_that_silence_stands_for_shows_as_the_decision() -> None:
+    board = Board(timeout=60.0, on_timeout="reject")
+    async with desk(board) as found:
+        await found.start(board)
+
+        await found.pass_time(61)
+
+        prompt, result = found.home()
+        assert "*Rejected* because nobody answered in time" in shown(prompt)
+        assert result.text == "decided: reject"
+        told = await found.answer(BEN, "approve")
+        assert isinstance(told.verdict, Already)
+        assert (told.verdict.by, told.verdict.response) == ("", "reject")
+        assert "when its time ran out" in told.text(ENGLISH)
+
+
+async def test_a_deadline_shows_in_each_readers_time_zone_and_then_that_it_is_over() -> None:
+    board = Board(timeout=60.0)
+    async with desk(board) as found:
+        await found.start(board)
+        opened = (await found.ask()).opened_at
+        assert f"Answer before <!date^{int(opened) + 60}^" in shown(found.home()[0])
+
+        await found.pass_time(61)
+
+        assert "*Expired* without an answer" in shown(found.home()[0])
+        assert buttons(found.home()[0]) == []
+
+
+# --- copies --------------------------------------------------------------------------------------
+
+
+async def test_named_people_are_asked_in_private_too_and_any_copy_takes_the_answer() -> None:
+    board = Board(approvers=[BEN, CHLOE], where=["channel", "approvers"])
+    async with desk(board) as found:
+        await found.start(board)
+        ((bens,), (chloes,), (prompt,)) = found.private(BEN), found.private(CHLOE), found.home()
+
+        told = await found.answer(CHLOE, "approve")
+
+        assert isinstance(told.verdict, Accepted)
+        for copy in (prompt, bens, chloes):
+            assert buttons(copy) == []
+            assert f"*Approved* by <@{CHLOE}>" in shown(copy)
+        assert found.home()[-1].text == "decided: approve"
+
+
+async def test_a_vote_shows_on_every_copy() -> None:
+    board = Board(approvers=[BEN, CHLOE], quorum=2, where=["channel", "approvers"])
+    async with desk(board) as found:
+        await found.start(board)
+
+        await found.answer(BEN, "approve")
+
+        for (copy,) in (found.home(), found.private(BEN), found.private(CHLOE)):
+            assert f"1 of 2 so far: <@{BEN}>: approved" in shown(copy)
+
+
+async def test_a_question_asked_in_private_stays_there() -> None:
+    """Security 8."""
+    board = Board(where=BEN)
+    async with desk(board) as found:
+        await found.start(board)
+        (note,) = found.home()
+        (question,) = found.private(BEN)
+        assert "boat" in shown(question)
+
+        refused = await found.answer(CHLOE, "approve")
+        told = await found.answer(BEN, "approve")
+
+        assert isinstance(refused.verdict, NotAllowed)
+        assert isinstance(told.verdict, Accepted)
+        assert "boat" not in shown(note) + note.text
+        assert f"*Approved* by <@{BEN}>" in shown(note)
+        assert found.private(CHLOE) == []
+
+
+async def test_somebody_who_cannot_be_asked_is_told_of_to_the_requester() -> None:
+    board = Board(approvers=[BEN, CHLOE], where=["channel", "approvers"])
+    async with desk(board) as found:
+        found.slack.workspace.users[BEN] = replace(found.slack.workspace.users[BEN], deleted=True)
+
+        await found.start(board)
+
+        (note,) = found.private(ANA)
+        assert f"<@{BEN}>" in note.text
+        assert len(found.private(CHLOE)) == 1
+        assert buttons(found.home()[0]) == ["Approve", "Reject"]
+
+
+async def test_a_copy_whose_outcome_was_unclear_is_there_once() -> None:
+    board = Board(approvers=[BEN], where=["channel", "approvers"])
+    async with desk(board) as found:
+        await found.start(board, shown=False)
+        await found.surface.perform(found.run_id, "prompt:a1")
+        found.slack.faults.fail("chat.postMessage", "reset", applied=True)
+
+        await found.settle()
+        await found.pass_time(2)
+
+        assert len(found.private(BEN)) == 1
+        await found.answer(BEN, "approve")
+        assert buttons(found.private(BEN)[0]) == []
+
+
+async def test_a_reminder_comes_below_every_copy_and_names_who_has_not_voted() -> None:
+    board = Board(approvers=[BEN, CHLOE], quorum=2, remind=[60.0], where=["channel", "approvers"])
+    async with desk(board) as found:
+        await found.start(board)
+        await found.answer(BEN, "approve")
+
+        await found.pass_time(61)
+
+        for messages in (found.home(), found.private(BEN), found.private(CHLOE)):
+            copy, reminder = messages
+            assert reminder.thread_ts == copy.ts
+            assert f"<@{CHLOE}>" in reminder.text
+            assert BEN not in reminder.text
+            assert "Still waiting: asked" in shown(copy)
+
+
+async def test_people_asked_in_private_are_reminded_though_the_channel_is_archived() -> None:
+    board = Board(approvers=[BEN], remind=[60.0], where=["channel", "approvers"])
+    async with desk(board) as found:
+        await found.start(board)
+        found.slack.archive(HOME)
+
+        await found.pass_time(61)
+
+        assert len(found.private(BEN)) == 2
+        assert isinstance((await found.answer(BEN, "approve")).verdict, Accepted)
+
+
+async def test_what_is_decided_is_not_reminded_of() -> None:
+    board = Board(remind=[60.0])
+    async with desk(board) as found:
+        await found.start(board)
+        await found.answer(BEN, "approve")
+
+        await found.pass_time(61)
+
+        assert [message.text for message in found.home()[1:]] == ["decided: approve"]
+
+
+# --- messages that people delete ------------------------------------------------------------------
+
+
+async def test_a_deleted_question_is_posted_again_by_the_next_update_once() -> None:
+    """Acceptance 26; Adversarial 4."""
+    board = Board(quorum=2, remind=[60.0])
+    async with desk(board) as found:
+        await found.start(board)
+        (first,) = found.home()
+        await found.slack.delete(ANA, HOME, first.ts, anybodys=True)
+
+        await found.answer(BEN, "approve")
+        await found.pass_time(61)
+
+        again, reminder = found.home()
+        assert "1 of 2 so far" in shown(again)
+        assert buttons(again) == ["Approve", "Reject"]
+        assert reminder.thread_ts == again.ts
+        assert (await found.whats()).count("shown again") == 1
+        assert isinstance((await found.answer(CHLOE, "approve")).verdict, Accepted)
+        assert found.home()[-1].text == "decided: approve"
+
+
+async def test_a_deleted_question_is_posted_again_by_a_reminder() -> None:
+    """Acceptance 26."""
+    board = Board(remind=[60.0])
+    async with desk(board) as found:
+        await found.start(board)
+        (first,) = found.home()
+        await found.slack.delete(ANA, HOME, first.ts, anybodys=True)
+
+        await found.pass_time(61)
+        await found.pass_time(60)
+
+        assert [buttons(message) for message in found.home() if message.blocks and buttons(message)] == [
+            ["Approve", "Reject"]
+        ]
+
+
+async def test_a_deleted_copy_is_posted_again_where_it_was() -> None:
+    board = Board(approvers=[BEN], quorum=1, remind=[60.0], where=["channel", "approvers"])
+    async with desk(board) as found:
+        await found.start(board)
+        (copy,) = found.private(BEN)
+        await found.slack.delete(BEN, copy.channel, copy.ts, anybodys=True)
+
+        await found.pass_time(61)
+
+        assert len(found.home()) == 2
+        assert [buttons(message) for message in found.private(BEN) if not message.thread_ts] == [["Approve", "Reject"]]
+
+
+async def test_the_requester_is_told_when_a_question_can_no_longer_be_changed() -> None:
+    board = Board(quorum=2)
+    async with desk(board) as found:
+        await found.start(board)
+        found.slack.archive(HOME)
+
+        await found.answer(BEN, "approve")
+
+        assert [message.text for message in found.private(ANA)] == [ENGLISH.not_posted]
+
+
+async def test_what_the_requester_is_told_in_private_is_in_their_language() -> None:
+    board = Board(quorum=2)
+    async with desk(board) as found:
+        ana = found.slack.workspace.users[ANA]
+        found.slack.workspace.users[ANA] = replace(ana, locale="de-DE")
+        await found.start(board)
+        found.slack.archive(HOME)
+
+        await found.answer(BEN, "approve")
+
+        assert [message.text for message in found.private(ANA)] == [GERMAN.not_posted]
+
+
+async def test_who_starts_something_where_the_bot_is_not_is_told_so_in_their_language() -> None:
+    """Acceptance 4."""
+    board = Board()
+    async with desk(board) as found:
+        ana = found.slack.workspace.users[ANA]
+        found.slack.workspace.users[ANA] = replace(ana, locale="de-DE")
+        found.slack.remove_bot(HOME)
+
+        await found.start(board)
+
+        assert [message.text for message in found.private(ANA)] == [not_in_channel(HOME, words=GERMAN)]
+
+
+@slash_command("/ask-ben", summary="Ask for words")
+class AskBen(Workflow):
+    """Asks with one label of its own, and takes words."""
+
+    @step
+    async def ask(self, ev: CommandReceived) -> Prompt:
+        return Prompt(prefix="Good?", choices=[Choice("fine", label="Fine by me")], takes_text="feedback")
+
+    @step
+    async def decide(self, ev: HumanResponseEvent) -> StopEvent:
+        return StopEvent(result=ev.comment)
+
+
+async def test_a_button_nobody_put_into_words_is_in_the_language_of_messages() -> None:
+    workflow = AskBen(timeout=None)
+    async with desk(workflow, words=GERMAN) as found:
+        await found.start(workflow)
+
+        (prompt,) = found.home()
+        assert buttons(prompt) == ["Fine by me", "Anmerkungen geben"]
+        assert prompt.text == "Good? – antworte mit Fine by me oder Anmerkungen geben"
+
+
+async def test_a_prompt_that_cannot_work_ends_its_run_with_a_reason_in_plain_words() -> None:
+    board = Board(approvers=["bob"])
+    async with desk(board) as found:
+        await found.start(board)
+
+        (told,) = found.home()
+        whole = await found.world.store.export(found.run_id)
+        assert whole is not None
+        assert reason(whole).startswith("ValueError: Prompt.approvers is ['bob']: approver 'bob': give a Slack id")
+        assert "http" not in reason(whole)
+        assert ENGLISH.failed_why in shown(told)
+        assert "bob" not in shown(told)
+
+
+# --- how fast --------------------------------------------------------------------------------------
+
+
+async def test_a_channel_that_asks_for_patience_holds_back_no_other() -> None:
+    """Adversarial 8: 3600."""
+    board = Board()
+    async with desk(board) as found:
+        found.slack.faults.fail("chat.postMessage", "ratelimited", retry_after="3600")
+        await found.start(board)
+        calls = found.slack.log.calls("chat.postMessage")
+
+        await found.start(board)
+        await found.start(board, channel="C1")
+        await found.pass_time(3000)
+
+        assert found.home() == []
+        assert len(found.slack.messages("C1")) == 1
+        assert len(found.slack.log.calls("chat.postMessage")) == len(calls) + 1
+        await found.pass_time(700)
+        assert len(found.home()) == 2
+
+
+@pytest.mark.parametrize("told", ["0", None, "soon", "nan"])
+async def test_a_channel_that_says_no_time_to_wait_is_tried_again_soon(told: str | None) -> None:
+    """Adversarial 8: 0, missing, not a number."""
+    board = Board()
+    async with desk(board) as found:
+        found.slack.faults.fail("chat.postMessage", "ratelimited", retry_after=told)
+        await found.start(board)
+
+        await found.pass_time(1.1)
+
+        assert len(found.home()) == 1
+
+
+async def test_many_messages_to_a_channel_go_out_one_a_second_after_the_first() -> None:
+    board = Board()
+    async with desk(board) as found:
+        for _ in range(BURST + 3):
+            await found.start(board)
+        posted = [len(found.home())]
+
+        for _ in range(4):
+            await found.pass_time(1.01)
+            posted.append(len(found.home()))
+
+        assert posted == [BURST, BURST + 1, BURST + 2, BURST + 3, BURST + 3]
+
+
+@pytest.mark.parametrize(
+    ("fault", "applied"), [("server_error", True), ("html", True), ("reset", True), ("server_error", False)]
+)
+async def test_a_question_whose_outcome_is_unclear_is_there_once(fault: Kind, applied: bool) -> None:
+    """Adversarial 9."""
+    board = Board()
+    async with desk(board) as found:
+        found.slack.faults.fail("chat.postMessage", fault, applied=applied)
+        await found.start(board)
+
+        await found.pass_time(2)
+        await found.pass_time(100)
+
+        assert len(found.home()) == 1
+        assert isinstance((await found.answer(BEN, "approve")).verdict, Accepted)
+
+
+@pytest.mark.parametrize("looked", ["after it came", "before it came"])
+async def test_a_question_that_slack_posts_after_we_have_given_up_is_there_once(looked: str) -> None:
+    """Adversarial 9: a timeout."""
+    board = Board()
+    async with desk(board, timeout_s=1) as found:
+        found.slack.faults.fail("chat.postMessage", "slow", seconds=1.3)
+        await found.start(board)
+
+        if looked == "before it came":
+            await found.pass_time(2)
+        await found.slack.settled()
+        await found.pass_time(2)
+        await found.pass_time(400)
+
+        assert len(found.home()) == 1
+        assert isinstance((await found.answer(BEN, "approve")).verdict, Accepted)
