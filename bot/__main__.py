@@ -282,7 +282,7 @@ def _leave_threads() -> None:
 
 
 def _runs(args: argparse.Namespace) -> int:
-    from bot.operations.operating import operate
+    from bot.operations.runs import operate
 
     if args.action == "purge" and bool(args.ids) == (args.older_than is not None):
         args.parser.error("name the runs to be removed, or give --older-than DAYS")
@@ -290,7 +290,7 @@ def _runs(args: argparse.Namespace) -> int:
 
 
 def _installs(args: argparse.Namespace) -> int:
-    from bot.operations.installing import operate
+    from bot.operations.installs import operate
 
     return asyncio.run(operate(settings.load(**_here()), args))
 

@@ -19,13 +19,13 @@ from bot.aside import Aside
 from bot.fleet import Fleet
 from bot.languages import CATALOGUES
 from bot.listeners.admission import Admission
+from bot.listeners.answer_listeners import AnswerListeners
 from bot.listeners.answering import Answering
 from bot.listeners.cancelling import Cancelling
 from bot.listeners.finding import Finding
 from bot.listeners.home import Home, HomeListeners
 from bot.listeners.keeping import Keeping
 from bot.listeners.leaving import Leaving
-from bot.listeners.listeners import Listeners
 from bot.listeners.my_runs import MyRuns
 from bot.listeners.pacing import Pacing
 from bot.listeners.shortcuts import Shortcuts
@@ -33,8 +33,8 @@ from bot.listeners.starting import Starting
 from bot.many_workspaces import ManyWorkspaces
 from bot.plugins import discover
 from bot.settings import Settings
+from bot.slack.calls import CALL_TIMEOUT_S
 from bot.slack.directory import Directory
-from bot.slack.slack_calls import CALL_TIMEOUT_S
 from bot.slack.surface import SlackSurface
 from bot.slack.workspaces import OneWorkspace, Workspaces
 from bot.stores import audience_of, store_of
@@ -217,7 +217,7 @@ class App:
         if self._tenancy is not None:
             self._tenancy.listen(bolt)
         cancelling, spawn = Cancelling(self.runner, self.finding), self._aside.spawn
-        Listeners(
+        AnswerListeners(
             self.answering,
             self.surface,
             self.directory,

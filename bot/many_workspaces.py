@@ -5,8 +5,8 @@ from __future__ import annotations
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.installs.grants import AppAtSlack
-from bot.installs.installed import InstalledWorkspaces
 from bot.installs.oauth import INSTALL, OAuth
+from bot.installs.workspaces import InstalledWorkspaces
 from bot.languages import CATALOGUES
 from bot.listeners.hearing import Spawn
 from bot.listeners.tenancy import Tenancy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.installs.records import InstallStore
+from bot.installs.store import InstallStore
 from bot.listeners.audience import Audience
 from bot.settings import StoreSettings
 from engine.redis import RedisRunStore

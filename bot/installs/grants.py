@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import SecretStr
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.installs.records import Installation
+from bot.installs.store import Installation
 
 AHEAD_S = 2 * 3600.0
 """How long before its end a token is refreshed, or half its life if that is less. Slack's live for twelve hours."""

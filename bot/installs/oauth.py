@@ -20,9 +20,9 @@ from aiohttp.typedefs import Handler
 from slack_sdk.errors import SlackApiError
 
 from bot.installs.grants import AppAtSlack, UnreadableGrant
-from bot.installs.records import STATE_S, Installation, InstallStore, same_browser
+from bot.installs.store import STATE_S, Installation, InstallStore, same_browser
 from bot.languages import Catalogue
-from bot.slack.slack_calls import UNCLEAR, code
+from bot.slack.calls import UNCLEAR, code
 from bot.transport.limits import Allowance
 from engine.errors import StoreUnavailable
 

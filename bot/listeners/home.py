@@ -18,8 +18,8 @@ from bot.listeners.hearing import EMPTY, NOT_SAVED, Body, Readers, Spawn, in_tim
 from bot.payloads.events import parse_home_opened
 from bot.payloads.interactions import ButtonClick, parse_click
 from bot.payloads.reading import PayloadError
+from bot.slack.calls import UNCLEAR, code
 from bot.slack.directory import Directory, Unchecked, is_group
-from bot.slack.slack_calls import UNCLEAR, code
 from bot.slack.telling import Telling
 from bot.slack.workspaces import Workspaces
 from bot.views import home_view

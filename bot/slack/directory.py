@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 from slack_sdk.errors import SlackApiError
 
 from bot.languages import ENGLISH, Catalogue, catalogue
-from bot.slack.slack_calls import UNCLEAR, code
+from bot.slack.calls import UNCLEAR, code
 from bot.slack.workspaces import Workspaces
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from slack_sdk.errors import SlackApiError
 
 from bot.payloads.events import thread_link
+from bot.slack.calls import UNCLEAR, SlackCalls, code, is_passing
 from bot.slack.pace import HeldBack
-from bot.slack.slack_calls import UNCLEAR, SlackCalls, code, is_passing
 from bot.views import blocks
 from engine.run_store import AskRecord, EffectClaim, RunRecord, RunStore
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from slack_sdk.errors import SlackApiError
 
 from bot.languages import ENGLISH, Catalogue
+from bot.slack.calls import CLOSED_TO_US, UNCLEAR, SlackCalls, code, is_passing, retry_after
 from bot.slack.directory import Directory, is_group
 from bot.slack.pace import HeldBack, Pace
 from bot.slack.posting import Place, Posting
 from bot.slack.showing import Showing
-from bot.slack.slack_calls import CLOSED_TO_US, UNCLEAR, SlackCalls, code, is_passing, retry_after
 from bot.slack.telling import Telling
 from bot.slack.workspaces import NotInstalled, Workspaces
 from bot.views import blocks, wording

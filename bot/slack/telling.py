@@ -12,7 +12,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 
 from bot.languages import Catalogue
-from bot.slack.slack_calls import CALL_TIMEOUT_S, UNCLEAR, code
+from bot.slack.calls import CALL_TIMEOUT_S, UNCLEAR, code
 from bot.slack.workspaces import Workspaces
 from bot.views import blocks
 from bot.views.modals import notice_modal

@@ -23,7 +23,7 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.deadline import heard
-from bot.slack.slack_calls import UNCLEAR, retry_after
+from bot.slack.calls import UNCLEAR, retry_after
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from pydantic import SecretStr
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.installs import installed
+from bot.installs import workspaces
 from bot.installs.grants import AppAtSlack
-from bot.installs.installed import InstalledWorkspaces
-from bot.installs.records import Installation, InstallStore
+from bot.installs.store import Installation, InstallStore
+from bot.installs.workspaces import InstalledWorkspaces
 from bot.playground import AppConfig
 from bot.playground.grid import Grid
 from bot.slack.workspaces import NoClient, NotInstalled
@@ -168,7 +168,7 @@ class ForgetfulStore(InstallStore):
 
 async def test_refreshed_tokens_are_not_lost_while_redis_is_away(here: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """Security 9."""
-    monkeypatch.setattr(installed, "SAVE_AGAIN_S", 0.01)
+    monkeypatch.setattr(workspaces, "SAVE_AGAIN_S", 0.01)
     old = await here.install("T1")
     here.now += here.grid.life_s
     process = here.process()

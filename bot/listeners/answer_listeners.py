@@ -56,7 +56,7 @@ FRESH_S = 60.0
 """A thread of ours this young may not be known by its run yet: posting it and noting that are two calls."""
 
 
-class Listeners:
+class AnswerListeners:
     """Every way in from Slack."""
 
     def __init__(

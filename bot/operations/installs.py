@@ -13,9 +13,9 @@ from typing import Any
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.installs.records import Installation, InstallStore
+from bot.installs.store import Installation, InstallStore
 from bot.settings import Settings
-from bot.slack.slack_calls import CALL_TIMEOUT_S, UNCLEAR, code
+from bot.slack.calls import CALL_TIMEOUT_S, UNCLEAR, code
 from bot.stores import installs_of
 from engine.errors import CodecError
 

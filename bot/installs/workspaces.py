@@ -15,8 +15,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.installs.grants import AppAtSlack, UnreadableGrant
-from bot.installs.records import Installation, InstallStore
-from bot.slack.slack_calls import TOKEN_REFUSED, UNCLEAR, code, is_passing
+from bot.installs.store import Installation, InstallStore
+from bot.slack.calls import TOKEN_REFUSED, UNCLEAR, code, is_passing
 from bot.slack.workspaces import NoClient, NotInstalled
 from engine.errors import CodecError, StoreUnavailable
 
