@@ -23,6 +23,7 @@ from bot.listeners.answer_listeners import AnswerListeners
 from bot.listeners.answering import Answering
 from bot.listeners.cancelling import Cancelling
 from bot.listeners.finding import Finding
+from bot.listeners.hearing import Listening
 from bot.listeners.home import Home, HomeListeners
 from bot.listeners.keeping import Keeping
 from bot.listeners.leaving import Leaving
@@ -30,6 +31,7 @@ from bot.listeners.my_runs import MyRuns
 from bot.listeners.pacing import Pacing
 from bot.listeners.shortcuts import Shortcuts
 from bot.listeners.starting import Starting
+from bot.listeners.unknown import AnythingElse, Unreadable
 from bot.many_workspaces import ManyWorkspaces
 from bot.plugins import discover
 from bot.settings import Settings
@@ -213,25 +215,34 @@ class App:
             process_before_response=True,  # else 200 is answered before the listener ran: a crash loses the event
             request_verification_enabled=False,  # bot.transport.verify has done it, over the raw bytes
         )
-        Pacing(self.settings.per_minute, self.directory, self.surface, self._aside.spawn).listen(bolt)
-        if self._tenancy is not None:
-            self._tenancy.listen(bolt)
+        for listener in self._listeners():
+            listener.listen(bolt)
+        return bolt
+
+    def _listeners(self) -> list[Listening]:
+        """Return what hears Slack. Bolt asks in this order; what one has taken is kept from those behind it."""
         cancelling, spawn = Cancelling(self.runner, self.finding), self._aside.spawn
-        AnswerListeners(
-            self.answering,
-            self.surface,
-            self.directory,
-            self.home,
-            spawn,
+        tenancy = [] if self._tenancy is None else [self._tenancy]
+        return [
+            Pacing(self.settings.per_minute, self.directory, self.surface, spawn),
+            *tenancy,
+            Unreadable(),
             Leaving(self.store, self.directory, self.surface, spawn),
             MyRuns(self.finding, cancelling, self.surface, self.directory, spawn),
             Shortcuts(self.plugins, self.runner, self.surface, self.directory, spawn),
             HomeListeners(self.home, cancelling, self.surface, self.directory, spawn),
             Starting(self.plugins, self.runner, self.surface, self.directory, spawn),
             Keeping(self.runner, self.answering, self.admission, self.surface, self.directory, spawn),
-            thread_replies=self.settings.thread_replies,
-        ).listen(bolt)
-        return bolt
+            AnswerListeners(
+                self.answering,
+                self.surface,
+                self.directory,
+                self.home,
+                spawn,
+                thread_replies=self.settings.thread_replies,
+            ),
+            AnythingElse(),
+        ]
 
     # --- who we are, and whether all is well ----------------------------------------------------
 

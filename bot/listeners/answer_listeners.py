@@ -1,4 +1,4 @@
-"""What Slack says, heard: parse, one write to Redis, acknowledge. An acknowledgement means *saved*.
+"""Answers to questions, heard: clicks, modals, replies in threads. An acknowledgement means *saved*.
 
 Words to the person who did something are sent afterwards, in the background: the
 acknowledgement does not wait for Slack.
@@ -28,7 +28,6 @@ from bot.listeners.hearing import (
     NOT_SAVED,
     Body,
     Gate,
-    Listening,
     Readers,
     Spawn,
     in_time,
@@ -57,7 +56,7 @@ FRESH_S = 60.0
 
 
 class AnswerListeners:
-    """Every way in from Slack."""
+    """The ways to answer, and whatever else comes as a button, a modal or a message that no other listener knows."""
 
     def __init__(
         self,
@@ -66,30 +65,24 @@ class AnswerListeners:
         directory: Directory,
         home: Home,
         spawn: Spawn,
-        *others: Listening,
+        *,
         thread_replies: bool = True,
     ) -> None:
-        """*spawn* takes what may go on after the acknowledgement; *others* hear what is theirs first."""
+        """*spawn* takes what may go on after the acknowledgement."""
         self._answering = answering
         self._surface = surface
         self._directory = directory
         self._home = home
         self._spawn = spawn
-        self._others = others
         self._words = Readers(directory, spawn).words
         self._thread_replies = thread_replies
 
     def listen(self, app: AsyncApp) -> None:
-        """Hang every listener on the Bolt app; whatever none of them knows is answered politely."""
-        app.middleware(_Unreadable())
-        app.middleware(_Clicks(self._on_click))
-        for other in self._others:
-            other.listen(app)
+        """Hear every button, modal and message but those that were somebody's before."""
+        _Clicks(self._on_click).listen(app)
         app.action(ANYTHING)(self.on_other_click)
         app.view(ANYTHING)(self.on_modal)
         app.event("message")(self.on_message)
-        for constraint in (app.event, app.view_closed, app.shortcut, app.options):
-            constraint(ANYTHING)(self.on_anything_else)
 
     async def on_other_click(self, ack: AsyncAck, body: Body) -> BoltResponse:
         """Say of a button that nothing is known of it."""
@@ -204,10 +197,6 @@ class AnswerListeners:
             self._spawn(self._say_with_link(team, reply.user_id, told, **place))
         return EMPTY
 
-    async def on_anything_else(self, ack: AsyncAck) -> BoltResponse:
-        """Acknowledge what nobody waits for."""
-        return await ack()
-
     async def _looked_for(self, told: Told, sent: ButtonClick | ModalSubmit) -> Told:
         """Return what somebody is told; of a question that Redis has lost, that its run asks again, which it does."""
         run_id = await self._answering.lost(sent.token, tenant_of(sent)) if told.verdict == Unknown() else None
@@ -249,29 +238,6 @@ class AnswerListeners:
         channel, _, ts = asked.ask.messages[0].partition(":")
         thread_ts = asked.run.thread.partition(":")[2] or ts
         self._spawn(self._say(tenant_of(sent), sent.user_id, told.text, channel=channel, thread_ts=thread_ts))
-
-
-class _Unreadable(Gate):
-    """Answers what Bolt would fail on, or with 404: it takes the first action, and a view's type, without asking."""
-
-    async def answer(self, req: AsyncBoltRequest) -> BoltResponse | None:
-        """Refuse what Bolt would not get over."""
-        match req.body:
-            case {"type": "block_actions", "actions": [{}, *_]} | {"type": "view_submission", "view": {"type": _}}:
-                return None
-            case {"type": "block_actions"}:
-                unreadable(PayloadError("block_actions: actions is empty"))
-                return EMPTY
-            case {"type": "view_submission"}:
-                told = unreadable(PayloadError("view_submission: view is missing"))
-                return BoltResponse(status=200, body=modals.replaced_by(modals.notice_modal(told)))
-            case {"command": _} | {"event": _} | {"ssl_check": _}:
-                return None
-            case {"type": "shortcut" | "message_action" | "block_suggestion" | "url_verification"}:
-                return None
-            case _:
-                unreadable(PayloadError("a request of a kind that is not known here"))
-                return EMPTY
 
 
 class _Clicks(Gate):

@@ -41,6 +41,10 @@ class Listening(Protocol):
 class Gate(AsyncMiddleware):
     """Stands before Bolt's listeners: answers a request itself, or lets it pass."""
 
+    def listen(self, app: AsyncApp) -> None:
+        """Stand behind the gates that the app has, before all its listeners."""
+        app.middleware(self)
+
     @abstractmethod
     async def answer(self, req: AsyncBoltRequest) -> BoltResponse | None:
         """Return the answer to a request, or None to let it pass."""

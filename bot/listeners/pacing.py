@@ -6,7 +6,7 @@ import logging
 import math
 import time
 
-from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
+from slack_bolt.async_app import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
 from bot.listeners.hearing import EMPTY, Body, Gate, Spawn
@@ -30,10 +30,6 @@ class Pacing(Gate):
         self._directory = directory
         self._telling = telling
         self._spawn = spawn
-
-    def listen(self, app: AsyncApp) -> None:
-        """Stand before the app's listeners."""
-        app.middleware(self)
 
     async def answer(self, req: AsyncBoltRequest) -> BoltResponse | None:
         """Refuse what is too much."""

@@ -61,7 +61,7 @@ class Tenancy:
 
     def listen(self, app: AsyncApp) -> None:
         """Hear who leaves, and stop what strangers send before any other listener hears it."""
-        app.middleware(_Strangers(self._answer))
+        _Strangers(self._answer).listen(app)
         app.event("app_uninstalled")(self.on_uninstalled)
         app.event("tokens_revoked")(self.on_revoked)
         app.event("team_access_revoked")(self.on_access_revoked)

@@ -1,0 +1,44 @@
+"""What no listener knows: refused before them all if Bolt would fail on it, else acknowledged after them all."""
+
+from __future__ import annotations
+
+from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltRequest
+from slack_bolt.response import BoltResponse
+
+from bot.listeners.hearing import ANYTHING, EMPTY, Gate, unreadable
+from bot.payloads.reading import PayloadError
+from bot.views import modals
+
+
+class Unreadable(Gate):
+    """Answers what Bolt would fail on, or with 404: it takes the first action, and a view's type, without asking."""
+
+    async def answer(self, req: AsyncBoltRequest) -> BoltResponse | None:
+        """Refuse what Bolt would not get over."""
+        match req.body:
+            case {"type": "block_actions", "actions": [{}, *_]} | {"type": "view_submission", "view": {"type": _}}:
+                return None
+            case {"type": "block_actions"}:
+                unreadable(PayloadError("block_actions: actions is empty"))
+                return EMPTY
+            case {"type": "view_submission"}:
+                told = unreadable(PayloadError("view_submission: view is missing"))
+                return BoltResponse(status=200, body=modals.replaced_by(modals.notice_modal(told)))
+            case {"command": _} | {"event": _} | {"ssl_check": _}:
+                return None
+            case {"type": "shortcut" | "message_action" | "block_suggestion" | "url_verification"}:
+                return None
+            case _:
+                unreadable(PayloadError("a request of a kind that is not known here"))
+                return EMPTY
+
+
+class AnythingElse:
+    """Acknowledges what nobody waits for, so that Slack does not call it a failure."""
+
+    def listen(self, app: AsyncApp) -> None:
+        for constraint in (app.event, app.view_closed, app.shortcut, app.options):
+            constraint(ANYTHING)(self.on_anything)
+
+    async def on_anything(self, ack: AsyncAck) -> BoltResponse:
+        return await ack()
