@@ -69,6 +69,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-vers
 lock: $(VENV)/.dev ## Write the lock files anew from pyproject.toml (ARGS=--upgrade for newer versions)
 	$(COMPILE) --extra dev --output-file requirements.lock
 	$(COMPILE) --extra embedded --constraint requirements.lock --output-file requirements-demo.lock
+	$(COMPILE) --extra llm --constraint requirements.lock --output-file requirements-image.lock
 	$(COMPILE) --extra bench --constraint requirements.lock --output-file requirements-bench.lock
 
 clean: ## Remove caches and build leftovers; .venv stays
