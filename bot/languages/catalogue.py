@@ -104,7 +104,6 @@ class Catalogue:
     locked_expired: str
     locked_cancelled: str
     locked_cancelled_by: str
-    comment_by: str
     notification: str
     result_none: str
     parked: str
@@ -141,7 +140,6 @@ class Catalogue:
     stopped: str
     stopped_by: str
     # on modals
-    comment_title: str
     comment_label: str
     comment_hint: str
     comment_why: str

@@ -113,7 +113,6 @@ GERMAN = Catalogue(
     locked_expired="*Abgelaufen* ohne Antwort · {at}",
     locked_cancelled="*Geschlossen* ohne Antwort · {at}",
     locked_cancelled_by="*Abgebrochen* von {by} · {at}",
-    comment_by="Kommentar",
     notification="{question} – antworte mit {choices}",
     parked="Das ist angehalten: Diese Version von Signoff kann damit nicht weitermachen. Es bleibt erhalten und geht "
     "nach dem nächsten Update weiter.",
@@ -154,7 +153,6 @@ GERMAN = Catalogue(
     failed_why="Bitte sag denen Bescheid, die mich betreiben: Im Journal dieser Anfrage steht, warum.",
     stopped="Diese Anfrage wurde geschlossen, bevor sie fertig war.",
     stopped_by="{by} hat diese Anfrage abgebrochen.",
-    comment_title="Deine Antwort",
     comment_label="Was möchtest du sagen?",
     edit_text="Der Text",
     edit_hint="Was hier beim Senden steht, gilt.",

@@ -21,14 +21,12 @@ class ThreadReply:
     text: str
     user_id: str
     channel_id: str
-    channel_type: str
     thread_ts: str
     message_ts: str
     parent_user_id: str
     """Who wrote the message the thread stands below; "" if Slack does not say."""
     team_id: str
     enterprise_id: str
-    event_id: str
     delivery_id: str
 
 
@@ -95,13 +93,11 @@ def parse_reply(body: object) -> ThreadReply | Ignored:
         text=text,
         user_id=user_id,
         channel_id=channel_id,
-        channel_type=event.text("channel_type"),
         thread_ts=thread_ts,
         message_ts=message_ts,
         parent_user_id=event.id("parent_user_id", ""),
         team_id=team_id,
         enterprise_id=enterprise_id,
-        event_id=read.text("event_id"),
         delivery_id=digest("reply", team_id, channel_id, message_ts),
     )
 

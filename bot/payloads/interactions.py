@@ -24,7 +24,6 @@ class CommandCall:
     user_id: str
     user_name: str
     channel_id: str
-    channel_name: str
     team_id: str
     enterprise_id: str
     trigger_id: str
@@ -41,11 +40,9 @@ class ButtonClick:
     """What the button says that it stands for; not to be trusted."""
     token: AskToken | None
     user_id: str
-    user_name: str
     channel_id: str
     message_ts: str
     thread_ts: str
-    view_id: str
     team_id: str
     enterprise_id: str
     trigger_id: str
@@ -71,11 +68,8 @@ class ModalSubmit:
     values: Mapping[str, FieldValue]
     user_id: str
     user_name: str
-    view_id: str
-    view_hash: str
     team_id: str
     enterprise_id: str
-    trigger_id: str
     delivery_id: str
 
     def text(self, block_id: str) -> str:
@@ -124,7 +118,6 @@ def parse_command(body: object) -> CommandCall:
         user_id=user_id,
         user_name=read.text("user_name"),
         channel_id=channel_id,
-        channel_name=read.text("channel_name"),
         team_id=team_id,
         enterprise_id=enterprise_id,
         trigger_id=trigger_id,
@@ -159,11 +152,9 @@ def parse_click(body: object) -> ButtonClick:
         value=value,
         token=AskToken.decode(action.raw("value") or chosen.raw("value")),
         user_id=user_id,
-        user_name=user.text("username") or user.text("name"),
         channel_id=channel_id,
         message_ts=message_ts,
         thread_ts=container.id("thread_ts", "") or message.id("thread_ts", ""),
-        view_id=container.id("view_id", ""),
         team_id=team_id,
         enterprise_id=enterprise_id,
         trigger_id=trigger_id,
@@ -198,11 +189,8 @@ def parse_modal(body: object) -> ModalSubmit:
         values=values,
         user_id=user_id,
         user_name=user.text("username") or user.text("name"),
-        view_id=view_id,
-        view_hash=view_hash,
         team_id=team_id,
         enterprise_id=enterprise_id,
-        trigger_id=trigger_id,
         delivery_id=digest("modal", team_id, user_id, view_id, view_hash, trigger_id, repr(sorted(values.items()))),
     )
 

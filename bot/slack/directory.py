@@ -48,8 +48,6 @@ class Person:
 
     user: str
     locale: str = ""
-    tz: str = ""
-    """Name of a time zone, as ``Europe/Berlin``."""
     deactivated: bool = False
     is_bot: bool = False
     is_guest: bool = False
@@ -276,7 +274,6 @@ def _person_of(tenant: str, user: str, info: Mapping[str, Any]) -> Person:
     return Person(
         user,
         locale=str(info.get("locale") or ""),
-        tz=str(info.get("tz") or ""),
         deactivated=bool(info.get("deleted")),
         is_bot=bool(info.get("is_bot")) or user == "USLACKBOT",
         is_guest=bool(info.get("is_restricted") or info.get("is_ultra_restricted")),

@@ -60,13 +60,11 @@ class Room:
             text=text,
             user_id=user,
             channel_id="C2",
-            channel_type="channel",
             thread_ts=THREAD,
             message_ts=ts,
             parent_user_id="U0BOT",
             team_id=team,
             enterprise_id="",
-            event_id=f"Ev{ts}",
             delivery_id=f"reply:{ts}",
         )
         told = await self.answering.reply(await self.answering.thread(team, "C2", THREAD), said)

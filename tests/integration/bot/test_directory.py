@@ -168,7 +168,6 @@ async def test_guests_strangers_bots_and_the_deactivated_are_told_apart(office: 
     assert [user for user, person in people.items() if person.is_stranger] == ["U61", "U404"]
     assert [user for user, person in people.items() if person.deactivated] == ["U62"]
     assert (await office.directory.person(office.team, office.slack.app.bot_user_id)).is_bot
-    assert people[MIA].tz == "Europe/Berlin"
 
 
 # --- when Slack does not say ------------------------------------------------------------------------

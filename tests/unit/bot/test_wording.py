@@ -199,7 +199,7 @@ def test_where_there_is_no_better_language_it_is_english(locale: str) -> None:
 
 @pytest.mark.parametrize("language", CATALOGUES.values(), ids=lambda words: words.language)
 def test_short_texts_stay_within_slacks_limits(language: Catalogue) -> None:
-    for name in ("send", "close", "comment_title", "notice_title"):
+    for name in ("send", "close", "notice_title"):
         assert len(getattr(language, name)) <= 24
     for name in ("confirm_yes", "confirm_no"):
         assert len(getattr(language, name)) <= 30
