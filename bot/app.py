@@ -25,10 +25,10 @@ from bot.listeners.cancelling import Cancelling
 from bot.listeners.finding import Finding
 from bot.listeners.hearing import Listening
 from bot.listeners.home import Home, HomeListeners
-from bot.listeners.keeping import Keeping
 from bot.listeners.leaving import Leaving
 from bot.listeners.my_runs import MyRuns
 from bot.listeners.pacing import Pacing
+from bot.listeners.question_menu import QuestionMenu
 from bot.listeners.shortcuts import Shortcuts
 from bot.listeners.starting import Starting
 from bot.listeners.unknown import AnythingElse, Unreadable
@@ -232,7 +232,7 @@ class App:
             Shortcuts(self.plugins, self.runner, self.surface, self.directory, spawn),
             HomeListeners(self.home, cancelling, self.surface, self.directory, spawn),
             Starting(self.plugins, self.runner, self.surface, self.directory, spawn),
-            Keeping(self.runner, self.answering, self.admission, self.surface, self.directory, spawn),
+            QuestionMenu(self.runner, self.answering, self.admission, self.surface, self.directory, spawn),
             AnswerListeners(
                 self.answering,
                 self.surface,

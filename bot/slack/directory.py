@@ -56,7 +56,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Decider:
     """Somebody who decides: *person*, and those of a question's *groups* that they are in."""
 
     person: Person
@@ -127,7 +127,7 @@ class Directory:
 
     # --- for deciding ----------------------------------------------------------------------------
 
-    async def check(self, tenant: str, user: str, names: Collection[str] = ()) -> Standing:
+    async def check(self, tenant: str, user: str, names: Collection[str] = ()) -> Decider:
         """Return what is to be known of somebody who decides, and which of *names* are groups that they are in.
 
         Raises:
@@ -136,7 +136,7 @@ class Directory:
         async with _answered(user):
             groups = [name for name in names if is_group(name)]
             found = [name for name in groups if user in await self._members(tenant, name, FRESH_S)]
-            return Standing(await self._person(tenant, user, FRESH_S), frozenset(found))
+            return Decider(await self._person(tenant, user, FRESH_S), frozenset(found))
 
     def fresh(self, tenant: str, user: str) -> Person | None:
         """Return somebody who decides, if what is known of them is fresh enough for that: it asks nobody."""

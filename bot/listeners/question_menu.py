@@ -43,7 +43,7 @@ class Done:
     field: str = ""
 
 
-class Keeping:
+class QuestionMenu:
     """The menu of an open question and the modals it opens."""
 
     def __init__(
