@@ -28,6 +28,7 @@ from bot.views.blocks import (
 )
 from bot.views.buttons import ACTION
 from bot.views.markdown import LANGUAGES
+from bot.views.wording import visible
 from engine.verdicts import Cancelled, Expired
 
 AT = 1_700_000_000.0
@@ -197,6 +198,7 @@ LONG = st.tuples(MARKUP, st.integers(1, 400)).map(lambda drawn: drawn[0] * drawn
 @example("\\*" + "_a_ " * 2_000)
 @example("```\n" * 500)
 @example("```PYTHON")
+@example("```C\r0")
 @example("```python\nprint(1)\n```")
 @settings(max_examples=150)
 def test_any_text_stays_within_every_limit_and_none_is_lost(prefix: str) -> None:
@@ -206,7 +208,7 @@ def test_any_text_stays_within_every_limit_and_none_is_lost(prefix: str) -> None
 
     check(message)
     whole = body_of(message) if message.overflow is None else message.overflow
-    written = {ink(question.text), ink(LANGUAGE.sub("```", question.text))}
+    written = {ink(question.text), ink(LANGUAGE.sub("```", visible(question.text)))}
     assert ink(whole) in written or ("" in written and ink(whole) == ink("(no text)"))
 
 
