@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bot.asking.closing_list import VALUE_CHARS
+from bot.asking.legible import has_ink, in_words
 from bot.asking.mistakes import said_plainly
-from bot.asking.triggers import has_ink
 from bot.languages import ENGLISH
 
 Style: TypeAlias = Literal["primary", "danger"]
@@ -141,5 +141,4 @@ def _says(choice: Choice, words: set[str], meaning: Meaning) -> bool:
 
 def _label(value: str) -> str:
     short = {"y": "Yes", "n": "No"}
-    words = value.replace("_", " ").strip() or value
-    return short.get(value.casefold(), words[0].upper() + words[1:])
+    return short.get(value.casefold(), in_words(value))

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema, to_json
 
-from bot.asking.triggers import has_ink
+from bot.asking.legible import has_ink, in_words, width
 from engine.errors import DefinitionError
 
 Kind: TypeAlias = Literal[
@@ -169,8 +169,7 @@ class _Reader:
 
     def read(self, schema: JsonSchemaValue) -> FormField:
         found, nullable = self._without_null(self._resolved(schema))
-        words = self.name.replace("_", " ").strip() or self.name
-        label = self._short("title", self.info.title or words[:1].upper() + words[1:], LABEL_CHARS)
+        label = self._short("title", self.info.title or in_words(self.name), LABEL_CHARS)
         hint = self._short("description", self.info.description or "", LABEL_CHARS, blank=True)
         self._short("name", self.name, NAME_CHARS)
         kind, more = self._kind(found, nullable)
@@ -234,8 +233,7 @@ class _Reader:
         return least
 
     def _short(self, what: str, text: str, most: int, blank: bool = False) -> str:
-        chars = len(text.encode("utf-16-le", "surrogatepass")) // 2
-        if chars > most:
+        if (chars := width(text)) > most:
             raise DefinitionError(f"{self.where}: {what} has {chars} characters; Slack takes {most}")
         if not blank and not has_ink(text):
             raise DefinitionError(f"{self.where}: {what} is blank")

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from bot.asking.forms import NO, TEXT_CHARS, YES, Form, FormField, form_of
+from bot.asking.legible import in_words, width
 from bot.block_kit import Block, plain
 from engine.errors import DefinitionError
 
@@ -67,11 +68,11 @@ def _element(asked: FormField, words: dict[str, str]) -> Iterator[tuple[str, Any
             yield from (("type", _menu(asked, 2)), ("options", [_option(value, words[value]) for value in (YES, NO)]))
         case "choice":
             yield "type", _menu(asked, len(asked.options))
-            yield "options", [_option(value, _shown(value)) for value, _ in asked.options]
+            yield "options", [_option(value, in_words(value)) for value, _ in asked.options]
         case "choices":
             few = len(asked.options) <= CHECKBOXES
             yield "type", "checkboxes" if few else "multi_static_select"
-            yield "options", [_option(value, _shown(value)) for value, _ in asked.options]
+            yield "options", [_option(value, in_words(value)) for value, _ in asked.options]
             if not few and asked.most:
                 yield "max_selected_items", int(asked.most)
         case "whole" | "number":
@@ -134,7 +135,7 @@ def _initial(asked: FormField, element: Block, default: Any) -> Block:
             return {"initial_time": f"{default:%H:%M}"}
         case "datetime", datetime() if (at := _seconds(default)) in _TIMES:
             return {"initial_date_time": at}
-        case "text", str() if 0 < len(default.encode("utf-16-le", "replace")) // 2 <= element["max_length"]:
+        case "text", str() if 0 < width(default) <= element["max_length"]:
             return {"initial_value": default.encode(errors="replace").decode()}
         case "person", str() if default:
             return {"initial_user": default}
@@ -157,11 +158,6 @@ def _seconds(at: datetime) -> int:
 def _digits(number: float | Decimal) -> str:
     """Return a number without an exponent."""
     return f"{Decimal(str(number)):f}"
-
-
-def _shown(value: str) -> str:
-    words = value.replace("_", " ").strip() or value
-    return words[:1].upper() + words[1:]
 
 
 def _option(value: str, text: str) -> Block:

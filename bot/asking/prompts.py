@@ -19,8 +19,8 @@ from bot.asking.choices import Choice, known, polarity, styled, with_free_text
 from bot.asking.closing_list import CHOICES, as_value, closing_list
 from bot.asking.forms import Form, form_of
 from bot.asking.inputs import check_form
+from bot.asking.legible import has_ink, width
 from bot.asking.mistakes import said_plainly
-from bot.asking.triggers import has_ink
 from bot.languages import ENGLISH, Catalogue
 from engine.events import InputRequiredEvent
 
@@ -281,7 +281,7 @@ class Question:
     @property
     def edits(self) -> bool:
         """Whether the text to be approved can be changed first: one that is too long for a modal is not cut."""
-        return self.editable is not None and len(self.editable.encode("utf-16-le", "replace")) // 2 <= EDIT_CHARS
+        return self.editable is not None and width(self.editable) <= EDIT_CHARS
 
     def is_final(self, value: str) -> bool:
         """Whether one such answer decides whatever the quorum, as a rejection does."""

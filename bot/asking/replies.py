@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from bot.asking.choices import NO, YES
 from bot.asking.forms import Given, Problem, read_form
+from bot.asking.legible import has_ink
 from bot.asking.prompts import EDIT_CHARS, Question
-from bot.asking.triggers import has_ink
 
 _NEWLINE = re.compile(r"\r\n?")
 _LEADING_MENTION = re.compile(r"^\s*(?:<@[UW][A-Z0-9]+(?:\|[^>]*)?>[\s,:]*)+")

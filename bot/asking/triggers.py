@@ -6,11 +6,11 @@ Nothing is registered globally: the mark stays on the class, and `bot.plugins` c
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
+from bot.asking.legible import has_ink
 from engine.errors import DefinitionError
 from engine.events import StartEvent
 
@@ -28,8 +28,6 @@ LONGEST_MESSAGE_CHARS = 40_000  # Slack cuts what is longer: docs.slack.dev/refe
 NAME_CHARS, SHORTCUT_SUMMARY_CHARS = 24, 150
 _WORD = re.compile(r"[a-z0-9]+")
 _MARK, _SHORTCUT_MARK = "__slash_command__", "__message_shortcut__"
-_INVISIBLE = {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"}
-_BLANK = "\u2800\u3164\u115f\u1160\uffa0\u034f"  # letters and symbols that leave no ink
 
 
 class CommandReceived(StartEvent):
@@ -196,8 +194,3 @@ def command_of(cls: type) -> SlashCommand | None:
     """Return the mark on this very class; one on a base class does not count."""
     mark = vars(cls).get(_MARK)
     return mark if isinstance(mark, SlashCommand) else None
-
-
-def has_ink(text: str) -> bool:
-    """Whether a reader would see anything: not only blanks, controls and zero-width characters."""
-    return any(unicodedata.category(char) not in _INVISIBLE and char not in _BLANK for char in text)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, assert_never
 
+from bot.asking.legible import capitalised, width
 from bot.asking.prompts import EDIT_CHARS, Question, literal
 from bot.block_kit import Block
 from bot.languages import ENGLISH, Catalogue
@@ -18,7 +19,6 @@ from bot.views.buttons import answers, menu
 from bot.views.markdown import SECTION_CHARS, bare, mrkdwn, section, sections, split
 from bot.views.results import result_text
 from bot.views.wording import (
-    capitalised,
     deed,
     escape,
     listed,
@@ -27,7 +27,6 @@ from bot.views.wording import (
     shorten,
     visible,
     when,
-    width,
 )
 from engine.verdicts import Cancelled, Expired
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bot.asking.legible import width
 from bot.asking.prompts import Question
 from bot.block_kit import Block, plain
 from bot.languages import ENGLISH, Catalogue
@@ -19,7 +20,7 @@ from bot.views.blocks import context
 from bot.views.buttons import answers
 from bot.views.listing import LAST_PAGE, Row, Waiting, cancel_button, facts, first_line, name_of, waiting
 from bot.views.markdown import SECTION_CHARS, mrkdwn, section, sections
-from bot.views.wording import linked, mention, when, width
+from bot.views.wording import linked, mention, when
 
 WAITING_PAGE, STARTED_PAGE, RECENT = 20, 10, 5
 """How many of each are shown at a time: a view takes 100 blocks, and a question three of them."""

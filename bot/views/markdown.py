@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import TypeVar
 
+from bot.asking.legible import width
 from bot.block_kit import Block
-from bot.views.wording import escape, fitting, visible, width
+from bot.views.wording import escape, fitting, visible
 
 SECTION_CHARS = 3000  # docs.slack.dev/reference/block-kit
 

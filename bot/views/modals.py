@@ -7,6 +7,7 @@ from typing import Any
 
 from bot.asking.choices import Choice
 from bot.asking.inputs import LONG_CHARS, input_blocks
+from bot.asking.legible import capitalised
 from bot.asking.prompts import EDIT_CHARS, Question
 from bot.asking.replies import EDITED, Filled, as_typed
 from bot.asking.triggers import SlashCommand
@@ -17,7 +18,7 @@ from bot.payloads.tokens import AskToken
 from bot.views.blocks import context, cut, one_line
 from bot.views.buttons import DETAILS, HAND_ON, edit_label
 from bot.views.markdown import SECTION_CHARS, section
-from bot.views.wording import capitalised, escape, shorten, visible
+from bot.views.wording import escape, shorten, visible
 
 # docs.slack.dev/reference/views
 TITLE_CHARS = 24

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
+from bot.asking.legible import capitalised
 from bot.asking.prompts import literal
-from bot.views.wording import capitalised
 
 
 def result_text(result: object) -> str:

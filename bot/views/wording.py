@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from bot.asking.forms import Problem
+from bot.asking.legible import capitalised, width
 from bot.asking.prompts import Question
 from bot.asking.replies import NotTaken, NotUnderstood
 from bot.asking.triggers import BadText, EmptyText, MessageWithoutText, SlashCommand, TextTooLong
@@ -83,11 +84,6 @@ def shorten(text: str, chars: int) -> str:
     if width(text) <= chars:
         return text
     return text[: fitting(text, chars - 1)].rstrip() + "…"
-
-
-def width(text: str) -> int:
-    """The length as Slack's clients count it, in UTF-16 units: never less than `len`."""
-    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def fitting(text: str, chars: int) -> int:
@@ -318,8 +314,3 @@ def listed(items: Sequence[str], template: str) -> str:
     if len(items) < 2:
         return "".join(items)
     return template.format(items=", ".join(items[:-1]), last=items[-1])
-
-
-def capitalised(text: str) -> str:
-    """Return *text* as the beginning of a sentence."""
-    return text[:1].upper() + text[1:]

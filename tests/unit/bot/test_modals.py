@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field, create_model
 
 from bot.asking.choices import Choice
 from bot.asking.forms import form_of
+from bot.asking.legible import has_ink
 from bot.asking.prompts import question_of
 from bot.asking.replies import EDITED
-from bot.asking.triggers import SlashCommand, has_ink
+from bot.asking.triggers import SlashCommand
 from bot.languages import GERMAN
 from bot.payloads.tokens import AskToken
 from bot.playground.limits import problems_with_view

@@ -2,13 +2,13 @@
 
 import pytest
 
+from bot.asking.legible import has_ink
 from bot.asking.triggers import (
     CommandReceived,
     EmptyText,
     MessageWithoutText,
     TextTooLong,
     command_of,
-    has_ink,
     shortcut,
     shortcut_of,
     slash_command,

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.asking.choices import Choice
+from bot.asking.legible import width
 from bot.asking.prompts import Prompt, question_of
 from bot.asking.replies import NotUnderstood
 from bot.asking.triggers import EmptyText, SlashCommand, TextTooLong
@@ -30,7 +31,6 @@ from bot.views.wording import (
     verdict_text,
     visible,
     when,
-    width,
 )
 from engine.verdicts import (
     Accepted,
