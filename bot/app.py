@@ -91,17 +91,16 @@ class App:
         )
         self._many = ManyWorkspaces(settings, self.client) if settings.many_workspaces else None
         self.workspaces: Workspaces = OneWorkspace(self.client) if self._many is None else self._many.workspaces
-        words = CATALOGUES[settings.language]
-        self.directory = Directory(self.workspaces, words=words)
+        self.directory = Directory(self.workspaces, words=CATALOGUES[settings.language])
         self.surface = SlackSurface(
-            self.workspaces, self.runner, self.directory, thread_replies=settings.thread_replies, words=words
+            self.workspaces, self.runner, self.directory, thread_replies=settings.thread_replies
         )
         commands = {plugin.workflow.definition.stored_name: plugin.command.command for plugin in self.plugins.values()}
         self.finding = Finding(self.runner, commands, self.surface.permalink)
         self.audience = audience_of(settings)
         self.home = Home(self.workspaces, self.runner, self.finding, self.directory, self.audience)
         self.admission = Admission(self.runner, self.directory, allow_guests=settings.allow_guests)
-        self.answering = Answering(self.runner, self.admission, self.surface.permalink, words)
+        self.answering = Answering(self.runner, self.admission, self.surface.permalink)
         self.fleet = Fleet(url, self.attend, self.due, self.tidy, name=settings.key_prefix, sweep_s=settings.sweep_s)
         self.runner.wake = self._wake
         self._identity: AuthorizeResult | None = None

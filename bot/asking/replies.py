@@ -13,6 +13,7 @@ from bot.asking.choices import NO, YES
 from bot.asking.forms import Given, Problem, read_form
 from bot.asking.legible import has_ink
 from bot.asking.prompts import EDIT_CHARS, Question
+from bot.languages import CATALOGUES
 
 _NEWLINE = re.compile(r"\r\n?")
 _LEADING_MENTION = re.compile(r"^\s*(?:<@[UW][A-Z0-9]+(?:\|[^>]*)?>[\s,:]*)+")
@@ -167,10 +168,11 @@ def _plain_words(text: str) -> str:
 
 
 def _named(question: Question, words: str) -> str | None:
-    """Return the value of the choice these words stand for."""
-    for choice in question.choices:
-        if words in (choice.value.casefold(), choice.shown.casefold()):
-            return choice.value
+    """Return the value of the choice these words stand for, in whichever language its button is for somebody."""
+    for language in CATALOGUES.values():
+        for choice in question.said_in(language).choices:
+            if words in (choice.value.casefold(), choice.shown.casefold()):
+                return choice.value
     if words in YES:
         return question.yes
     if words in NO:

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from bot.asking.prompts import Question, question_of
 from bot.asking.replies import NOTHING, Amiss, Filled, NoReply, NotTaken, NotUnderstood, Reply, read_reply, respond
-from bot.languages import ENGLISH, Catalogue
+from bot.languages import Catalogue
 from bot.listeners.admission import Admission
 from bot.payloads.events import ThreadReply, thread_link
 from bot.payloads.tokens import AskToken
@@ -63,18 +63,19 @@ class Told:
 
     def text(self, words: Catalogue) -> str:
         """Return it as mrkdwn."""
+        question = None if self.question is None else self.question.said_in(words)
         match self.verdict:
             case NotTaken() as reply:
                 return wording.not_taken_text(reply, words)
             case NotUnderstood() as reply:
-                return wording.not_understood_text(reply, self.question, self.said, words)
+                return wording.not_understood_text(reply, question, self.said, words)
             case Amiss(problems=problems):
                 told = [(self._label(name), wording.problem_text(one, words)) for name, one in problems.items()]
                 return wording.verdict_text(Invalid(tuple(told)), words=words)
             case Stale():
                 return wording.outdated_text(self.current, words)
             case verdict:
-                labels = None if self.question is None else self.question.labels
+                labels = None if question is None else question.labels
                 text = wording.verdict_text(verdict, viewer=self.viewer, labels=labels, words=words)
                 if self.counts and self.said:
                     text = f"{wording.taken_as(self.said, self.choice, labels, words)} {text}"
@@ -113,13 +114,11 @@ class Answering:
         runner: Runner,
         admission: Admission,
         permalink: Callable[[str, str], Awaitable[str | None]],
-        words: Catalogue = ENGLISH,
     ) -> None:
-        """*permalink* returns the address of a message by its tenant and reference, or None; *words*: of messages."""
+        """*permalink* returns the address of a message by its tenant and reference, or None."""
         self._runner = runner
         self._admission = admission
         self._permalink = permalink
-        self._words = words
 
     async def look_up(self, token: AskToken | None, team: str) -> Asked | None:
         """Return the question a button or modal belongs to, if it is this workspace's."""
@@ -253,7 +252,7 @@ class Answering:
     async def _read(self, run: RunRecord, ask: AskRecord, reply: ThreadReply) -> Told:
         """Take a reply as an answer to one question."""
         asked = Asked(run, ask, self._runner.question(run, ask))
-        question = question_of(asked.event).said_in(self._words)
+        question = question_of(asked.event)
         answer = read_reply(question, reply.text)
         return await self._take(asked, question, answer, reply.user_id, reply.delivery_id, "thread", said=reply.text)
 

@@ -19,7 +19,7 @@ MOST_IN_GROUP = 8
 def open_conversation(slack: Platform, args: Arguments) -> Json:
     if "channel" in args:
         channel = known_channel(slack, args.text("channel"))
-        return {"ok": True, "no_op": True, "already_open": True, "channel": {"id": channel.id}}
+        return {"ok": True, "no_op": True, "already_open": True, "channel": _opened(slack, args, channel)}
     users = list(dict.fromkeys(user.strip() for user in args.text("users").split(",") if user.strip()))
     if not users:
         raise Failure("users_list_not_supplied")
@@ -35,8 +35,11 @@ def open_conversation(slack: Platform, args: Arguments) -> Json:
             raise Failure("invalid_user_combination")
     channel = slack.workspace.conversation_of(users)
     slack.pulse.touch()
-    found = channel_json(slack, channel) if args.flag("return_im") else {"id": channel.id}
-    return {"ok": True, "channel": found}
+    return {"ok": True, "channel": _opened(slack, args, channel)}
+
+
+def _opened(slack: Platform, args: Arguments, channel: Channel) -> Json:
+    return channel_json(slack, channel) if args.flag("return_im") else {"id": channel.id}
 
 
 def conversation_info(slack: Platform, args: Arguments) -> Json:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
@@ -69,7 +70,7 @@ class Directory:
     def __init__(
         self, workspaces: Workspaces, *, words: Catalogue = ENGLISH, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """*words* are for those whose language is not known yet; *clock* tells seconds."""
+        """*words* are for what several people read, and for whose language is not known yet; *clock* tells seconds."""
         self._workspaces = workspaces
         self._words = words
         self._clock = clock
@@ -95,6 +96,24 @@ class Directory:
         except Unchecked as error:
             logger.info("language not looked up", extra={"reason": str(error)})
         return self.words(tenant, user)
+
+    async def words_in(self, tenant: str, channel: str, reader: str = "") -> Catalogue:
+        """Return the words for a conversation: where the bot talks with one person, theirs.
+
+        *reader* is that person, if it is known who; else Slack is asked, once for each conversation.
+        """
+        if not channel.startswith("D"):
+            return self._words
+        key = ("partner", tenant, channel)
+        try:
+            if reader:
+                self._keep(key, reader, self._clock())
+            async with _answered(channel):
+                reader = await self._known(key, math.inf, lambda: self._partner(tenant, channel))
+        except Unchecked as error:
+            logger.info("language not looked up", extra={"reason": str(error)})
+            return self._words
+        return await self.learn(tenant, reader)
 
     async def names(self, tenant: str, user: str) -> tuple[str, ...]:
         """Return by which names questions are somebody's: their own, their groups' and their channels'.
@@ -177,11 +196,14 @@ class Directory:
             if self._young(key, max_age_s):
                 return cast("T", self._kept[key][1])
             at, value = self._clock(), await read()
-            self._kept.pop(key, None)
-            self._kept[key] = at, value
-            while len(self._kept) > KEPT:
-                del self._kept[next(iter(self._kept))]
+            self._keep(key, value, at)
             return value
+
+    def _keep(self, key: tuple[str, ...], value: object, at: float) -> None:
+        self._kept.pop(key, None)
+        self._kept[key] = at, value
+        while len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
 
     async def _person(self, tenant: str, user: str, max_age_s: float) -> Person:
         return await self._known(("person", tenant, user), max_age_s, lambda: self._described(tenant, user))
@@ -202,6 +224,11 @@ class Directory:
                 raise
             return Person(user, is_stranger=True)
         return _person_of(tenant, user, info)
+
+    async def _partner(self, tenant: str, channel: str) -> str:
+        """Return with whom the bot talks there. `conversations.info` tells it, too, but takes another scope."""
+        client = await self._workspaces.client(tenant)
+        return str((await client.conversations_open(channel=channel, return_im=True))["channel"]["user"])
 
     async def _group_members(self, tenant: str, group: str) -> frozenset[str]:
         client = await self._workspaces.client(tenant)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.asking.prompts import Escalation, Question, question_of
-from bot.languages import ENGLISH, Catalogue
+from bot.languages import Catalogue
 from bot.views import blocks, wording
 from engine.events import StopEvent, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowTimedOutEvent
 from engine.held_run import RESULT
@@ -17,28 +17,27 @@ from engine.verdicts import Cancelled, Expired
 
 
 class Showing:
-    """Renders what is stored.
+    """Renders what is stored, in the words of those who read it.
 
     Each method raises `ContextSerdeError` or `RunNotFound` for what this process cannot read.
     """
 
-    def __init__(self, runner: Runner, *, thread_replies: bool = True, words: Catalogue = ENGLISH) -> None:
-        """*thread_replies*: a reply below a question is an answer, and people may be told so; *words*: of messages."""
+    def __init__(self, runner: Runner, *, thread_replies: bool = True) -> None:
+        """*thread_replies*: a reply below a question is an answer, and people may be told so."""
         self._runner = runner
         self._thread_replies = thread_replies
-        self._words = words
 
-    def question(self, run: RunRecord, ask: AskRecord, channel: str) -> blocks.Message:
+    def question(self, run: RunRecord, ask: AskRecord, channel: str, words: Catalogue) -> blocks.Message:
         """Return a question as it stands: with buttons, or with what became of it.
 
         Where its audience would be wider than the people it names, *channel* learns only that they are asked.
         """
-        asked = self.asked(run, ask)
+        asked = self.asked(run, ask).said_in(words)
         outcome = None if ask.status == "open" else self._outcome(run, ask)
         if self.hidden(run, ask, channel):
-            return blocks.elsewhere_message(asked, outcome, words=self._words)
+            return blocks.elsewhere_message(asked, outcome, words=words)
         if outcome is not None:
-            return blocks.locked_message(asked, outcome, requester=run.requester, words=self._words)
+            return blocks.locked_message(asked, outcome, requester=run.requester, words=words)
         return blocks.prompt_message(
             asked,
             run_id=run.run_id,
@@ -52,29 +51,29 @@ class Showing:
             asked_too=self._asked_too(run, ask),
             votes=ask.votes,
             thread_replies=self._thread_replies,
-            words=self._words,
+            words=words,
         )
 
-    def reminder(self, ask: AskRecord) -> blocks.Message:
+    def reminder(self, ask: AskRecord, words: Catalogue) -> blocks.Message:
         """Return that a question still waits, to whoever may answer it."""
         voted = {actor for actor, _ in ask.votes}
         who = ", ".join(wording.mention(one) for one in ask.allowed if one not in voted)
-        return blocks.private_message(self._words.reminder.format(who=who).strip())
+        return blocks.private_message(words.reminder.format(who=who).strip())
 
-    def escalation(self, ask: AskRecord, who: Sequence[str]) -> blocks.Message:
+    def escalation(self, ask: AskRecord, who: Sequence[str], words: Catalogue) -> blocks.Message:
         """Return that further people are asked, and why."""
         people = ", ".join(wording.mention(one) for one in who)
-        at = wording.when(ask.opened_at, self._words)
-        return blocks.private_message(self._words.escalated.format(who=people, at=at))
+        at = wording.when(ask.opened_at, words)
+        return blocks.private_message(words.escalated.format(who=people, at=at))
 
-    def details(self, claim: EffectClaim) -> blocks.Message:
+    def details(self, claim: EffectClaim, words: Catalogue) -> blocks.Message:
         """Return what somebody asks the requester."""
         asked = json.loads(claim.body)
-        return blocks.details_message(asked["by"], claim.run.requester, asked["text"], words=self._words)
+        return blocks.details_message(asked["by"], claim.run.requester, asked["text"], words=words)
 
-    def result(self, claim: EffectClaim, words: Catalogue | None = None) -> blocks.Message:
-        """Return what a run came to, in the language of messages unless there are *words* for one reader."""
-        run, words = claim.run, words or self._words
+    def result(self, claim: EffectClaim, words: Catalogue) -> blocks.Message:
+        """Return what a run came to."""
+        run = claim.run
         final = self._runner.codec(run.workflow).loads(claim.body, RESULT)
         match final:
             case WorkflowTimedOutEvent():
@@ -102,7 +101,7 @@ class Showing:
 
     def asked(self, run: RunRecord, ask: AskRecord) -> Question:
         """Return what is asked, and of whom by now."""
-        asked = question_of(self._runner.question(run, ask)).said_in(self._words)
+        asked = question_of(self._runner.question(run, ask))
         return replace(asked, approvers=ask.allowed, copies=ask.allowed or asked.copies)
 
     def escalated_to(self, run: RunRecord, ask: AskRecord, n: int) -> tuple[str, ...]:

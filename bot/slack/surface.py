@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from slack_sdk.errors import SlackApiError
 
-from bot.languages import ENGLISH, Catalogue
+from bot.languages import Catalogue
 from bot.slack.calls import CLOSED_TO_US, UNCLEAR, SlackCalls, code, is_passing, retry_after
 from bot.slack.directory import Directory, is_group
 from bot.slack.pace import HeldBack, Pace
@@ -47,21 +47,19 @@ class SlackSurface(Telling):
         directory: Directory,
         *,
         thread_replies: bool = True,
-        words: Catalogue = ENGLISH,
         pace: Pace | None = None,
     ) -> None:
-        """*thread_replies*: a reply below a question is an answer, and people may be told so; *words*: of messages.
+        """*thread_replies*: a reply below a question is an answer, and people may be told so.
 
-        *directory* knows in which language those read whom it tells something in private.
+        *directory* knows the words for each conversation and for whom something is told in private.
         """
         super().__init__(workspaces)
         self._directory = directory
         self._slack = SlackCalls(workspaces, pace or Pace())
         self._posting = Posting(self._slack, runner.store)
-        self._showing = Showing(runner, thread_replies=thread_replies, words=words)
+        self._showing = Showing(runner, thread_replies=thread_replies)
         self._runner = runner
         self._store = runner.store
-        self._words = words
 
     # --- what runs owe ---------------------------------------------------------------------
 
@@ -84,7 +82,8 @@ class SlackSurface(Telling):
                 return
             for ask in await self._store.open_asks(run_id):
                 for ref in ask.messages:
-                    message = self._showing.question(run, ask, ref.partition(":")[0])
+                    channel = ref.partition(":")[0]
+                    message = self._showing.question(run, ask, channel, await self._words_in(run, channel))
                     await self._slack.update(run.tenant, ref, message)
         except (HeldBack, SlackApiError, ContextSerdeError, RunNotFound, StoreUnavailable, *UNCLEAR) as error:
             logger.warning("question not shown again", extra={"run_id": run_id, "reason": str(error)})
@@ -140,38 +139,40 @@ class SlackSurface(Telling):
             case "escalate" if claim.ask is not None:
                 await self._escalate(claim, claim.ask)
             case "details":
-                await self._posting.post(claim, self._home(claim.run), self._showing.details(claim))
+                await self._say(claim, lambda words: self._showing.details(claim, words))
             case _ if kind == RESULT:
-                await self._posting.post(claim, self._home(claim.run), self._showing.result(claim))
+                await self._say(claim, lambda words: self._showing.result(claim, words))
             case _ if kind == PARKED:
-                message = blocks.failure_message(self._words.parked, words=self._words)
-                await self._posting.post(claim, self._home(claim.run), message)
+                await self._say(claim, lambda words: blocks.failure_message(words.parked, words=words))
             case _:
                 await self._store.drop_effect(claim, "no such effect")
 
     async def _ask(self, claim: EffectClaim, ask: AskRecord) -> None:
         """Post a question where its command was typed."""
-        message = self._showing.question(claim.run, ask, self._showing.home_of(claim.run))
+        home = self._showing.home_of(claim.run)
+        message = self._showing.question(claim.run, ask, home, await self._words_in(claim.run, home))
         in_thread = self._showing.asked(claim.run, ask).home != "channel"
         ref = await self._posting.post(claim, self._home(claim.run, in_thread=in_thread), message)
         logger.info("question posted", extra=_about(claim, ref=ref))
 
     async def _ask_too(self, claim: EffectClaim, ask: AskRecord) -> None:
         """Post a question to one more person, in their conversation with the bot."""
-        place = Place(await self._slack.open(claim.run.tenant, claim.body.decode()))
-        if place.channel == self._showing.home_of(claim.run):
+        run, person = claim.run, claim.body.decode()
+        place = Place(await self._slack.open(run.tenant, person))
+        if place.channel == self._showing.home_of(run):
             await self._store.drop_effect(claim, "the question is shown there already")
         elif ask.status != "open" and (not claim.again or await self._posting.find(claim, place) is None):
             await self._store.drop_effect(claim, "the question is closed")
         else:
-            await self._posting.post(claim, place, self._showing.question(claim.run, ask, place.channel))
+            words = await self._directory.words_in(run.tenant, place.channel, person)
+            await self._posting.post(claim, place, self._showing.question(run, ask, place.channel, words))
 
     async def _bring_up_to_date(self, claim: EffectClaim, ask: AskRecord) -> None:
         """Let every message of a question show it as it is. One that cannot be reached now keeps none of the others."""
         run, failed, closed = claim.run, None, False
         for ref in ask.messages:
             channel = ref.partition(":")[0]
-            message = self._showing.question(run, ask, channel)
+            message = self._showing.question(run, ask, channel, await self._words_in(run, channel))
             try:
                 standing = await self._slack.update(run.tenant, ref, message)
                 closed = closed or standing == "closed"
@@ -200,7 +201,8 @@ class SlackSurface(Telling):
         refs, closed = [], None
         for place in places.values():
             try:
-                refs.append(await self._posting.put(claim, place, self._showing.reminder(ask)))
+                words = await self._words_in(run, place.channel)
+                refs.append(await self._posting.put(claim, place, self._showing.reminder(ask, words)))
             except SlackApiError as error:  # the others are told all the same
                 if code(error) not in CLOSED_TO_US:
                     raise
@@ -222,7 +224,17 @@ class SlackSurface(Telling):
         if not isinstance(told, Accepted):
             await self._store.drop_effect(claim, "the question is closed")
             return
-        await self._posting.post(claim, self._home(claim.run), self._showing.escalation(ask, who))
+        await self._say(claim, lambda words: self._showing.escalation(ask, who, words))
+
+    async def _say(self, claim: EffectClaim, message: Callable[[Catalogue], blocks.Message]) -> None:
+        """Post a message where the run is shown."""
+        place = self._home(claim.run)
+        await self._posting.post(claim, place, message(await self._words_in(claim.run, place.channel)))
+
+    async def _words_in(self, run: RunRecord, channel: str) -> Catalogue:
+        """Return the words for a conversation; where a run was started with the bot alone, it is its requester's."""
+        reader = run.requester if channel == self._showing.home_of(run) else ""
+        return await self._directory.words_in(run.tenant, channel, reader)
 
     def _home(self, run: RunRecord, *, in_thread: bool = True) -> Place:
         """Return where a run's messages go: into its thread, once there is one."""

@@ -19,7 +19,7 @@ from bot.playground.workspace import Message
 from bot.slack.directory import Directory
 from bot.slack.pace import Pace
 from bot.slack.surface import SlackSurface
-from bot.slack.workspaces import OneWorkspace
+from bot.slack.workspaces import OneWorkspace, Workspaces
 from engine import Workflow
 from engine.run_store import AskRecord
 from engine.runner import Runner
@@ -38,11 +38,22 @@ class Desk:
     world: StoreWithClock
     clock: ManualClock
     runner: Runner
-    surface: SlackSurface
-    directory: Directory
-    answering: Answering
+    workspaces: Workspaces
+    words: Catalogue
+    directory: Directory = field(init=False)
+    surface: SlackSurface = field(init=False)
+    answering: Answering = field(init=False)
     run_id: str = ""
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what a process of the bot keeps in its memory."""
+        self.directory = Directory(self.workspaces, words=self.words)
+        self.surface = SlackSurface(self.workspaces, self.runner, self.directory, pace=Pace(self.clock))
+        self.answering = Answering(self.runner, Admission(self.runner, self.directory), self.surface.permalink)
 
     async def start(self, workflow: Workflow, channel: str = HOME, *, shown: bool = True) -> None:
         """Start a run as Ana, in *channel*, and show what it asks, unless *shown* says otherwise."""
@@ -109,8 +120,4 @@ async def desk(*workflows: Workflow, timeout_s: int = 30, words: Catalogue = ENG
         world = in_memory()
         runner = Runner(world.store, workflows)
         clock = ManualClock()
-        workspaces = OneWorkspace(client)
-        directory = Directory(workspaces)
-        surface = SlackSurface(workspaces, runner, directory, words=words, pace=Pace(clock))
-        answering = Answering(runner, Admission(runner, directory), surface.permalink, words)
-        yield Desk(slack, world, clock, runner, surface, directory, answering)
+        yield Desk(slack, world, clock, runner, OneWorkspace(client), words)
