@@ -225,7 +225,7 @@ class App:
         return [
             Pacing(self.settings.per_minute, self.directory, self.surface, spawn),
             *tenancy,
-            Unreadable(),
+            Unreadable(self.directory, spawn),
             Leaving(self.store, self.directory, self.surface, spawn),
             MyRuns(self.finding, cancelling, self.surface, self.directory, spawn),
             Shortcuts(self.plugins, self.runner, self.surface, self.directory, spawn),

@@ -239,6 +239,16 @@ class InputRequiredEvent(Event):
         return self._ask_id
 
 
+class EffectInDoubt(InputRequiredEvent):
+    """The engine's own question: did what step *step* calls *key* happen? A ``ctx.effect`` was interrupted there.
+
+    It has a ``prefix`` and ``options`` as any other; whoever shows it may word it anew.
+    """
+
+    step: str
+    key: str
+
+
 class HumanResponseEvent(Event):
     """A person's answer.
 
@@ -358,6 +368,7 @@ BUILTIN_EVENTS: tuple[type[Event], ...] = (
     StartEvent,
     StopEvent,
     InputRequiredEvent,
+    EffectInDoubt,
     HumanResponseEvent,
     AskExpired,
     WorkflowTimedOutEvent,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, Field, field_validator, model_validator
@@ -22,7 +22,7 @@ from bot.asking.inputs import check_form
 from bot.asking.legible import has_ink, width
 from bot.asking.mistakes import said_plainly
 from bot.languages import ENGLISH, Catalogue
-from engine.events import InputRequiredEvent
+from engine.events import EffectInDoubt, InputRequiredEvent
 
 Home: TypeAlias = Literal["", "channel", "thread", "private"]
 """How a question is shown where its command was typed; "private" is only that others are asked."""
@@ -65,8 +65,8 @@ class Prompt(InputRequiredEvent):
     form: type[BaseModel] | None = None
     """A model, of the workflow's own file, that a modal asks for; the answer brings one of it as ``ev.form``.
 
-    It opens for each choice that asks for it. Where none does, a button "Fill in" is put first, in the language of
-    messages: response ``submit``.
+    It opens for each choice that asks for it. Where none does, a button "Fill in" is put first, in its readers'
+    language: response ``submit``.
     """
     editable: str | None = None
     """A text that may be changed before it is approved: what was approved is the answer's ``ev.text``.
@@ -257,18 +257,25 @@ class Question:
     """Whom it is shown to in private."""
     made_up: frozenset[str] = frozenset()
     """Values of the choices that no author has put into words; their labels are English until `said_in`."""
+    ours: str = ""
+    """Name of the question in the catalogue, where its text is no author's; that is English until `said_in`, too."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """What is filled in there, as Markdown."""
 
     def said_in(self, words: Catalogue) -> Question:
-        """Return it with the labels that no author has written in another language."""
-        if words is ENGLISH or not self.made_up:
+        """Return it with what no author has written in another language."""
+        if words is ENGLISH or not (self.made_up or self.ours):
             return self
+        text, labels = (self.text, words.labels)
+        if self.ours:
+            text, labels = words.questions[self.ours].format(**self.about), words.answers
         named = (
-            choice.model_copy(update={"label": words.labels[choice.value]})
-            if choice.value in self.made_up & words.labels.keys()
+            choice.model_copy(update={"label": labels[choice.value]})
+            if choice.value in self.made_up & labels.keys()
             else choice
             for choice in self.choices
         )
-        return replace(self, choices=tuple(named))
+        return replace(self, text=text, choices=tuple(named))
 
     def choice(self, value: str) -> Choice | None:
         """Return the choice of this value, or None: what comes back from Slack is not trusted."""
@@ -293,9 +300,20 @@ class Question:
         return {choice.value: choice.shown for choice in self.choices}
 
 
+def asked_by_us(name: str, about: Mapping[str, str], answers: Sequence[str], **rules: Any) -> Prompt:
+    """Return a question that the catalogue has the words for, under this *name*; *about* is filled in, as Markdown."""
+    return Prompt(
+        prefix=ENGLISH.questions[name].format(**about),
+        choices=[Choice(answer, label=ENGLISH.answers[answer]) for answer in answers],
+        ours={"name": name, "about": dict(about)},
+        **rules,
+    )
+
+
 def question_of(event: InputRequiredEvent) -> Question:
     """Return what to show for any question an author may ask."""
-    text = _text_of(event)
+    ours, about = _ours(event)
+    text = ENGLISH.questions[ours].format(**about) if ours else _text_of(event)
     given = _choices_of(event)
     takes_text = getattr(event, "takes_text", None) if isinstance(event, Prompt) else None
     text_is_response = False
@@ -304,7 +322,7 @@ def question_of(event: InputRequiredEvent) -> Question:
         given = tuple(Choice(word) for word in words)
         if takes_text is None and free:
             takes_text, text_is_response = free, not isinstance(event, Prompt)
-    own = {choice.value for choice in given}
+    own = set() if ours else {choice.value for choice in given}
     form = form_of(event.form) if isinstance(event, Prompt) and event.form is not None else None
     editable = event.editable if isinstance(event, Prompt) else None
     if editable is not None and not given and takes_text is None:
@@ -337,6 +355,8 @@ def question_of(event: InputRequiredEvent) -> Question:
         copies=_words(getattr(event, "copies", None)),
         form=form,
         made_up=frozenset(choice.value for choice in choices if choice.value not in own),
+        ours=ours,
+        about=about,
     )
 
 
@@ -359,6 +379,17 @@ def _text_of(event: InputRequiredEvent) -> str:
         if isinstance(value := getattr(event, name, None), str) and value.strip():
             return value.strip()
     return ""
+
+
+def _ours(event: InputRequiredEvent) -> tuple[str, Mapping[str, str]]:
+    """Return what the catalogue calls a question, and what is filled in there; "" if an author asks it."""
+    if isinstance(event, EffectInDoubt):
+        return "in_doubt", {"step": event.step, "key": event.key}
+    match event.get("ours") if isinstance(event, Prompt) else None:
+        case {"name": str(name), "about": dict(about)} if name in ENGLISH.questions:
+            return name, about
+        case _:
+            return "", {}
 
 
 def _choices_of(event: InputRequiredEvent) -> tuple[Choice, ...]:

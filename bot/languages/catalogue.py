@@ -16,6 +16,10 @@ class Catalogue:
     deed_other: str
     labels: Mapping[str, str]
     """What a button is called that no author has put into words, by its response."""
+    questions: Mapping[str, str]
+    """What no author asks but we, by name; Markdown."""
+    answers: Mapping[str, str]
+    """What a button below one of these is called, by its response."""
     moment: str
     """A time as each reader sees it: Slack fills in ``{date_short_pretty}`` and ``{time}``."""
     list_and: str

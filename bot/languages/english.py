@@ -22,6 +22,21 @@ ENGLISH = Catalogue(
         "answer": "Answer",
         "submit": "Fill in",
     },
+    questions={
+        "in_doubt": "Step `{step}` was interrupted during `{key}`, which may or may not have happened. Please look, "
+        "then say how to go on.",
+        "no_answer": "No text from {writer}: it could not be reached, or did not answer. How should it go on?",
+        "no_text": "No text from {writer}: {problem}. How should it go on?",
+        "empty_answer": "No text from {writer}: its answer was empty. How should it go on?",
+    },
+    answers={
+        "it happened": "It happened",
+        "run it again": "Run it again",
+        "cancel the run": "Cancel the run",
+        "again": "Try again",
+        "template": "Use the template",
+        "stop": "Stop",
+    },
     moment="{date_short_pretty} at {time}",
     list_and="{items} and {last}",
     list_or="{items} or {last}",

@@ -22,6 +22,21 @@ GERMAN = Catalogue(
         "answer": "Antworten",
         "submit": "Ausfüllen",
     },
+    questions={
+        "in_doubt": "Der Schritt `{step}` wurde während `{key}` unterbrochen, und ob das geschehen ist, steht nicht "
+        "fest. Bitte sieh nach und sag dann, wie es weitergehen soll.",
+        "no_answer": "Kein Text von {writer}: nicht erreichbar oder keine Antwort. Wie soll es weitergehen?",
+        "no_text": "Kein Text von {writer}: {problem}. Wie soll es weitergehen?",
+        "empty_answer": "Kein Text von {writer}: Die Antwort war leer. Wie soll es weitergehen?",
+    },
+    answers={
+        "it happened": "Es ist geschehen",
+        "run it again": "Noch einmal ausführen",
+        "cancel the run": "Anfrage abbrechen",
+        "again": "Noch einmal versuchen",
+        "template": "Vorlage verwenden",
+        "stop": "Beenden",
+    },
     moment="{date_short_pretty} um {time}",
     list_and="{items} und {last}",
     list_or="{items} oder {last}",

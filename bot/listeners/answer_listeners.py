@@ -74,7 +74,8 @@ class AnswerListeners:
         self._directory = directory
         self._home = home
         self._spawn = spawn
-        self._words = Readers(directory, spawn).words
+        readers = Readers(directory, spawn)
+        self._words, self._unread = readers.words, readers.unread
         self._thread_replies = thread_replies
 
     def listen(self, app: AsyncApp) -> None:
@@ -147,7 +148,8 @@ class AnswerListeners:
         try:
             sent = parse_modal(body)
         except PayloadError as error:
-            return await ack(modals.replaced_by(modals.notice_modal(unreadable(error))))
+            words = self._unread(error, context)
+            return await ack(modals.replaced_by(modals.notice_modal(words.not_readable, words)))
         words, filled = self._words(sent), modals.filled(sent)
         try:
             async with in_time(context):

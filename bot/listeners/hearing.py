@@ -15,7 +15,7 @@ from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.response import BoltResponse
 
 from bot.deadline import ANSWER_S, answer_by
-from bot.languages import ENGLISH, Catalogue
+from bot.languages import Catalogue
 from bot.payloads.reading import PayloadError
 from bot.slack.directory import Directory
 from engine.errors import RunNotFound, StoreUnavailable
@@ -94,6 +94,11 @@ class Readers:
             self._spawn(self._learn(tenant_of(sent), sent.user_id))
         return self._directory.words(tenant_of(sent), sent.user_id)
 
+    def unread(self, error: PayloadError, context: AsyncBoltContext) -> Catalogue:
+        """Log a payload that cannot be read, and return the words for who sent it, as far as Bolt could tell."""
+        unreadable(error)
+        return self._directory.words(context.team_id or context.enterprise_id or "", context.user_id or "")
+
     async def _learn(self, tenant: str, user: str) -> None:
         await self._directory.learn(tenant, user)
 
@@ -114,7 +119,6 @@ async def in_time(context: AsyncBoltContext) -> AsyncIterator[None]:
         raise StoreUnavailable(str(error)) from error
 
 
-def unreadable(error: PayloadError) -> str:
-    """Log a payload that cannot be read, and return what to tell whoever sent it."""
+def unreadable(error: PayloadError) -> None:
+    """Log a payload that cannot be read."""
     logger.warning("payload not readable", extra={"reason": str(error)})
-    return ENGLISH.not_readable

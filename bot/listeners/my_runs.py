@@ -40,7 +40,8 @@ class MyRuns:
         self._cancelling = cancelling
         self._telling = telling
         self._spawn = spawn
-        self._words = Readers(directory, spawn).words
+        readers = Readers(directory, spawn)
+        self._words, self._unread = readers.words, readers.unread
 
     def listen(self, app: AsyncApp) -> None:
         app.command(RUNS.command)(self.on_command)
@@ -51,7 +52,7 @@ class MyRuns:
         try:
             call = parse_command(body)
         except PayloadError as error:
-            return await ack(unreadable(error))
+            return await ack(self._unread(error, context).not_readable)
         try:
             async with in_time(context):
                 message = await self._answer(call)

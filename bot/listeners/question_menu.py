@@ -61,7 +61,8 @@ class QuestionMenu:
         self._admission = admission
         self._telling = telling
         self._spawn = spawn
-        self._words = Readers(directory, spawn).words
+        readers = Readers(directory, spawn)
+        self._words, self._unread = readers.words, readers.unread
 
     def listen(self, app: AsyncApp) -> None:
         app.action(buttons.MENU)(self.on_menu)
@@ -84,7 +85,7 @@ class QuestionMenu:
                 self._tell(click, wording.verdict_text(told or Unknown(), viewer=click.user_id, words=words))
             else:
                 modal = modals.hand_on_modal if click.token.choice == buttons.HAND_ON else modals.details_modal
-                view = modal(click.token, question_of(asked.event), words=words)
+                view = modal(click.token, question_of(asked.event).said_in(words), words=words)
                 by = answer_by(context)
                 if not await self._telling.open_modal(tenant_of(click), click.trigger_id, view, by=by):
                     self._tell(click, words.modal_not_opened)
@@ -111,7 +112,8 @@ class QuestionMenu:
         try:
             sent = parse_modal(body)
         except PayloadError as error:
-            return await ack(modals.replaced_by(modals.notice_modal(unreadable(error))))
+            words = self._unread(error, context)
+            return await ack(modals.replaced_by(modals.notice_modal(words.not_readable, words)))
         words = self._words(sent)
         try:
             async with in_time(context):
@@ -182,7 +184,7 @@ class QuestionMenu:
         logger.info("question kept open", extra={**extra, "how": sent.callback_id, "verdict": type(verdict).__name__})
         if isinstance(verdict, Accepted):
             return Done(done)
-        labels = question_of(asked.event).labels
+        labels = question_of(asked.event).said_in(words).labels
         return Done(wording.verdict_text(verdict, viewer=sent.user_id, labels=labels, words=words))
 
     async def _names(self, asked: Asked, user: str) -> set[str] | NotTaken:

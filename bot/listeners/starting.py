@@ -13,7 +13,7 @@ from bot.asking.forms import Problem
 from bot.asking.triggers import BUILT_IN, BadText, CommandReceived, EmptyText, TextTooLong
 from bot.deadline import answer_by
 from bot.languages import Catalogue
-from bot.listeners.hearing import ANYTHING, Body, FromSomebody, Readers, Spawn, in_time, tenant_of, unreadable
+from bot.listeners.hearing import ANYTHING, Body, FromSomebody, Readers, Spawn, in_time, tenant_of
 from bot.payloads.interactions import CommandCall, ModalSubmit, parse_command, parse_modal
 from bot.payloads.reading import PayloadError
 from bot.payloads.tokens import ID
@@ -37,7 +37,8 @@ class Starting:
         self._plugins = plugins
         self._runner = runner
         self._telling = telling
-        self._words = Readers(directory, spawn).words
+        readers = Readers(directory, spawn)
+        self._words, self._unread = readers.words, readers.unread
 
     def listen(self, app: AsyncApp) -> None:
         app.command(ANYTHING)(self.on_command)
@@ -48,7 +49,7 @@ class Starting:
         try:
             call = parse_command(body)
         except PayloadError as error:
-            return await ack(unreadable(error))
+            return await ack(self._unread(error, context).not_readable)
         words = self._words(call)
         plugin = self._plugins.get(call.command)
         if plugin is None:
@@ -71,7 +72,8 @@ class Starting:
             sent = parse_modal(body)
             command, channel = _place(sent)
         except PayloadError as error:
-            return await ack(modals.replaced_by(modals.notice_modal(unreadable(error))))
+            words = self._unread(error, context)
+            return await ack(modals.replaced_by(modals.notice_modal(words.not_readable, words)))
         words, text = self._words(sent), sent.text(modals.TEXT).strip()
         plugin = self._plugins.get(command)
         if plugin is None:

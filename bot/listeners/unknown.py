@@ -5,13 +5,17 @@ from __future__ import annotations
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
-from bot.listeners.hearing import ANYTHING, EMPTY, Gate, unreadable
+from bot.listeners.hearing import ANYTHING, EMPTY, Gate, Readers, Spawn, unreadable
 from bot.payloads.reading import PayloadError
+from bot.slack.directory import Directory
 from bot.views import modals
 
 
 class Unreadable(Gate):
     """Answers what Bolt would fail on, or with 404: it takes the first action, and a view's type, without asking."""
+
+    def __init__(self, directory: Directory, spawn: Spawn) -> None:
+        self._unread = Readers(directory, spawn).unread
 
     async def answer(self, req: AsyncBoltRequest) -> BoltResponse | None:
         """Refuse what Bolt would not get over."""
@@ -22,8 +26,9 @@ class Unreadable(Gate):
                 unreadable(PayloadError("block_actions: actions is empty"))
                 return EMPTY
             case {"type": "view_submission"}:
-                told = unreadable(PayloadError("view_submission: view is missing"))
-                return BoltResponse(status=200, body=modals.replaced_by(modals.notice_modal(told)))
+                words = self._unread(PayloadError("view_submission: view is missing"), req.context)
+                told = modals.notice_modal(words.not_readable, words)
+                return BoltResponse(status=200, body=modals.replaced_by(told))
             case {"command": _} | {"event": _} | {"ssl_check": _}:
                 return None
             case {"type": "shortcut" | "message_action" | "block_suggestion" | "url_verification"}:

@@ -89,11 +89,10 @@ def home_view(
 def _card(row: Row, place: int, words: Catalogue) -> list[Block]:
     """Return a question with its buttons, if it can be shown whole."""
     (wait,) = row.waits
-    question, ask = wait.question, wait.ask
+    question, ask = None if wait.question is None else wait.question.said_in(words), wait.ask
     body = None if question is None else _whole(question)
     if question is None or body is None:
         return _beginning(row, words)
-    question = question.said_in(words)
     token = AskToken(ask.run_id, ask.ask_id, ask.revision, digest=ask.digest)
     buttons = answers(question, token, words, block_id=f"answers.{place}", first=_BUTTONS * place)
     return [body, *buttons, *context(_about(row, wait, words))]
@@ -102,7 +101,7 @@ def _card(row: Row, place: int, words: Catalogue) -> list[Block]:
 def _beginning(row: Row, words: Catalogue) -> list[Block]:
     (wait,) = row.waits
     question = wait.question
-    line = words.question_elsewhere if question is None else first_line(question.text, words)
+    line = words.question_elsewhere if question is None else first_line(question.said_in(words).text, words)
     told = " · ".join(filter(None, ["" if question is None else words.home_too_long, _about(row, wait, words)]))
     return [{"type": "section", "text": plain(line)}, *context(told)]
 

@@ -101,7 +101,7 @@ def waiting(wait: Waiting, words: Catalogue = ENGLISH) -> Block:
         told.append(words.votes_count.format(count=len(wait.ask.votes), quorum=wait.ask.quorum))
     if wait.ask.deadline is not None:
         told.append(words.deadline.format(at=when(wait.ask.deadline, words)))
-    asked = words.question_elsewhere if wait.question is None else first_line(wait.question.text, words)
+    asked = words.question_elsewhere if wait.question is None else first_line(wait.question.said_in(words).text, words)
     return {"type": "context", "elements": [mrkdwn(" · ".join(told)), plain(asked)]}
 
 

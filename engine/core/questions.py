@@ -14,15 +14,17 @@ from engine.core.routing import lineage_of, matches, route, unhandled
 from engine.core.streams import leave
 from engine.core.workers import end_wait
 from engine.errors import CodecError, WorkflowTimeoutError
-from engine.events import AskExpired, HumanResponseEvent, InputRequiredEvent, WorkflowTimedOutEvent
+from engine.events import AskExpired, EffectInDoubt, HumanResponseEvent, InputRequiredEvent, WorkflowTimedOutEvent
 
 HAPPENED, AGAIN, CANCEL = "it happened", "run it again", "cancel the run"
 """The answers to `in_doubt`."""
 
 
-def in_doubt(step: str, key: str) -> InputRequiredEvent:
+def in_doubt(step: str, key: str) -> EffectInDoubt:
     """Ask about a ``ctx.effect`` that was interrupted, so that only a person can find out whether it happened."""
-    return InputRequiredEvent(
+    return EffectInDoubt(
+        step=step,
+        key=key,
         prefix=f"Step `{step}` was interrupted during `{key}`, which may or may not have happened. "
         "Please look, then say how to go on.",
         options=[HAPPENED, AGAIN, CANCEL],

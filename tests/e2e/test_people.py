@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from bot.playground.workspace import Message, User, UserGroup
+from tests.e2e import requests
 from tests.e2e.conftest import SetStage
 from tests.e2e.process import ROOT
 from tests.e2e.shapes import Shape
@@ -339,3 +340,18 @@ async def test_people_are_told_in_their_own_language(room: Room) -> None:
     await room.press(german, prompt, "Approve")
 
     await room.told(german, "nicht an dich gerichtet", f"<@{BEN}>")
+
+
+async def test_what_cannot_be_read_is_told_in_the_senders_language(room: Room) -> None:
+    german = hire(room, locale="de-DE")
+    prompt = await room.started(ANA, f"/sign {german}")
+    await room.reply(german, prompt, "Nanu?")
+    await room.told(german, "ist hier keine Antwort")
+    form = await room.open_form(german, prompt, "Approve with a note")
+    sent = requests.submission(room, form, german, {})
+    del sent["view"]
+
+    answer = await room.slack.interact(sent)
+
+    assert "in einer Form geschickt, die ich nicht lesen kann" in str(answer.body)
+    await room.slack.close_view(german, form.id)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from bot.asking.choices import Choice
 from bot.asking.forms import Problem, form_of
-from bot.asking.prompts import Escalation, Prompt, Question, literal, question_of
+from bot.asking.prompts import Escalation, Prompt, Question, asked_by_us, literal, question_of
 from bot.asking.replies import EDITED, Amiss, Filled, NoReply, NotTaken, NotUnderstood, Reply, read_reply, respond
 from bot.languages import GERMAN
 from bot.payloads.tokens import AskToken
@@ -291,10 +291,11 @@ def test_what_an_author_wrote_is_said_as_written() -> None:
 
 
 def test_a_reply_may_say_what_the_button_says_in_its_language() -> None:
-    question = question_of(Prompt(prefix="?", form=Trip, choices=["stay"])).said_in(GERMAN)
+    question = question_of(Prompt(prefix="?", form=Trip, choices=["stay"]))
 
     assert read_reply(question, "ausfüllen") == NotUnderstood("form")
-    assert read_reply(question, "fill in") == NotUnderstood("words")
+    assert read_reply(question, "fill in") == NotUnderstood("form")
+    assert read_reply(question, "bleiben") == NotUnderstood("words")
 
 
 def test_options_of_a_plain_event_are_choices() -> None:
@@ -308,6 +309,35 @@ def test_a_question_about_an_effect_in_doubt_has_its_buttons_and_can_be_answered
 
     assert [choice.shown for choice in question_of(event).choices] == ["It happened", "Run it again", "Cancel the run"]
     assert replied(event, "Run it again!") == Reply(choice=AGAIN, response=AGAIN)
+
+
+def test_a_question_about_an_effect_in_doubt_is_said_in_any_language() -> None:
+    question = question_of(in_doubt("pay", "charge_card"))
+
+    german = question.said_in(GERMAN)
+
+    assert question.text == in_doubt("pay", "charge_card").prefix
+    assert german.text.startswith("Der Schritt `pay` wurde während `charge_card` unterbrochen")
+    assert labels(german) == ["Es ist geschehen", "Noch einmal ausführen", "Anfrage abbrechen"]
+    assert values(german) == values(question)
+    assert replied(in_doubt("pay", "charge_card"), "noch einmal ausführen") == Reply(choice=AGAIN, response=AGAIN)
+
+
+def test_a_question_that_no_author_asks_is_said_in_any_language() -> None:
+    question = question_of(asked_by_us("no_answer", {"writer": "a {model}"}, ["again", "stop"], approvers=["U1"]))
+
+    assert (question.text, labels(question)) == (
+        "No text from a {model}: it could not be reached, or did not answer. How should it go on?",
+        ["Try again", "Stop"],
+    )
+    assert labels(question.said_in(GERMAN)) == ["Noch einmal versuchen", "Beenden"]
+    assert question.said_in(GERMAN).text.startswith("Kein Text von a {model}: ")
+
+
+def test_a_question_that_no_catalogue_knows_any_more_is_said_as_it_was_stored() -> None:
+    question = question_of(Prompt(prefix="So?", choices=["again"], ours={"name": "long ago", "about": {}}))
+
+    assert (question.said_in(GERMAN).text, labels(question.said_in(GERMAN))) == ("So?", ["Again"])
 
 
 class Odd(StrEnum):

@@ -184,8 +184,12 @@ def test_every_language_says_everything_with_the_same_placeholders(language: Cat
     for field in dataclasses.fields(ENGLISH):
         english, other = getattr(ENGLISH, field.name), getattr(language, field.name)
         assert other
-        if isinstance(english, str):
-            assert placeholders(other) == placeholders(english), field.name
+        pairs = (
+            {"": (english, other)} if isinstance(english, str) else {key: (english[key], other[key]) for key in english}
+        )
+        assert isinstance(english, str) or other.keys() == english.keys()
+        for key, (one, same) in pairs.items():
+            assert placeholders(same) == placeholders(one), (field.name, key)
 
 
 def placeholders(template: str) -> set[str]:

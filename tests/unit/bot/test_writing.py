@@ -14,7 +14,16 @@ from pydantic import SecretStr
 from bot.asking.prompts import Prompt
 from bot.asking.triggers import CommandReceived
 from bot.settings import SettingsError, WriterSettings, load_writer
-from bot.writing import TEMPLATE_WRITER, Brief, ModelWriter, TemplateWriter, Writer, configured_writer, written
+from bot.writing import (
+    NO_ANSWER,
+    TEMPLATE_WRITER,
+    Brief,
+    ModelWriter,
+    TemplateWriter,
+    Writer,
+    configured_writer,
+    written,
+)
 from engine import Context, Resource, StopEvent, Workflow, step
 from engine.testing import play
 
@@ -95,7 +104,7 @@ async def test_a_model_that_does_not_write_says_so_without_raising(answers: list
 
 
 async def test_a_model_that_cannot_be_reached_says_so_without_raising() -> None:
-    assert await model_at("http://127.0.0.1:1/v1").write(BRIEF) == ("", "it could not be reached, or did not answer")
+    assert await model_at("http://127.0.0.1:1/v1").write(BRIEF) == ("", NO_ANSWER)
 
 
 def workflow_with(writer: Writer) -> Workflow:
@@ -127,6 +136,21 @@ async def test_while_no_text_comes_whoever_asked_says_how_it_goes_on() -> None:
     assert len(server.asked) == 3
     assert len(played.questions) == 2
     assert "No text from openai:gpt-test: it could not be reached" in played.questions[0]
+
+
+class OutOfQuota:
+    """Says in its own words why it writes nothing."""
+
+    name = "a writer"
+
+    async def write(self, brief: Brief) -> tuple[str, str]:
+        return "", "its *quota* is used up"
+
+
+async def test_a_writer_says_in_its_own_words_why_there_is_no_text() -> None:
+    played = await play(workflow_with(OutOfQuota()), TYPED, "stop")
+
+    assert played.questions == ["No text from a writer: its \\*quota\\* is used up. How should it go on?"]
 
 
 @pytest.mark.parametrize(("answer", "result"), [("template", ["Tea is good.", TEMPLATE_WRITER]), ("stop", None)])
