@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import Context as Variables
 from contextvars import copy_context
 from heapq import heapify, heappop, heappush
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from engine.context import Context
 from engine.core.model import (
@@ -59,6 +59,9 @@ from engine.step_context import LOCAL_WAIT_S, StepContext
 IN_A_ROW = 8
 """How many step calls may follow each other in the run's own task before others get their turn."""
 
+Settled: TypeAlias = Returned | Paused | Raised
+"""What becomes of a step call."""
+
 
 class StepProgram(Program, Protocol):
     """A workflow whose steps can be called."""
@@ -84,7 +87,7 @@ class Outlet(Protocol):
 class Persistence(Protocol):
     """What makes a run durable."""
 
-    def settled(self, call_id: int) -> None:
+    def settled(self, tick: Settled) -> None:
         """A call has returned, paused or failed."""
 
     async def checkpoint(self) -> None:
@@ -420,14 +423,14 @@ class Execution:
     def _settle(self, tick: Tick | None) -> None:
         if tick is not None:
             self._unsaved = True
-            if self.persistence is not None and isinstance(tick, Returned | Paused | Raised):
-                self.persistence.settled(tick.call_id)
-            if self._watcher is not None and isinstance(tick, Returned | Paused | Raised):
+            if self.persistence is not None and isinstance(tick, Settled):
+                self.persistence.settled(tick)
+            if self._watcher is not None and isinstance(tick, Settled):
                 self._watch_end(self._watcher, tick)
             self.feed(tick)
         self._tell()
 
-    def _watch_end(self, watcher: Watcher, tick: Returned | Paused | Raised) -> None:
+    def _watch_end(self, watcher: Watcher, tick: Settled) -> None:
         call = self.state.calls.get(tick.call_id)
         if call is not None:
             made = tick.made if isinstance(tick, Returned) else None

@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import Any
 
+from engine.blame import line_of, told
 from engine.core.ending import end_run
 from engine.core.model import (
     Answered,
@@ -21,6 +22,7 @@ from engine.core.model import (
     Definition,
     Expired,
     Intent,
+    Raised,
     Reopened,
     RunState,
     Sent,
@@ -35,8 +37,8 @@ from engine.core.snapshot import START, dump_fields, load_fields
 from engine.core.timing import timers
 from engine.core.weight import Scale
 from engine.errors import CodecError, ContextSerdeError
-from engine.events import Event, HumanResponseEvent, InputRequiredEvent
-from engine.execution import Execution, StepProgram
+from engine.events import Event, HumanResponseEvent, InputRequiredEvent, WorkflowFailedEvent
+from engine.execution import Execution, Settled, StepProgram
 from engine.first_turn import FirstTurn
 from engine.live_run import Unreadable
 from engine.run_store import Claim, Commit, Entry, NewAsk, NewEffect, RunStatus, RunStore, Timer, TimerKind, copy_of
@@ -221,8 +223,13 @@ class HeldRun:
 
     # --- saving --------------------------------------------------------------------------------
 
-    def settled(self, call_id: int) -> None:
-        self.ended.append(call_id)
+    def settled(self, tick: Settled) -> None:
+        self.ended.append(tick.call_id)
+        if isinstance(tick, Raised):
+            call = self.state.calls.get(tick.call_id)
+            step = "" if call is None else call.step
+            failed = {"step": step, "error": type(tick.error).__name__, "at": line_of(tick.error, step)}
+            logger.warning("step failed", extra={"run_id": self.claim.run_id, **failed})
 
     async def checkpoint(self) -> None:
         """Save what happened since the last time and take in what has arrived meanwhile.
@@ -444,6 +451,6 @@ def _stored_status(state: RunState) -> RunStatus:
 
 def _note(state: RunState) -> str:
     if state.error is not None:
-        return f"{type(state.error).__name__}: {state.error}"[:200]
+        return told(state.error, state.final.step_name if isinstance(state.final, WorkflowFailedEvent) else "")
     steps = [call.step for call in state.calls.values()]
     return ", ".join(steps[:5]) if steps else state.status

@@ -29,7 +29,7 @@ from engine.core.reducer import reduce
 from engine.core.snapshot import load
 from engine.core.timing import timers
 from engine.errors import ContextSerdeError
-from engine.execution import Execution
+from engine.execution import Execution, Settled
 from engine.facts import fact
 from engine.live_run import Pause, Unreadable
 from engine.step_context import StepContext
@@ -246,7 +246,7 @@ class _Part:
         self._parent = parent
         self._child = child
 
-    def settled(self, call_id: int) -> None:
+    def settled(self, tick: Settled) -> None:
         pass  # what cannot be stored is the parent's step's failure
 
     async def checkpoint(self) -> None:

@@ -1,5 +1,7 @@
 """What authors test their workflows with: a run in process, or a durable one played through its questions."""
 
+import json
+
 import pytest
 from pydantic import field_validator
 
@@ -54,6 +56,17 @@ class Ask(Workflow):
     @step
     async def late(self, ev: AskExpired) -> StopEvent:
         return StopEvent(result="nobody answered")
+
+
+class Teapot(Workflow):
+    """Its step calls what calls a library, which raises."""
+
+    @step
+    async def brew(self, ev: StartEvent) -> StopEvent:
+        return StopEvent(result=self.pour())
+
+    def pour(self) -> object:
+        return json.loads("tea")
 
 
 class Twice(Workflow):
@@ -227,6 +240,21 @@ async def test_a_question_that_fails_fails_the_run() -> None:
 
     assert played.status == "failed"
     assert "WorkflowTimeoutError: Nobody answered" in str(played.error)
+
+
+async def test_a_run_that_failed_names_the_line_that_is_to_blame(caplog: pytest.LogCaptureFixture) -> None:
+    """Behaviour 67."""
+    line = Teapot.pour.__code__.co_firstlineno + 1
+
+    with pytest.raises(
+        AnswersLeftOver, match=rf"failed with JSONDecodeError: Expecting .*\(step brew, test_testing\.py:{line}\)"
+    ):
+        await play(Teapot(), StartEvent(), "yes")
+
+    (logged,) = [record for record in caplog.records if record.message == "step failed"]
+    told = {"step": "brew", "error": "JSONDecodeError", "at": f"test_testing.py:{line}"}
+    assert told.items() <= vars(logged).items()
+    assert "Expecting" not in str(vars(logged))
 
 
 async def test_reminders_and_escalations_on_the_way_are_counted() -> None:
