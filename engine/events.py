@@ -225,6 +225,9 @@ class InputRequiredEvent(Event):
     * ``allowed``: ids of the users who may answer, by default all; ``self_approval``: False bars who started the run.
     * ``quorum``: how many people must give the same response; 1 by default.
     * ``remind`` and ``escalate``: lists of seconds after which to remind people, and to ask further ones.
+
+    Whoever shows the question, and `engine.testing.play` in its place, understands ``vetoes``, responses that decide
+    whatever the quorum, and a rung of ``escalate`` with the seconds as ``after`` and the people as ``to``.
     """
 
     _ask_id: str | None = PrivateAttr(default=None)

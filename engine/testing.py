@@ -20,7 +20,7 @@ from engine.core.snapshot import load_fields
 from engine.core.timing import timers
 from engine.events import Event, EventType, InputRequiredEvent, StartEvent
 from engine.memory_store import MemoryRunStore
-from engine.run_store import JournalEntry, RunStatus
+from engine.run_store import Amendment, JournalEntry, RunStatus
 from engine.runner import Asked, OpenAsk, Runner, RunView
 from engine.verdicts import Accepted, Recorded, Verdict
 from engine.workflow import Workflow
@@ -135,7 +135,8 @@ def reply(
 
     It goes *to* the oldest open question that has these words in it, or to the oldest of all. Unless *by*
     is given it comes from somebody who may answer and has not yet. A *final* answer decides whatever the
-    quorum. With *refused* the answer must not be taken: `Played.verdicts` tells why it was not.
+    quorum, as one of the question's ``vetoes`` does. With *refused* the answer must not be taken:
+    `Played.verdicts` tells why it was not.
     """
     return Reply(response, by, comment, to, final, refused, fields)
 
@@ -273,8 +274,9 @@ class _Play:
         asked = await self._runner.asked(self._run_id, meant[0].id)
         assert asked is not None
         by = _somebody(asked) if said.by is None else said.by
+        final = said.final or said.response in (getattr(asked.event, "vetoes", None) or ())
         verdict = await self._runner.decide(
-            asked, said.response, user_id=by, final=said.final, comment=said.comment, **said.fields
+            asked, said.response, user_id=by, final=final, comment=said.comment, **said.fields
         )
         self._verdicts.append(verdict)
         if isinstance(verdict, Accepted | Recorded) == said.refused:
@@ -307,6 +309,7 @@ class _Play:
         worked, view = True, await self.view()
         while worked:
             await self._store.fire_timers()
+            await self._ask_too()
             worked = await self._runner.work(self._run_id)
             view = await self.view()
             if view.status == "parked":
@@ -316,6 +319,20 @@ class _Play:
         self._worked_s += spent
         self._clock.advance(spent)
         return view
+
+    async def _ask_too(self) -> None:
+        """Let those answer to whom a question is escalated, as whoever shows it does."""
+        for effect in await self._store.effects_of(self._run_id):
+            kind, *which = effect.split(":")
+            asked = await self._runner.asked(self._run_id, which[0]) if kind == "escalate" else None
+            if asked is None or not (before := asked.ask.allowed):
+                continue
+            to = getattr(asked.event.escalate[int(which[1])], "to", ())
+            if not set(to) <= set(before):
+                allowed = tuple(dict.fromkeys((*before, *to)))
+                await self._runner.amend(
+                    Amendment(self._run_id, which[0], effect, "", "asked too", allowed=allowed, before=before)
+                )
 
     async def until_it_waits_for_others(self) -> RunView:
         """Let the time of retries come, until the run is over or waits for something from outside."""

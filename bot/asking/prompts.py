@@ -217,6 +217,12 @@ class Prompt(InputRequiredEvent):
         ]
 
     @property
+    def vetoes(self) -> list[str]:
+        """Those of `options` one of which decides whatever the quorum: the one that means no."""
+        no = question_of(self).no
+        return [] if no is None else [no]
+
+    @property
     def allowed(self) -> list[str]:
         """`approvers`, by the engine's name; without any, those who alone can see the question, if it is so."""
         return self.approvers or (self.copies if self.home == "private" else [])

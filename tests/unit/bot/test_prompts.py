@@ -639,6 +639,14 @@ def test_a_choice_is_a_whole_answer_if_nothing_goes_along_with_it(given: dict[st
 
 
 @pytest.mark.parametrize(
+    ("choices", "vetoes"),
+    [(["yes", "no"], ["no"]), (["ship", Choice("keep", means="no")], ["keep"]), (["red", "blue"], [])],
+)
+def test_a_no_decides_whatever_the_quorum(choices: list[Any], vetoes: list[str]) -> None:
+    assert Prompt(prefix="?", choices=choices, quorum=2).vetoes == vetoes
+
+
+@pytest.mark.parametrize(
     ("fields", "told"),
     [
         ({"choices": [Choice("go", asks_form=True)]}, "'go' asks for a form and there is none"),

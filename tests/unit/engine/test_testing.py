@@ -58,6 +58,11 @@ class Ask(Workflow):
         return StopEvent(result="nobody answered")
 
 
+class Rung(Event):
+    after: float
+    to: list[str]
+
+
 class Teapot(Workflow):
     """Its step calls what calls a library, which raises."""
 
@@ -240,6 +245,26 @@ async def test_a_question_that_fails_fails_the_run() -> None:
 
     assert played.status == "failed"
     assert "WorkflowTimeoutError: Nobody answered" in str(played.error)
+
+
+async def test_whom_a_question_is_escalated_to_may_answer_from_then_on() -> None:
+    """Behaviour 67."""
+    start = StartEvent(prefix="Ship?", allowed=["U1"], escalate=[Rung(after=HOUR, to=["lead"])])
+    early, late = reply("yes", by="lead", refused=True), reply("yes", by="lead")
+
+    played = await play(Ask(), start, later(minutes=59), early, later(minutes=1), late)
+
+    assert played.result == ("yes", "lead")
+    assert played.escalated == 1
+
+
+async def test_one_veto_decides_whatever_the_quorum() -> None:
+    """Behaviour 67."""
+    start = StartEvent(prefix="Ship?", options=["yes", "no"], quorum=2, vetoes=["no"])
+
+    played = await play(Ask(), start, "yes", "no")
+
+    assert played.result == ("no", "somebody-2")
 
 
 async def test_a_run_that_failed_names_the_line_that_is_to_blame(caplog: pytest.LogCaptureFixture) -> None:
