@@ -153,8 +153,9 @@ def expire(definition: Definition, state: RunState, ask_id: str, at: float, out:
     elif ask.on_timeout == "expire" and route(definition, state, AskExpired(ask_id=ask_id), at, out, origin=origin):
         close_question(definition, state, ask, at, out)
     else:
-        seconds = at - ask.opened_at
-        error = WorkflowTimeoutError(f"Nobody answered question {ask_id} within {seconds:g} seconds")
+        seconds = (at if ask.deadline is None else ask.deadline) - ask.opened_at
+        untaken = ", and no step takes AskExpired" if ask.on_timeout == "expire" else ""
+        error = WorkflowTimeoutError(f"Nobody answered question {ask_id} within {seconds:g} seconds{untaken}")
         end_run(state, "timed_out", WorkflowTimedOutEvent(timeout=seconds, active_steps=[]), out, error)
 
 

@@ -63,6 +63,18 @@ class Rung(Event):
     to: list[str]
 
 
+class Unheard(Workflow):
+    """Asks, and does not care whether anybody answers in time."""
+
+    @step
+    async def ask(self, ev: StartEvent) -> InputRequiredEvent:
+        return InputRequiredEvent(prefix="Ship?", timeout=90)
+
+    @step
+    async def decide(self, ev: HumanResponseEvent) -> StopEvent:
+        return StopEvent()
+
+
 class Teapot(Workflow):
     """Its step calls what calls a library, which raises."""
 
@@ -244,7 +256,13 @@ async def test_a_question_that_fails_fails_the_run() -> None:
     played = await play(Ask(), StartEvent(prefix="Ship?", timeout=HOUR, on_timeout="fail"), later(hours=1))
 
     assert played.status == "failed"
-    assert "WorkflowTimeoutError: Nobody answered" in str(played.error)
+    assert "WorkflowTimeoutError: Nobody answered question a2 within 3600 seconds" in str(played.error)
+
+
+async def test_a_question_whose_end_no_step_takes_says_so() -> None:
+    played = await play(Unheard(), StartEvent(), later(hours=1))
+
+    assert str(played.error).endswith("within 90 seconds, and no step takes AskExpired")
 
 
 async def test_whom_a_question_is_escalated_to_may_answer_from_then_on() -> None:
