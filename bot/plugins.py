@@ -16,6 +16,9 @@ from pathlib import Path
 from types import ModuleType
 
 from bot.asking.triggers import BUILT_IN, CommandReceived, MessageShortcut, SlashCommand, command_of, shortcut_of
+from engine.core.model import Definition
+from engine.core.questions import answer_classes
+from engine.events import HumanResponseEvent, InputRequiredEvent
 from engine.workflow import Workflow
 
 NAMESPACE = "_signoff_workflows"
@@ -104,7 +107,20 @@ def _checked(path: Path, kind: type[Workflow]) -> Workflow:
             f"{_at(path, kind)}: {kind.__name__} begins with {start.__name__}; a slash command sends CommandReceived, "
             "so annotate its first step ev: CommandReceived"
         )
+    if asking := _unheard(workflow.definition):
+        raise PluginError(
+            f"{_at(path, kind, repr(asking))}: {kind.__name__}.{asking} asks a question, but no step takes the answer; "
+            "write one that does, ev: HumanResponseEvent"
+        )
     return workflow
+
+
+def _unheard(definition: Definition) -> str:
+    """Return a step that asks what people would answer in vain; "" if there is none."""
+    if definition.accepting(HumanResponseEvent) or answer_classes(definition):
+        return ""
+    steps = [step for step in definition.steps.values() if "dead_end" not in step.skip_checks]
+    return next((s.name for s in steps if any(issubclass(made, InputRequiredEvent) for made in s.returns)), "")
 
 
 def _claim(found: dict[str, Plugin], plugin: Plugin) -> None:

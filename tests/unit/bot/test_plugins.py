@@ -212,3 +212,16 @@ def test_a_shortcut_taken_twice_is_refused(tmp_path: Path) -> None:
         (tmp_path / f"{name}.py").write_text(f"from bot import shortcut\n\n\n{marked}")
 
     assert refused(tmp_path) == [f"{tmp_path}/b.py: the shortcut 'Send it' is taken by {tmp_path}/a.py; rename it"]
+
+
+def test_a_question_whose_answer_no_step_takes_is_refused_at_its_step(tmp_path: Path) -> None:
+    asking = (
+        hello().replace("-> StopEvent", "-> Prompt | StopEvent").replace("CommandReceived,", "CommandReceived, Prompt,")
+    )
+
+    (told,) = refused(write(tmp_path, hello=asking))
+
+    assert told == (
+        f"{tmp_path / 'hello.py'}:8: Hello.greet asks a question, but no step takes the answer; "
+        "write one that does, ev: HumanResponseEvent"
+    )
