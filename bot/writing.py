@@ -131,7 +131,7 @@ def writer_of(settings: WriterSettings) -> Writer:
 
 
 async def written(ctx: Context, writer: Writer, brief: Brief, *, requester: str) -> Written | None:
-    """Write, once per call of a step however often it is repeated.
+    """Return the ``text``, and ``by`` whom it is; written once per call of a step however often it is repeated.
 
     While the writer fails, *requester* is asked whether to try again, to take the template, or to stop: then None.
     """
