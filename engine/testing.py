@@ -20,15 +20,13 @@ from engine.core.snapshot import load_fields
 from engine.core.timing import timers
 from engine.events import Event, EventType, InputRequiredEvent, StartEvent
 from engine.memory_store import MemoryRunStore
-from engine.run_store import Amendment, JournalEntry, RunStatus
+from engine.run_store import OVER, Amendment, JournalEntry, RunStatus
 from engine.runner import Asked, OpenAsk, Runner, RunView
 from engine.verdicts import Accepted, Recorded, Verdict
 from engine.workflow import Workflow
 
 RETRIES = 1_000
 """How often `play` lets the time of a retry come before it takes the run for endless."""
-
-_OVER = ("done", "failed", "cancelled")
 
 
 # --- In process ----------------------------------------------------------------------------
@@ -213,7 +211,7 @@ async def play(
     for n, move in enumerate(moves):
         await begun.make(move, moves[n:])
     view = await begun.until_it_waits_for_others()
-    if view.status not in _OVER and to_end:
+    if view.status not in OVER and to_end:
         raise AnswersRanOut(
             f"the answers ran out: {await begun.standing(view)}; add what happens next, or pass to_end=False"
         )
@@ -249,7 +247,7 @@ class _Play:
         """Let *move*, the first of those that are *left*, happen."""
         answers = isinstance(move, str | Reply)
         view = await (self.until_it_waits_for_others() if answers else self.view())
-        if view.status in _OVER or (answers and not view.asks):
+        if view.status in OVER or (answers and not view.asks):
             listed = ", ".join(_told(one) for one in left)
             raise AnswersLeftOver(f"left over: {listed}; {await self.standing(view)}") from view.error
         match move:
@@ -288,7 +286,7 @@ class _Play:
     async def _let_pass(self, seconds: float) -> None:
         until = self._clock() + seconds
         view = await self.view()
-        while view.status not in _OVER:
+        while view.status not in OVER:
             on_the_way = [at for at in await self._due(view) if self._clock() < at < until]
             if not on_the_way:
                 break
@@ -339,7 +337,7 @@ class _Play:
         for _ in range(RETRIES):
             view = await self.view()
             retries = await self._retries()
-            if view.status in _OVER or view.asks or not retries:
+            if view.status in OVER or view.asks or not retries:
                 return view
             self._clock.advance_to(min(retries))
             await self.work()

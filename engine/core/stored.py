@@ -124,21 +124,18 @@ def check_shape(data: Any) -> StoredRun:
         ContextSerdeError: it is none; the message names the first thing that is wrong.
     """
     if not isinstance(data, dict):
-        raise ContextSerdeError(f"Context dict specified in an invalid format: found {type(data).__name__}, not a dict")
+        raise _invalid(f"found {type(data).__name__}, not a dict")
     found = data.get("format")
     if type(found) is not int:
         raise ContextSerdeError("the provided payload has a wrong or old format: it has no format number")
     if found > FORMAT:
-        raise ContextSerdeError(
-            "Context dict specified in an invalid format: "
-            f"it is of format {found}, written by a newer version; this one reads up to {FORMAT}"
-        )
+        raise _invalid(f"it is of format {found}, written by a newer version; this one reads up to {FORMAT}")
     try:
         run = StoredRun.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ContextSerdeError(f"Context dict specified in an invalid format: {where}: {first['msg']}") from error
+        raise _invalid(f"{where}: {first['msg']}") from error
     _check_ids(run)
     for call in run.calls:
         for child in call.children.values():
@@ -150,23 +147,23 @@ def _check_ids(run: StoredRun) -> None:
     """Each call and question is there once, and a question that a wait asked has that wait."""
     waits = {call.id: {wait.id for wait in call.waits} for call in run.calls}
     if len(waits) < len(run.calls) or len({ask.id for ask in run.asks}) < len(run.asks):
-        raise ContextSerdeError("Context dict specified in an invalid format: two calls or questions have one id")
+        raise _invalid("two calls or questions have one id")
     streams = {stream.id for stream in run.streams}
     if len(streams) < len(run.streams):
-        raise ContextSerdeError("Context dict specified in an invalid format: two streams have one id")
+        raise _invalid("two streams have one id")
     if run.next_id <= max([*waits, *streams], default=-1):
-        raise ContextSerdeError(f"Context dict specified in an invalid format: next_id {run.next_id} is taken")
+        raise _invalid(f"next_id {run.next_id} is taken")
     members = [call.stream for call in run.calls] + [ask.stream for ask in run.asks] + [one.stream for one in run.slots]
     for member in members:
         if member is not None and member not in streams:
-            raise ContextSerdeError(f"Context dict specified in an invalid format: there is no stream {member}")
+            raise _invalid(f"there is no stream {member}")
     for stream in run.streams:
         if stream.parent is not None and (stream.parent not in streams or stream.parent >= stream.id):
-            raise ContextSerdeError(
-                f"Context dict specified in an invalid format: stream {stream.id} is within {stream.parent}"
-            )
+            raise _invalid(f"stream {stream.id} is within {stream.parent}")
     for ask in run.asks:
         if ask.call_id is not None and ask.wait_id not in waits.get(ask.call_id, ()):
-            raise ContextSerdeError(
-                f"Context dict specified in an invalid format: nobody waits for the answer to {ask.id}"
-            )
+            raise _invalid(f"nobody waits for the answer to {ask.id}")
+
+
+def _invalid(reason: str) -> ContextSerdeError:
+    return ContextSerdeError(f"Context dict specified in an invalid format: {reason}")
