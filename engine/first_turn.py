@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from engine.errors import FencedError
-from engine.run_store import Claim, Commit, Entry, NewRun, RunStore
+from engine.run_store import Claim, Commit, NewRun, RunStore
 
 
 class ClockMoved(Exception):
@@ -23,21 +23,7 @@ class FirstTurn:
     def __init__(self, store: RunStore, run: NewRun, worker: str, lease_s: float, offset: float) -> None:
         """The store's clock is ahead of this machine's by *offset* seconds, as far as we know."""
         now = time.time() + offset
-        self.claim = Claim(
-            run_id=run.run_id,
-            workflow=run.workflow,
-            revision=run.revision,
-            fence=1,
-            version=0,
-            now=now,
-            until=now + lease_s,
-            attempts=1,
-            state={},
-            inbox=(Entry("sent", now, run.event),),
-            memo={},
-            requester=run.requester,
-            tenant=run.tenant,
-        )
+        self.claim = run.claimed(now, now + lease_s)
         self.sent = False
         """The run may be there: something was sent to the store."""
         self.stored = False

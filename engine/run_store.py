@@ -30,6 +30,16 @@ REOPENABLE: frozenset[RunStatus] = frozenset({"parked", "failed", "cancelled"})
 
 PATIENCE_S = 300.0
 """How long a run that a worker cannot read is left to others, before it is parked."""
+KEPT_S = 30 * 86_400.0
+"""How long a run is kept once it is over, unless told otherwise."""
+ASKS_KEPT = 64
+"""Closed asks a run keeps; beyond it the older half is forgotten at the next commit."""
+DONE_KEPT = 128
+"""Done effects a run keeps, for senders that come back late; then the older half is forgotten."""
+JOURNAL_KEPT = 5_000
+"""Lines of its journal that a run keeps, at least."""
+LINK_KEPT_S = 400 * 86_400.0
+"""How long it is remembered what concerns which run: longer than an open run may live."""
 TRIES_KEPT = 5
 """Refused tries of one person at one question that are written down."""
 REFUSALS_KEPT = 100
@@ -63,6 +73,24 @@ class NewRun:
     requester: str = ""
     address: str = ""
     """Where its surface shows it; opaque to the engine."""
+
+    def claimed(self, now: float, until: float) -> Claim:
+        """Return the claim on it as it is once it was created: what is in it is known."""
+        return Claim(
+            run_id=self.run_id,
+            workflow=self.workflow,
+            revision=self.revision,
+            fence=1,
+            version=0,
+            now=now,
+            until=until,
+            attempts=1,
+            state={},
+            inbox=(Entry("sent", now, self.event),),
+            memo={},
+            requester=self.requester,
+            tenant=self.tenant,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,12 @@ class SealedRunStore:
         verdict, claim = await self._store.deliver_and_claim(self._answer(answer), worker, lease_s, workflows)
         return verdict, self._claim(claim)
 
+    async def amend(self, change: Amendment) -> Verdict:
+        run_id, seal = change.run_id, self._keyring.seal
+        effects = [replace(made, body=seal(run_id, _EFFECT, made.effect_id, made.body)) for made in change.effects]
+        note = self._keyring.seal_text(run_id, _NOTE, "", change.note)
+        return await self._store.amend(replace(change, effects=effects, note=note))
+
     async def claim(self, run_id: str, worker: str, lease_s: float, workflows: Sequence[str] = ()) -> Claim | None:
         return self._claim(await self._store.claim(run_id, worker, lease_s, workflows))
 
@@ -263,12 +269,6 @@ class SealedRunStore:
 
     async def release(self, claim: Claim) -> None:
         await self._store.release(claim)
-
-    async def amend(self, change: Amendment) -> Verdict:
-        run_id, seal = change.run_id, self._keyring.seal
-        effects = [replace(made, body=seal(run_id, _EFFECT, made.effect_id, made.body)) for made in change.effects]
-        note = self._keyring.seal_text(run_id, _NOTE, "", change.note) if change.note else ""
-        return await self._store.amend(replace(change, effects=effects, note=note))
 
     async def refuse(self, refusal: Refusal) -> Verdict:
         return await self._store.refuse(refusal)

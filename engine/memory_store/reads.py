@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from engine.memory_store.rows import Ask, Run
-from engine.run_store import AskRecord, JournalEntry, Place, RunRecord, RunStatus
-
-_LINK_KEPT_S = 400 * 86_400.0
+from engine.run_store import LINK_KEPT_S, AskRecord, JournalEntry, Place, RunRecord, RunStatus
 
 
 class Reads:
@@ -61,7 +59,6 @@ class Reads:
         return run.asks[run.closed[-1]].record if run is not None and run.closed else None
 
     async def asks_for(self, tenant: str, actor: str, limit: int = 100) -> Sequence[AskRecord]:
-        """Return open asks of *tenant* that name *actor*, or, for "", that anybody may answer; oldest first."""
         found = [
             ask.record
             for run in self._runs.values()
@@ -101,7 +98,7 @@ class Reads:
         return [name for _, name in due[:limit]]
 
     async def link(self, ref: str, run_id: str) -> None:
-        self._links[ref] = (run_id, self._clock() + _LINK_KEPT_S)
+        self._links[ref] = (run_id, self._clock() + LINK_KEPT_S)
 
     async def linked(self, ref: str) -> str | None:
         run_id, until = self._links.get(ref, ("", 0.0))

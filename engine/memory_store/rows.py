@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from engine.run_store import (
+    DONE_KEPT,
+    JOURNAL_KEPT,
     OVER,
     AskRecord,
     AskStatus,
@@ -18,9 +20,7 @@ from engine.run_store import (
 )
 from engine.verdicts import Verdict
 
-_DONE_KEPT = 128
 _SEEN_KEPT = 1_024
-_JOURNAL_KEPT = 5_000
 
 
 @dataclass(slots=True)
@@ -209,8 +209,8 @@ class Run:
             for waiting in self.waiting_for(effect_id):
                 waiting.not_before = min(waiting.not_before, now)
         done = [name for name, other in self.effects.items() if other.done]
-        if len(done) > _DONE_KEPT:
-            for name in done[: len(done) - _DONE_KEPT // 2]:
+        if len(done) > DONE_KEPT:
+            for name in done[: len(done) - DONE_KEPT // 2]:
                 del self.effects[name]
 
     # --- memory --------------------------------------------------------------------------------
@@ -224,4 +224,4 @@ class Run:
     def note(self, now: float, what: str, by: str = "", **details: str) -> None:
         """Write a line into the journal."""
         self.lines.append(JournalEntry(now, what, by, details))
-        del self.lines[:-_JOURNAL_KEPT]
+        del self.lines[:-JOURNAL_KEPT]

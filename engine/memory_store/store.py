@@ -15,7 +15,9 @@ from engine.memory_store.copies import Copies
 from engine.memory_store.outbox import Outbox
 from engine.memory_store.rows import Ask, Run
 from engine.run_store import (
+    ASKS_KEPT,
     CLOCK_TOLERANCE_S,
+    KEPT_S,
     LEAVE_PAUSE_S,
     OVER,
     PATIENCE_S,
@@ -31,8 +33,6 @@ from engine.run_store import (
 )
 from engine.verdicts import Accepted, Verdict
 
-_ASKS_KEPT = 64
-
 
 class MemoryRunStore(Answers, Copies, Outbox):
     """A `RunStore` in this process. *clock* returns POSIX seconds; a test passes one it can move."""
@@ -41,7 +41,7 @@ class MemoryRunStore(Answers, Copies, Outbox):
         self,
         clock: Callable[[], float] = time.time,
         *,
-        ttl_s: float = 30 * 86_400.0,
+        ttl_s: float = KEPT_S,
         patience_s: float = PATIENCE_S,
     ) -> None:
         super().__init__(clock)
@@ -198,8 +198,8 @@ class MemoryRunStore(Answers, Copies, Outbox):
         if change.status in OVER:
             for ask in run.open_asks():
                 run.close(ask, "cancelled", now)
-        elif len(claim.asks) > _ASKS_KEPT:
-            run.forget_asks(claim.asks[: -(_ASKS_KEPT // 2)])
+        elif len(claim.asks) > ASKS_KEPT:
+            run.forget_asks(claim.asks[: -(ASKS_KEPT // 2)])
 
     def _schedule(self, run: Run, change: Commit) -> None:
         now, status = self._clock(), change.status

@@ -9,14 +9,8 @@ import re
 import secrets
 from collections.abc import Iterable
 
-ASKS_KEPT = 64
-"""Closed asks a run keeps; beyond it the older half is forgotten at the next commit."""
-DONE_KEPT = 128
-"""Done effects a run keeps, for senders that come back late; then the older half is forgotten."""
 SEEN_KEPT = 512
 """Deliveries in one generation; a run remembers this one and the one before."""
-JOURNAL_KEPT = 5_000
-LINK_KEPT_S = 400 * 86_400.0
 
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
 """Of base 32, one for each byte: `base64` takes four times as long as a byte string."""
@@ -70,7 +64,11 @@ class Keys:
 
     def at(self, run_id: str, part: str) -> str:
         """Return one key of a run, as in ``at(run_id, "meta")``."""
-        return f"{self.lane(lane_of(run_id, self.lanes))}r:{run_id}:{part}"
+        return self.beside(run_id, f"r:{run_id}:{part}")
+
+    def beside(self, run_id: str, index: str) -> str:
+        """Return one key of a run's lane, as in ``beside(run_id, "open")``."""
+        return f"{self.lane(lane_of(run_id, self.lanes))}{index}"
 
     def ask(self, run_id: str, ask_id: str) -> str:
         return self.at(run_id, f"ask:{ask_id}")
@@ -101,7 +99,7 @@ class Keys:
 
     def by(self, run_id: str, tenant: str, requester: str) -> str:
         """Return the index, in this run's lane, of the runs that *requester* has started."""
-        return f"{self.lane(lane_of(run_id, self.lanes))}{started_by(tenant, requester)}"
+        return self.beside(run_id, started_by(tenant, requester))
 
     def link(self, ref: str) -> str:
         return f"{self.prefix}:link:{ref}"

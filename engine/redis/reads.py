@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from engine.redis.condition import Condition, conditions
-from engine.redis.keys import LINK_KEPT_S, Keys, index_name, started_by
+from engine.redis.keys import Keys, index_name, started_by
 from engine.redis.leftovers import leftovers
 from engine.redis.pipe import Call
-from engine.redis.rows import ask_ids, ask_record, doubt_of, journal_entry, pairs, run_record, words
+from engine.redis.rows import ask_ids, ask_record, doubt_of, journal_entry, named, pairs, run_record, words
 from engine.redis.scripts import Server
-from engine.run_store import OVER, AskRecord, JournalEntry, Place, RunRecord, RunStatus
+from engine.run_store import LINK_KEPT_S, OVER, AskRecord, JournalEntry, Place, RunRecord, RunStatus
 
 _CHUNK = 200
 
@@ -118,8 +118,7 @@ class Reads:
         if names:
             values = await self._server.read("HMGET", key, *names)
             return {name: value for name, value in zip(names, values, strict=True) if value is not None}
-        row = pairs(await self._server.read("HGETALL", key))
-        return {name.decode(): value for name, value in row.items()}
+        return named(await self._server.read("HGETALL", key))
 
     async def journal(self, run_id: str) -> Sequence[JournalEntry]:
         return [
@@ -166,7 +165,7 @@ class Reads:
         return await leftovers(self._server, self._keys)
 
     async def _open_ids(self, run_id: str) -> list[str]:
-        key = self._keys.of(run_id)[13]
+        key = self._keys.beside(run_id, "open")
         members = await self._server.read("ZRANGEBYLEX", key, f"[r|{run_id}|", f"(r|{run_id}}}")
         return ask_ids(run_id, members)
 

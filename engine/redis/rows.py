@@ -54,15 +54,13 @@ def words(text: bytes) -> tuple[str, ...]:
     return tuple(map(bytes.decode, unpack(text)))
 
 
-def pairs(flat: Sequence[bytes] | Row) -> Row:
-    """Return a hash as the server hands it over: name, value, name, value, or a map over RESP 3."""
-    if isinstance(flat, Mapping):
-        return flat
+def pairs(flat: Sequence[bytes]) -> Row:
+    """Return a hash, which the server hands over as name, value, name, value."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def named(flat: Sequence[bytes]) -> dict[str, bytes]:
-    """Return a hash as a script hands it over, its names as text."""
+    """Return such a hash with its names as text."""
     return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
 
 

@@ -14,11 +14,19 @@ from typing import Any, TypeAlias
 from redis import exceptions
 
 from engine.errors import StoreUnavailable
-from engine.redis import keys
 from engine.redis.connections import Connections
+from engine.redis.keys import SEEN_KEPT
 from engine.redis.pipe import Call, Pipe, Refused
 from engine.redis.rows import Argument
-from engine.run_store import CLOCK_TOLERANCE_S, LEAVE_PAUSE_S, REFUSALS_KEPT, TRIES_KEPT
+from engine.run_store import (
+    CLOCK_TOLERANCE_S,
+    DONE_KEPT,
+    JOURNAL_KEPT,
+    LEAVE_PAUSE_S,
+    LINK_KEPT_S,
+    REFUSALS_KEPT,
+    TRIES_KEPT,
+)
 
 _Sent: TypeAlias = tuple[str, Call]
 """A call, after the key that says where it goes."""
@@ -65,12 +73,12 @@ def script(name: str) -> Script:
     text = string.Template(_part("clock") + own).substitute(
         META_NAMES=", ".join(f"'{field}'" for field in read),
         META_VALUES=", ".join(f"{field} = stored[{place}] or nil" for place, field in enumerate(read, 1)),
-        DONE_KEPT=keys.DONE_KEPT,
-        SEEN_KEPT=keys.SEEN_KEPT,
-        JOURNAL_KEPT=keys.JOURNAL_KEPT,
+        DONE_KEPT=DONE_KEPT,
+        SEEN_KEPT=SEEN_KEPT,
+        JOURNAL_KEPT=JOURNAL_KEPT,
         REFUSALS_KEPT=REFUSALS_KEPT,
         TRIES_KEPT=TRIES_KEPT,
-        BY_KEPT_S=int(keys.LINK_KEPT_S),
+        BY_KEPT_S=int(LINK_KEPT_S),
         LEAVE_PAUSE_S=LEAVE_PAUSE_S,
         CLOCK_TOLERANCE_S=CLOCK_TOLERANCE_S,
     )

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from engine.redis.connections import connections_to
 from engine.redis.copies import Copies
-from engine.redis.keys import ASKS_KEPT, Keys, new_run_id
+from engine.redis.keys import Keys, new_run_id
 from engine.redis.outbox import Outbox
 from engine.redis.rows import (
     Argument,
@@ -24,6 +24,8 @@ from engine.redis.rows import (
 )
 from engine.redis.scripts import Server
 from engine.run_store import (
+    ASKS_KEPT,
+    KEPT_S,
     OVER,
     PATIENCE_S,
     Amendment,
@@ -37,8 +39,6 @@ from engine.run_store import (
     checked_run_id,
 )
 from engine.verdicts import Verdict
-
-_DAY_S = 86_400.0
 
 
 class RedisRunStore(Copies, Outbox):
@@ -55,7 +55,7 @@ class RedisRunStore(Copies, Outbox):
         *,
         prefix: str = "signoff",
         lanes: int = 8,
-        ttl_s: float = 30 * _DAY_S,
+        ttl_s: float = KEPT_S,
         patience_s: float = PATIENCE_S,
     ) -> None:
         self.prefix = prefix
@@ -71,7 +71,7 @@ class RedisRunStore(Copies, Outbox):
         *,
         prefix: str = "signoff",
         lanes: int = 8,
-        ttl_s: float = 30 * _DAY_S,
+        ttl_s: float = KEPT_S,
         patience_s: float = PATIENCE_S,
         timeout_s: float = 5.0,
         replicas: int = 0,
@@ -112,12 +112,12 @@ class RedisRunStore(Copies, Outbox):
         created = told[0] == 1
         if len(told) == 1:
             return created, None
-        return created, _claim_on(run, float(told[1][2]), float(told[1][3])) if created else _claim(run.run_id, told[1])
+        return created, run.claimed(float(told[1][2]), float(told[1][3])) if created else _claim(run.run_id, told[1])
 
     async def begin(self, run: NewRun, change: Commit, now: float, *, worker: str, lease_s: float) -> Claim | None:
         checked_run_id(run.run_id)
         opened = change.opened()
-        claim = _claim_on(run, now, now + lease_s)
+        claim = run.claimed(now, now + lease_s)
         told = await self._server.run(
             "begin",
             [
@@ -329,25 +329,6 @@ def _claim(run_id: str, told: Sequence[Any]) -> Claim:
         requester=requester.decode(),
         tenant=tenant.decode(),
         asks=_asks(run_id, closed, asks),
-    )
-
-
-def _claim_on(run: NewRun, now: float, until: float) -> Claim:
-    """Return the claim on a run just created: what is in it we know."""
-    return Claim(
-        run_id=run.run_id,
-        workflow=run.workflow,
-        revision=run.revision,
-        fence=1,
-        version=0,
-        now=now,
-        until=until,
-        attempts=1,
-        state={},
-        inbox=(Entry("sent", now, run.event),),
-        memo={},
-        requester=run.requester,
-        tenant=run.tenant,
     )
 
 

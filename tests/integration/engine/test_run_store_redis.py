@@ -15,8 +15,8 @@ from redis.exceptions import ResponseError
 
 from engine.errors import StoreUnavailable
 from engine.redis import RedisRunStore
-from engine.redis.keys import ASKS_KEPT, DONE_KEPT, JOURNAL_KEPT, SEEN_KEPT, Keys
-from engine.run_store import Claim, Commit, NewAsk, NewEffect, NewRun, Timer
+from engine.redis.keys import SEEN_KEPT, Keys
+from engine.run_store import ASKS_KEPT, DONE_KEPT, JOURNAL_KEPT, Claim, Commit, NewAsk, NewEffect, NewRun, Timer
 from engine.verdicts import Accepted, Recorded, Unknown
 from tests.integration.engine.contract import World, answer, question, skewing
 
