@@ -9,12 +9,14 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 import aiohttp
+from aiohttp.web import RouteDef
 from pydantic import SecretStr
 from slack_bolt.async_app import AsyncApp, AsyncBoltContext
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot import logs
 from bot.aside import Aside
 from bot.fleet import Fleet
 from bot.languages import CATALOGUES
@@ -33,19 +35,22 @@ from bot.listeners.shortcuts import Shortcuts
 from bot.listeners.starting import Starting
 from bot.listeners.unknown import AnythingElse, Unreadable
 from bot.many_workspaces import ManyWorkspaces
+from bot.metrics import Metrics
 from bot.plugins import discover
 from bot.settings import Settings
 from bot.slack.calls import CALL_TIMEOUT_S
 from bot.slack.directory import Directory
 from bot.slack.surface import SlackSurface
 from bot.slack.workspaces import OneWorkspace, Workspaces
-from bot.stores import audience_of, store_of
+from bot.stores import audience_of, unsealed_store_of
+from bot.transport.dispatch import dispatch_to
 from bot.transport.socket import SocketMode
 from bot.transport.verify import Verifier
-from bot.transport.web import application, serving
+from bot.transport.web import application, bare, metrics, serving
 from bot.writing import writer_of
 from engine.errors import StoreUnavailable
 from engine.runner import Runner
+from engine.sealed_store import SealedRunStore
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +84,9 @@ class App:
         self.plugins = discover(settings.workflows)
         writer_of(settings)  # a model that cannot be used is told of now, not when the first text is wanted
         url = settings.redis_url.get_secret_value()
-        self.store = store_of(settings)
+        kept = unsealed_store_of(settings)
+        self.store = SealedRunStore(kept, settings.keyring)
+        self.metrics = Metrics(kept.backlog)
         self.runner = Runner(
             self.store, [plugin.workflow for plugin in self.plugins.values()], lease_s=settings.lease_s
         )
@@ -158,7 +165,7 @@ class App:
         self.client.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT_S))
         try:
             await self._introduce()
-            async with asyncio.TaskGroup() as tasks, self._ways_in(web) as port:
+            async with asyncio.TaskGroup() as tasks, self._measured(), self._ways_in(web) as port:
                 fleet = tasks.create_task(self.fleet.serve(worker=worker))
                 try:
                     yield Ready(port, tuple(self.plugins))
@@ -186,17 +193,32 @@ class App:
             yield 0
             return
         settings = self.settings
-        bolt = self._bolt()
+        dispatch = dispatch_to(self._bolt(), self.metrics.answering)
         secret = settings.signing_secret
         verifier = Verifier(secret) if secret is not None and not settings.socket_mode else None
-        site = application(bolt, verifier, settings.request_path, self.not_ready)
+        site = application(dispatch, verifier, settings.request_path, self.not_ready)
         if self._many is not None:
             site.add_routes(self._many.oauth.routes())
+        if settings.metrics_port is None:
+            site.add_routes(self._metrics())
         if (token := settings.app_token) is not None:
-            self._socket = SocketMode(bolt, token.get_secret_value(), self.client)
+            self._socket = SocketMode(dispatch, token.get_secret_value(), self.client)
         held = nullcontext() if self._socket is None else self._socket.held()
         async with self._aside, held, serving(site, settings.host, settings.port) as port:
             yield port
+
+    @asynccontextmanager
+    async def _measured(self) -> AsyncIterator[None]:
+        """Count what is logged while the block runs; show the figures where they have a port of their own."""
+        port = self.settings.metrics_port
+        shown = nullcontext() if port is None else serving(bare(*self._metrics()), self.settings.host, port)
+        with logs.also_to(self.metrics.lines):
+            async with shown:
+                yield
+
+    def _metrics(self) -> list[RouteDef]:
+        token = self.settings.metrics_token
+        return [] if token is None else [metrics(self.metrics.page, token)]
 
     def _bolt(self) -> AsyncApp:
         async def authorize(  # Bolt fills every parameter it sees, a method's `self`, too: this is none

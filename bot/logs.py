@@ -59,6 +59,18 @@ def configure(level: str = "INFO", log_format: Literal["text", "json"] = "text",
     logging.captureWarnings(True)
 
 
+@contextmanager
+def also_to(handler: logging.Handler) -> Iterator[None]:
+    """Let *handler*, too, have every line that is logged while the block runs."""
+    handler.addFilter(_of_our_concern)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+
+
 class _Redacting(logging.Formatter):
     """A formatter whose lines went through `redact`."""
 

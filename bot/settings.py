@@ -26,11 +26,13 @@ WHERE = {
     "SIGNOFF_PUBLIC_URL": "where people reach this bot, as https://signoff.example.com; "
     "the app's redirect URL is that with /slack/oauth_redirect behind it",
     "SIGNOFF_ENCRYPTION_KEYS": "`signoff key` makes one",
+    "SIGNOFF_METRICS_TOKEN": "whatever your Prometheus brings as its bearer token",
     "SLACK_APP_TOKEN": "api.slack.com/apps > your app > Basic Information > App-Level Tokens, with the scope "
     "connections:write; it begins with xapp-",
 }
 
 
+TOKEN_CHARS = 16
 S = TypeVar("S", bound=BaseSettings)
 
 
@@ -142,6 +144,10 @@ class Settings(StoreSettings, WriterSettings):
     """How long what is in hand may take when the process is told to stop. Kubernetes waits 30 s before it kills."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", alias="SIGNOFF_LOG_LEVEL")
     log_format: Literal["text", "json"] = Field(default="text", alias="SIGNOFF_LOG_FORMAT")
+    metrics_token: SecretStr | None = Field(default=None, alias="SIGNOFF_METRICS_TOKEN")
+    """Whoever brings it may read /metrics; None: nobody."""
+    metrics_port: int | None = Field(default=None, ge=0, le=65535, alias="SIGNOFF_METRICS_PORT")
+    """Where /metrics is; None: where Slack's requests come, which a worker has not."""
     per_minute: float = Field(default=60, ge=0, allow_inf_nan=False, alias="SIGNOFF_PER_MINUTE")
     """Commands, clicks and modals that one person may send a minute, after the first 60; 0: without limit."""
     language: str = Field(default="en", alias="SIGNOFF_LANGUAGE")
@@ -162,7 +168,14 @@ class Settings(StoreSettings, WriterSettings):
     @property
     def secrets(self) -> list[str]:
         """Everything that must never be logged."""
-        held = [self.bot_token, self.signing_secret, self.app_token, self.client_secret, self.model_key]
+        held = [
+            self.bot_token,
+            self.signing_secret,
+            self.app_token,
+            self.client_secret,
+            self.model_key,
+            self.metrics_token,
+        ]
         return [
             *(secret.get_secret_value() for secret in held if secret is not None),
             *(key for key in re.split(r"[,\s]+", self.encryption_keys.get_secret_value()) if key not in ("", PLAIN)),
@@ -186,6 +199,13 @@ class Settings(StoreSettings, WriterSettings):
     def _is_bot_token(cls, given: SecretStr | None) -> SecretStr | None:
         if given is not None and not given.get_secret_value().startswith("xoxb-"):
             raise ValueError("is not a bot token: one begins with xoxb-")
+        return given
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _is_long(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is not None and len(given.get_secret_value()) < TOKEN_CHARS:
+            raise ValueError(f"is too short to keep anybody out: it takes {TOKEN_CHARS} characters or more")
         return given
 
     @field_validator("app_token")
@@ -241,6 +261,8 @@ class Settings(StoreSettings, WriterSettings):
             yield "SLACK_BOT_TOKEN is missing"
         if self.app_token is None and self.signing_secret is None:
             yield "SLACK_SIGNING_SECRET is missing"
+        if self.metrics_port is not None and self.metrics_token is None:
+            yield "SIGNOFF_METRICS_TOKEN is missing"
 
 
 def load(env_file: Path | str | None = ".env", **given: Any) -> Settings:

@@ -16,15 +16,19 @@ TIMEOUT_S = 5.0
 
 def store_of(settings: StoreSettings) -> SealedRunStore:
     """Return the store of runs; nothing is connected yet."""
+    return SealedRunStore(unsealed_store_of(settings), settings.keyring)
+
+
+def unsealed_store_of(settings: StoreSettings) -> RedisRunStore:
+    """Return the store beneath that, which sees what is encrypted as it is kept; nothing is connected yet."""
     url = settings.redis_url.get_secret_value()
-    kept = RedisRunStore.from_url(
+    return RedisRunStore.from_url(
         url,
         prefix=settings.key_prefix,
         lanes=settings.lanes,
         patience_s=settings.patience_s,
         replicas=settings.replicas,
     )
-    return SealedRunStore(kept, settings.keyring)
 
 
 def installs_of(settings: StoreSettings) -> InstallStore:

@@ -15,7 +15,7 @@ def say(event: Event) -> None:
     if line is None:
         return
     if logger.isEnabledFor(logging.INFO):
-        logger.info(line)
+        logger.info("%s", line)
     else:
         print(line)  # noqa: T201 - what the author asked for
 

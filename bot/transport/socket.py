@@ -16,14 +16,13 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
-from slack_bolt.async_app import AsyncApp
 from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.deadline import heard
 from bot.slack.calls import UNCLEAR, retry_after
+from bot.transport.dispatch import Dispatch
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ class SocketMode:
 
     def __init__(
         self,
-        bolt: AsyncApp,
+        dispatch: Dispatch,
         app_token: str,
         client: AsyncWebClient,
         *,
@@ -55,7 +54,7 @@ class SocketMode:
         pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
         """*client* asks for the addresses of connections, with *app_token* instead of its own."""
-        self._bolt = bolt
+        self._dispatch = dispatch
         self._app_token = app_token
         self._client = client
         self._ping_s = ping_s
@@ -149,7 +148,7 @@ class SocketMode:
         request = SocketModeRequest.from_dict(dict(envelope))
         if request is None:
             return
-        response = await self._bolt.async_dispatch(heard(request.payload))
+        response = await self._dispatch(request.payload)
         if response.status != 200:
             logger.warning("envelope not acknowledged", extra={"status": response.status})
             return

@@ -1,16 +1,18 @@
-"""The HTTP side: Slack's requests behind their signature check, and two questions an operator asks."""
+"""The HTTP side: Slack's requests behind their signature check, and what an operator asks."""
 
 from __future__ import annotations
 
+import hmac
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import SecretStr
 from slack_bolt.adapter.aiohttp import to_aiohttp_response
-from slack_bolt.async_app import AsyncApp
 
-from bot.deadline import heard
+from bot.transport.dispatch import Dispatch
 from bot.transport.verify import LIMIT_BYTES, SAID, Verifier, guard
 
 DRAIN_S = 5.0
@@ -19,14 +21,14 @@ DRAIN_S = 5.0
 Check = Callable[[], Awaitable[str | None]]
 
 
-def application(bolt: AsyncApp, verifier: Verifier | None, path: str, not_ready: Check) -> web.Application:
+def application(dispatch: Dispatch, verifier: Verifier | None, path: str, not_ready: Check) -> web.Application:
     """Return the web application; without a *verifier* Slack is reached through a socket and *path* is closed.
 
     *not_ready* returns why this process cannot do its work, or None.
     """
 
     async def slack(request: web.Request) -> web.StreamResponse:
-        said = await bolt.async_dispatch(heard(request[SAID]))
+        said = await dispatch(request[SAID])
         return await to_aiohttp_response(said) if said.body else web.Response(status=said.status)
 
     async def healthz(request: web.Request) -> web.StreamResponse:
@@ -42,6 +44,26 @@ def application(bolt: AsyncApp, verifier: Verifier | None, path: str, not_ready:
     if verifier is not None:
         app.add_routes([web.post(path, slack)])
     return app
+
+
+def bare(*routes: web.RouteDef) -> web.Application:
+    """Return a web application of *routes* and nothing else."""
+    app = web.Application()
+    app.add_routes(routes)
+    return app
+
+
+def metrics(page: Callable[[], Awaitable[bytes]], token: SecretStr) -> web.RouteDef:
+    """Return the way to the *page* of metrics, for whoever brings *token* as a bearer."""
+    wanted = f"Bearer {token.get_secret_value()}".encode()
+
+    async def show(request: web.Request) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
+        if not hmac.compare_digest(given, wanted):
+            raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
+        return web.Response(body=await page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return web.get("/metrics", show)
 
 
 @asynccontextmanager

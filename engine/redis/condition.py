@@ -1,13 +1,14 @@
-"""How a store's servers are, by what they say of themselves; for `doctor`, not for daily use."""
+"""How a store's servers are, by what they say of themselves, and how much there is to do; for operators."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import StoreUnavailable
-from engine.redis.pipe import Refused
+from engine.redis.pipe import Call, Refused
 from engine.redis.scripts import Server
 
 
@@ -30,6 +31,20 @@ class Condition:
     """Its clock, ahead of ours."""
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What a store holds that is not over."""
+
+    runs: int
+    """Not over: those at work, and those that wait, for the most part."""
+    questions: int
+    """Open ones."""
+    effects: int
+    """Messages and changes to them that Slack has not been sent yet."""
+    late_s: float
+    """For how long the run or the effect that waits longest has been due; 0: nothing is."""
+
+
 async def conditions(server: Server, clock: Callable[[], float]) -> Sequence[Condition]:
     """Ask every server that has keys. *clock* is this machine's, in POSIX seconds.
 
@@ -45,6 +60,29 @@ async def conditions(server: Server, clock: Callable[[], float]) -> Sequence[Con
         _condition(_facts(info), config, int(seconds) + int(micros) / 1e6 - now)
         for ((seconds, micros),), (info, config) in zip(times, told, strict=True)
     ]
+
+
+async def backlog(server: Server, lanes: Sequence[str]) -> Backlog:
+    """Count what stands in the indexes of *lanes*, each given by what its keys begin with.
+
+    Raises:
+        StoreUnavailable: a server cannot be reached.
+    """
+    (((seconds, micros),), *_) = await server.each(("TIME",))
+    calls: list[Call] = []
+    for lane in lanes:
+        calls.append(("ZCARD", f"{lane}live"))
+        calls.append(("ZLEXCOUNT", f"{lane}open", "[r|", "(r}"))
+        calls.append(("ZCARD", f"{lane}outq"))
+        calls += [("ZRANGE", f"{lane}{index}", 0, 0, "WITHSCORES") for index in ("ready", "outq")]
+    told = await server.read_each(calls)
+    first_due = min((float(first[1]) for first in (*told[3::5], *told[4::5]) if first), default=math.inf)
+    return Backlog(
+        runs=sum(told[0::5]),
+        questions=sum(told[1::5]),
+        effects=sum(told[2::5]),
+        late_s=max(0.0, int(seconds) + int(micros) / 1e6 - first_due),
+    )
 
 
 def _facts(info: bytes | Refused) -> Mapping[str, str]:

@@ -6,7 +6,7 @@ import heapq
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from engine.redis.condition import Condition, conditions
+from engine.redis.condition import Backlog, Condition, backlog, conditions
 from engine.redis.keys import Keys, index_name, started_by
 from engine.redis.leftovers import leftovers
 from engine.redis.pipe import Call
@@ -151,11 +151,9 @@ class Reads:
         """Return how each server is; *clock* is this machine's, in POSIX seconds. For `doctor`."""
         return await conditions(self._server, clock)
 
-    async def oldest_due(self) -> float | None:
-        """Return since when what waits longest is due (POSIX seconds), be it a run or an effect. For `doctor`."""
-        names = [f"{self._keys.lane(lane)}{index}" for lane in await self._lanes() for index in ("ready", "outq")]
-        answers = await self._server.read_each([("ZRANGE", name, 0, 0, "WITHSCORES") for name in names])
-        return min((float(answer[1]) for answer in answers if answer), default=None)
+    async def backlog(self) -> Backlog:
+        """Return how much there is to do. What it costs does not grow with what is stored."""
+        return await backlog(self._server, [self._keys.lane(lane) for lane in await self._lanes()])
 
     async def leftovers(self) -> Sequence[str]:
         """Return what would stay for ever: keys without a TTL that are of no open run, and index members of no run.

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
+from prometheus_client import Histogram
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.playground import AppConfig, CommandInfo, DeliveryResult, FakeSlack
 from bot.playground.socket_mode import MOST_CONNECTIONS
+from bot.transport.dispatch import dispatch_to
 from bot.transport.socket import OPEN_S, PAUSES_S, PING_S, SocketMode
 
 ASK = "/ask"
@@ -54,7 +56,9 @@ async def wired(
         slack.log.clear()
         slack.sockets.refusals = refusals
         bolt = AsyncApp(client=client, authorize=_anybody, process_before_response=True)
-        found = Wired(slack, SocketMode(bolt, slack.app.app_token, client, ping_s=ping_s, pauses_s=pauses_s), there)
+        dispatch = dispatch_to(bolt, Histogram("took", "For so long.", registry=None))
+        socket = SocketMode(dispatch, slack.app.app_token, client, ping_s=ping_s, pauses_s=pauses_s)
+        found = Wired(slack, socket, there)
         found.may_answer.set()
         bolt.command(ASK)(found.on_command)
         async with found.socket.held():

@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 
 from engine.errors import StoreUnavailable
 from engine.redis import RedisRunStore
+from engine.redis.condition import Backlog
 from engine.redis.keys import SEEN_KEPT, Keys
 from engine.run_store import ASKS_KEPT, DONE_KEPT, JOURNAL_KEPT, Claim, Commit, NewAsk, NewEffect, NewRun, Timer
 from engine.verdicts import Accepted, Recorded, Unknown
@@ -417,3 +418,31 @@ async def test_a_call_given_up_does_not_confuse_the_next(world: World, redis_url
         assert run is not None
         assert run.run_id == claim.run_id
     await store.close()
+
+
+# --- what operators look at ------------------------------------------------------------------------------
+
+
+async def test_an_empty_store_has_no_backlog(store: RedisRunStore) -> None:
+    assert await store.backlog() == Backlog(runs=0, questions=0, effects=0, late_s=0.0)
+
+
+async def test_the_backlog_counts_what_is_not_over(world: World, store: RedisRunStore) -> None:
+    await a_finished_run(world)
+    over = await store.backlog()
+    asks = [question("a1", allowed=("U1", "U2")), question("a2")]
+    await world.ask(*asks, key="another")
+
+    found = await store.backlog()
+
+    assert (over.runs, over.questions) == (0, 0)
+    assert (found.runs, found.questions) == (1, 2)
+    assert found.effects == over.effects + len(asks)
+
+
+async def test_the_backlog_says_for_how_long_the_oldest_has_been_due(world: World, store: RedisRunStore) -> None:
+    for seconds in (-100, 50):
+        await world.pass_time(seconds)
+        await store.start(NewRun(store.new_run_id(), "Deploy", "r1", b"start"))
+
+    assert 100 <= (await store.backlog()).late_s < 130

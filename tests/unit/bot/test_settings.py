@@ -61,6 +61,8 @@ def test_every_setting_has_a_well_known_name() -> None:
             "SIGNOFF_DRAIN_S",
             "SIGNOFF_LANGUAGE",
             "SIGNOFF_PER_MINUTE",
+            "SIGNOFF_METRICS_TOKEN",
+            "SIGNOFF_METRICS_PORT",
         ),
         *("SIGNOFF_MODEL", "SIGNOFF_MODEL_URL", "SIGNOFF_MODEL_KEY", "SIGNOFF_MODEL_TIMEOUT_S"),
         "SIGNOFF_ALLOW_GUESTS",
@@ -312,3 +314,21 @@ def test_what_does_not_fit_together_is_told_beside_what_is_wrong() -> None:
     assert [line.split()[0] for line in text.splitlines()[1:] if not line.startswith("      ")] == [
         *("SLACK_BOT_TOKEN", "SIGNOFF_PORT", "SLACK_CLIENT_SECRET")
     ]
+
+
+def test_figures_are_for_whoever_has_a_token_that_is_no_guess(environment: Any) -> None:
+    environment(SIGNOFF_METRICS_TOKEN="prometheus")
+
+    assert "SIGNOFF_METRICS_TOKEN is too short to keep anybody out: it takes 16 characters or more" in problems()
+
+
+def test_a_port_for_figures_wants_a_token(environment: Any) -> None:
+    environment(SIGNOFF_METRICS_PORT="9090")
+
+    assert "SIGNOFF_METRICS_TOKEN is missing" in problems()
+
+
+def test_the_token_for_figures_is_not_logged(environment: Any) -> None:
+    environment(SIGNOFF_METRICS_TOKEN="a-token-of-prometheus")
+
+    assert "a-token-of-prometheus" in load(None).secrets
