@@ -1,16 +1,12 @@
-"""Durable runs: start them, record answers, and work on them in whichever process is there.
+"""Durable runs: start them, record answers, see how they stand, and have them worked on.
 
-`Runner` is the thin shell between a run store and the pure core: claim, reduce, perform,
-commit. Nothing of a run stays in the process while it waits.
+`Runner` is what whoever uses durable runs holds; how a run is worked on stands in `engine.worker`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import secrets
-import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,27 +14,21 @@ from engine.core.codec import Codec
 from engine.core.model import Definition
 from engine.core.snapshot import START, load_fields
 from engine.core.versions import stored_names
-from engine.core.weight import LIMIT_BYTES, WARN_BYTES, Scale
-from engine.errors import CodecError, ContextSerdeError, FencedError, NotJudged, RunNotFound, StoreUnavailable
+from engine.core.weight import LIMIT_BYTES, WARN_BYTES
+from engine.errors import CodecError, NotJudged, RunNotFound
 from engine.events import (
     Event,
     HumanResponseEvent,
     InputRequiredEvent,
     StartEvent,
     StopEvent,
-    WorkflowCancelledEvent,
 )
-from engine.first_turn import ClockMoved, FirstTurn
-from engine.held_run import RESULT, HeldRun
 from engine.run_store import (
     REOPENABLE,
     Amendment,
     Answer,
     AskRecord,
-    Claim,
-    Commit,
     Entry,
-    NewEffect,
     NewRun,
     Refusal,
     RunRecord,
@@ -47,18 +37,8 @@ from engine.run_store import (
     Shown,
 )
 from engine.verdicts import Accepted, Invalid, Recorded, Unknown, Verdict
+from engine.worker import LEASE_S, MAX_ATTEMPTS, Worker
 from engine.workflow import Workflow
-
-logger = logging.getLogger(__name__)
-
-LEASE_S = 30.0
-RELEASE_LIMIT_S = 1.0
-"""How long work that is cancelled may still take to give its run back."""
-LONGEST_LEASE_S = 600.0
-MAX_ATTEMPTS = 5
-PARKED = "parked"
-"""Id, before a colon and the version, of the effect that tells that a run cannot go on with this code; its body
-says why."""
 
 _PLAIN = Codec({HumanResponseEvent.__name__: HumanResponseEvent})
 """Writes answers as the codec of any workflow does, unless something in them is of an author's class."""
@@ -129,16 +109,19 @@ class Runner:
             WorkflowValidationError: the graph of one does not make sense.
         """
         self.store = store
-        self.worker = worker or secrets.token_hex(4)
-        self.lease_s = lease_s
-        self.max_attempts = max_attempts
         self.wake = wake
         self.eager = eager
-        self.limit_bytes = limit_bytes
-        self.warn_bytes = warn_bytes
-        self._offset: float | None = None
-        """How far the store's clock is ahead of ours, as far as we have heard."""
         self._workflows: dict[str, Workflow] = {}
+        self._worker = Worker(
+            store,
+            self._workflows,
+            name=worker or secrets.token_hex(4),
+            lease_s=lease_s,
+            max_attempts=max_attempts,
+            wake=self._wake,
+            limit_bytes=limit_bytes,
+            warn_bytes=warn_bytes,
+        )
         for workflow in workflows:
             self.register(workflow)
 
@@ -194,9 +177,9 @@ class Runner:
         )
         if not self.eager:
             await self.store.start(run)
-        elif key is not None or not await self._begin(run):
-            _, claim = await self.store.start(run, worker=self.worker, lease_s=self.lease_s)
-            await self._work_at_once(claim)
+        elif key is not None or not await self._worker.begin(run):
+            _, claim = await self.store.start(run, worker=self._worker.name, lease_s=self._worker.lease_s)
+            await self._worker.work_at_once(claim)
         await self._wake(run.run_id)
         return run.run_id
 
@@ -310,8 +293,9 @@ class Runner:
 
     async def _deliver(self, answer: Answer) -> Verdict:
         if self.eager:
-            verdict, claim = await self.store.deliver_and_claim(answer, self.worker, self.lease_s, self._known)
-            await self._work_at_once(claim)
+            worker = self._worker
+            verdict, claim = await self.store.deliver_and_claim(answer, worker.name, worker.lease_s, worker.known)
+            await worker.work_at_once(claim)
         else:
             verdict = await self.store.deliver(answer)
         if isinstance(verdict, Accepted | Recorded):  # anything else leaves the run, and what it shows, as it was
@@ -440,64 +424,7 @@ class Runner:
         A run that was parked, left to other workers, or that another has taken over, is none of it. When cancelled,
         the run is given back as it was last saved, and another worker goes on at once.
         """
-        claim = await self.store.claim(run_id, self.worker, self.lease_s, self._known)
-        return claim is not None and await self._work_from(claim)
-
-    async def _begin(self, run: NewRun) -> bool:
-        """Work on a new run that is stored with what it comes to; False if the store's clock is not known for that.
-
-        Raises:
-            StoreUnavailable: it is not stored, as far as we know.
-        """
-        if self._offset is None:
-            return False
-        begun = True
-        first = FirstTurn(self.store, run, self.worker, self.lease_s, self._offset)
-        try:
-            await self._work_from(first.claim, first)
-        except* ClockMoved:
-            begun, self._offset = False, None
-        except* StoreUnavailable as error:
-            if not first.stored:
-                raise _first(error) from None
-            _leave_for_later(run.run_id, error)
-        return begun
-
-    async def _work_at_once(self, claim: Claim | None) -> None:
-        """Work on a run just started or answered. What stands in its way is met again by whoever sweeps."""
-        if claim is not None:
-            try:
-                await self._work_from(claim)
-            except* StoreUnavailable as error:
-                _leave_for_later(claim.run_id, error)
-
-    async def _work_from(self, first: Claim, store: RunStore | FirstTurn | None = None) -> bool:
-        """Work on a claimed run, and go on while it has something to do; tell whether anything stands.
-
-        *store* is what the first claim is worked with, if that is not the runner's.
-        """
-        claim: Claim | None = first
-        worked = False
-        while claim is not None:
-            run_id = claim.run_id
-            released: Claim | None = None
-            try:
-                released = await self._work_on(claim, store or self.store)
-            except* FencedError:
-                logger.warning("another worker has taken the run over", extra={"run_id": run_id})
-            if released is None:
-                return worked
-            worked = True
-            self._offset = released.now - time.time()
-            if not released.inbox:
-                break
-            store = None
-            claim = await self.store.claim(run_id, self.worker, self.lease_s, self._known)
-        return worked
-
-    @property
-    def _known(self) -> tuple[str, ...]:
-        return tuple(self._workflows)
+        return await self._worker.work(run_id)
 
     async def sweep(self, limit: int = 100) -> Sequence[str]:
         """Fire what is due and return the runs that have something to do, longest waiting first."""
@@ -514,93 +441,9 @@ class Runner:
                 break
         return RunView("", "ready") if run_id is None else await self.view(run_id)
 
-    async def _work_on(self, claim: Claim, store: RunStore | FirstTurn) -> Claim | None:
-        held: HeldRun | None = None
-        scale = Scale(self.limit_bytes, self.warn_bytes)
-        try:
-            workflow = self._workflow(claim)
-            if claim.attempts > self.max_attempts:
-                await self._park(store, claim, f"{self.max_attempts} workers in a row ended while they worked on it")
-                return None
-            lease_s = await self._lease(claim)
-            held = HeldRun(store, workflow, claim, lease_s, scale, await self._questions(claim))
-            return await held.work(workflow.slot)
-        except ContextSerdeError as error:
-            await self._give_up(store, claim if held is None else held.claim, str(error))
-            return None
-        except asyncio.CancelledError:
-            await self._release(store, claim if held is None else held.claim)
-            raise
-
-    def _workflow(self, claim: Claim) -> Workflow:
-        try:
-            return self._workflows[claim.workflow]
-        except KeyError:
-            raise ContextSerdeError(
-                f"workflow {claim.workflow} is known to no worker; this one knows {', '.join(self._workflows)}"
-            ) from None
-
-    async def _lease(self, claim: Claim) -> float:
-        """Return for how many seconds the run is held at a time: longer, the more workers have died of it."""
-        if claim.attempts < 2:
-            return self.lease_s
-        lease_s = max(self.lease_s, min(self.lease_s * 2.0 ** (claim.attempts - 1), LONGEST_LEASE_S))
-        await self.store.renew(claim, lease_s)
-        return lease_s
-
-    async def _questions(self, claim: Claim) -> Mapping[str, bytes]:
-        """Return the questions of a run that was reopened; any other has no need of them."""
-        if not any(entry.kind == "reopened" for entry in claim.inbox):
-            return {}
-        asks = [await self.store.ask(claim.run_id, ask_id) for ask_id in claim.asks]
-        return {ask.ask_id: ask.event for ask in asks if ask is not None}
-
-    async def _give_up(self, store: RunStore | FirstTurn, claim: Claim, reason: str) -> None:
-        """Leave a run that this code cannot read to workers of other code; park it once they have had their time.
-
-        One that is cancelled ends at once: no step has to be run for that.
-        """
-        told = {"run_id": claim.run_id, "reason": reason}
-        if any(entry.kind == "cancelled" for entry in claim.inbox):
-            logger.warning("run cancelled, though its stored state cannot be read", extra=told)
-            codec = Codec({WorkflowCancelledEvent.__name__: WorkflowCancelledEvent})
-            result = NewEffect(RESULT, codec.dumps(WorkflowCancelledEvent(), RESULT))
-            await store.commit(claim, Commit("cancelled", len(claim.inbox), effects=[result], note=reason))
-        elif await store.leave(claim, reason):
-            logger.warning("run left to other workers", extra=told)
-        else:
-            await self._park(store, claim, f"no worker can read its stored state: {reason}; deploy code that can")
-
-    async def _release(self, store: RunStore | FirstTurn, claim: Claim) -> None:
-        """Let another worker go on at once; if that fails, it does once the lease is over."""
-        try:
-            async with asyncio.timeout(RELEASE_LIMIT_S):
-                await store.release(claim)
-                await self._wake(claim.run_id)
-        except (FencedError, StoreUnavailable, TimeoutError) as error:
-            logger.warning("run not given back", extra={"run_id": claim.run_id, "reason": str(error)})
-
-    async def _park(self, store: RunStore | FirstTurn, claim: Claim, reason: str) -> None:
-        """Set a run aside that this code cannot go on with, and say so."""
-        logger.error("run parked", extra={"run_id": claim.run_id, "reason": reason})
-        effect = NewEffect(f"{PARKED}:{claim.version}", reason.encode())
-        await store.commit(claim, Commit("parked", effects=[effect], note=reason))
-
     async def _wake(self, run_id: str) -> None:
         if self.wake is not None:
             await self.wake(run_id)
-
-
-def _leave_for_later(run_id: str, error: BaseExceptionGroup[StoreUnavailable]) -> None:
-    logger.warning("run left for later", extra={"run_id": run_id, "reason": str(_first(error))})
-
-
-def _first(error: BaseExceptionGroup[StoreUnavailable]) -> BaseException:
-    """Return the first of the errors in a group."""
-    found: BaseException = error
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
 
 
 def _barred(asked: Asked, names: Collection[str]) -> str | None:

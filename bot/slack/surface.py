@@ -24,8 +24,9 @@ from bot.views import blocks, wording
 from engine.errors import ContextSerdeError, RunNotFound, StoreUnavailable
 from engine.held_run import RESULT
 from engine.run_store import Amendment, AskRecord, EffectClaim, RunRecord, copy_of
-from engine.runner import PARKED, Runner
+from engine.runner import Runner
 from engine.verdicts import Accepted, Stale, Verdict
+from engine.worker import PARKED
 
 logger = logging.getLogger(__name__)
 

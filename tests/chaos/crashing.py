@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
 from engine.run_store import RunStore
-from engine.runner import LEASE_S
+from engine.worker import LEASE_S
 
 PAIRS = int(os.environ.get("SIGNOFF_PAIRS", "20"))
 RECOVERY = 10

@@ -7,7 +7,8 @@ import itertools
 import pytest
 
 from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
-from engine.runner import LEASE_S, LONGEST_LEASE_S, MAX_ATTEMPTS, PARKED, Runner
+from engine.runner import Runner
+from engine.worker import LEASE_S, LONGEST_LEASE_S, MAX_ATTEMPTS, PARKED
 from tests.chaos.crashing import Crash
 from tests.integration.engine.stores import StoreWithClock
 

@@ -14,7 +14,8 @@ from bot.slack.workspaces import OneWorkspace
 from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
 from engine.core.versions import stored_as, upcast
 from engine.run_store import LEAVE_PAUSE_S, PATIENCE_S
-from engine.runner import PARKED, Runner, RunView
+from engine.runner import Runner, RunView
+from engine.worker import PARKED
 from tests.integration.engine.stores import StoreWithClock, in_memory, in_redis
 
 

@@ -14,6 +14,7 @@ from engine import (
     step,
 )
 from engine.runner import Runner
+from engine.worker import LEASE_S
 from tests.integration.engine.reviewing import Draft, Flaky, Review, fresh
 from tests.integration.engine.stores import StoreWithClock
 from tests.unit.engine.turns import until
@@ -138,7 +139,7 @@ async def test_whoever_comes_back_after_its_lease_has_lost_the_run(world: StoreW
     async with asyncio.TaskGroup() as tasks:
         late = tasks.create_task(stalled.work(run_id))
         await until(lambda: Slow.begun)
-        await world.pass_time(stalled.lease_s + 1)
+        await world.pass_time(LEASE_S + 1)
         assert await other.work(run_id)
         hold.set()
 

@@ -13,9 +13,10 @@ from engine.errors import CodecError, NotJudged
 from engine.keyring import PLAIN, Keyring, new_key
 from engine.memory_store import MemoryRunStore
 from engine.run_store import Answer, Commit, NewAsk, NewRun, Shown
-from engine.runner import PARKED, Runner
+from engine.runner import Runner
 from engine.sealed_store import SealedRunStore
 from engine.verdicts import Accepted
+from engine.worker import PARKED
 from tests.integration.engine.stores import in_redis
 
 OLD, NEW = new_key(), new_key()
