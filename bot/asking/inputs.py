@@ -156,8 +156,8 @@ def _seconds(at: datetime) -> int:
 
 
 def _digits(number: float | Decimal) -> str:
-    """Return a number without an exponent."""
-    return f"{Decimal(str(number)):f}"
+    """Return a number without an exponent, and a whole one without a fraction."""
+    return f"{Decimal(str(number)):f}".removesuffix(".0")
 
 
 def _option(value: str, text: str) -> Block:

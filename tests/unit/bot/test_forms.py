@@ -113,6 +113,15 @@ def test_what_may_be_left_out_says_so() -> None:
     assert optional == ["reason", "weight", "colour", "extras", "at", "gift", "copies"]
 
 
+def test_a_whole_number_is_shown_as_one() -> None:
+    class Expense(BaseModel):
+        amount: Decimal = Field(Decimal(50), ge=1, le=10_000)
+
+    amount = element(form_of(Expense), "amount")
+
+    assert (amount["min_value"], amount["initial_value"], amount["max_value"]) == ("1", "50", "10000")
+
+
 def test_limits_are_slacks_to_keep_too() -> None:
     form = form_of(Order)
 
