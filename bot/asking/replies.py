@@ -143,8 +143,8 @@ def _form(question: Question, filled: Filled) -> BaseModel | NoReply:
 def read_reply(question: Question, text: str) -> Reply | NoReply:
     """Read what somebody wrote below the question.
 
-    Words for a choice, its label or value, "yes" and "no" and their like become that choice;
-    other text is feedback where the question takes any, and else is not understood.
+    Words for a choice, its label or value, "yes" and "no" and their like become that choice; other text is feedback
+    where the question takes any, and else is not understood. A "yes" that stands for no choice is not feedback either.
     """
     said = _LEADING_MENTION.sub("", text).strip()
     if not said:
@@ -157,9 +157,14 @@ def read_reply(question: Question, text: str) -> Reply | NoReply:
         return respond(question, value)
     if (reasoned := _rejected_because(question, said)) is not None:
         return reasoned
-    if question.takes_text is not None:
-        return respond(question, question.takes_text, Filled(said))
-    return NotUnderstood("words")
+    if question.takes_text is None or (_is_verdict(_plain_words(said)) and not question.text_is_response):
+        return NotUnderstood("words")
+    return respond(question, question.takes_text, Filled(said))
+
+
+def _is_verdict(words: str) -> bool:
+    """Whether these say yes or no, and nothing else."""
+    return words in YES | NO or (bool(each := _SIGN.sub(r" \1 ", words).split()) and set(each) <= YES | NO)
 
 
 def _plain_words(text: str) -> str:

@@ -424,6 +424,13 @@ def test_other_text_is_feedback_where_feedback_is_taken() -> None:
     assert replied(REVIEW, "Shorter, please") == Reply("feedback", "feedback", "Shorter, please")
 
 
+@pytest.mark.parametrize("text", ["yes", "👍", "OK :+1:", "👎", "yes no"])
+def test_a_yes_that_stands_for_no_choice_is_no_feedback(text: str) -> None:
+    event = Prompt(prefix="Hire them?", choices=["sign", "wait", "remark"], takes_text="remark")
+
+    assert replied(event, text) == NotUnderstood("words")
+
+
 def test_a_plain_event_gets_the_text_itself() -> None:
     event = InputRequiredEvent(prefix="Enter 'approve' or feedback: ")
 
