@@ -99,6 +99,8 @@ class Catalogue:
     reply_hint: str
     no_text: str
     goes_on_in_file: str
+    read_whole: str
+    whole_text: str
     edit: str
     too_long_to_edit: str
     locked_edited: str

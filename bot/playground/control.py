@@ -262,7 +262,7 @@ class Control:
             "edited": message.edited_ts is not None,
             "ephemeral": message.ephemeral_for is not None,
             "broadcast": message.reply_broadcast,
-            "files": [{"id": file.id, "name": file.name, "url": f"/files/{file.id}/{file.name}"} for file in files],
+            "files": [{"id": file.id, "name": file.title, "url": f"/files/{file.id}/{file.name}"} for file in files],
             "reactions": [{"name": name, "users": who} for name, who in message.reactions.items()],
             "reply_count": 0 if message.is_reply else len(workspace.replies(message.channel, message.ts)),
             "warning": message.warning,

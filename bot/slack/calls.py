@@ -11,7 +11,6 @@ from typing import Any, Literal, TypeAlias
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.pace import EVERY_S, Pace
 from bot.slack.workspaces import Workspaces
@@ -71,7 +70,10 @@ class SlackCalls:
             )
         channel, ts = str(sent["channel"]), str(sent["ts"])
         if message.overflow is not None:
-            await self._upload(client, channel, thread_ts or ts, message.overflow)
+            title = message.overflow_title
+            await client.files_upload_v2(
+                channel=channel, thread_ts=thread_ts or ts, content=message.overflow, filename="text.md", title=title
+            )
         return f"{channel}:{ts}"
 
     async def copies(self, run: RunRecord, effect_id: str, channel: str, thread_ts: str) -> list[str]:
@@ -122,11 +124,6 @@ class SlackCalls:
             if error.response.status_code == 429:
                 self._pace.quiet(tenant, channel, retry_after(error) or EVERY_S)
             raise
-
-    async def _upload(self, client: AsyncWebClient, channel: str, thread_ts: str, text: str) -> None:
-        await client.files_upload_v2(
-            channel=channel, thread_ts=thread_ts, content=text, filename="draft.md", title="The whole text"
-        )
 
 
 def code(error: SlackApiError) -> str:

@@ -52,6 +52,7 @@ class Message:
     blocks: list[Block] = field(default_factory=list)
     overflow: str | None = None
     """The whole text, to be uploaded as a file since the blocks hold only its first part."""
+    overflow_title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def prompt_message(
     foot += answers(question, AskToken(run_id, ask_id, revision, digest=digest), words, more=more)
     names = listed([choice.shown for choice in question.choices], words.list_or)
     text = words.notification.format(question=one_line(question.text, 300, words), choices=safe(shorten(names, 300)))
-    return _message(text, question.text, foot, words, question.details)
+    return _message(text, question.text, foot, words, question.details, notice=words.read_whole)
 
 
 def locked_message(question: Question, outcome: Outcome, *, requester: str = "", words: Catalogue = ENGLISH) -> Message:
@@ -258,20 +259,23 @@ def one_line(text: str, chars: int, words: Catalogue) -> str:
 # --- A body within the limits of a message -------------------------------------------------
 
 
-def _message(text: str, body: str, foot: list[Block], words: Catalogue, details: str = "") -> Message:
-    """Return *body*, and folded *details*, above *foot*; whatever is too long goes into a file, and a line says so."""
+def _message(
+    text: str, body: str, foot: list[Block], words: Catalogue, details: str = "", *, notice: str = ""
+) -> Message:
+    """Return *body*, and folded *details*, above *foot*; what is too long goes into a file, and *notice* says so."""
     parts = sections(body[:READ_CHARS]) or [section(words.no_text)]
     parts += [_folded(part) for part in sections(details[:READ_CHARS])]
-    notice = context(words.goes_on_in_file)
+    below = context(notice or words.goes_on_in_file)
     text = cut(text, TEXT_CHARS)
     if len(body) <= READ_CHARS and len(details) <= READ_CHARS and _fits([*parts, *foot]):
         return Message(text, [*parts, *foot])
     shown: list[Block] = []
     for part in parts:
-        if not _fits([*shown, part, *notice, *foot]):
+        if not _fits([*shown, part, *below, *foot]):
             break
         shown.append(part)
-    return Message(text, [*shown, *notice, *foot], overflow=visible("\n\n".join(filter(None, (body, details)))))
+    whole = visible("\n\n".join(filter(None, (body, details))))
+    return Message(text, [*shown, *below, *foot], overflow=whole, overflow_title=words.whole_text)
 
 
 def _fits(blocks: list[Block]) -> bool:

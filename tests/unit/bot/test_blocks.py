@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bot.asking.choices import Choice
 from bot.asking.prompts import Prompt, Question, literal, question_of
+from bot.languages import ENGLISH
 from bot.payloads.tokens import AskToken
 from bot.playground.limits import problems_with_blocks, too_long_together
 from bot.views.blocks import (
@@ -223,6 +224,17 @@ def test_a_draft_of_any_length_is_shown_whole_or_with_a_file(chars: int, word: s
     assert (message.overflow is None) or message.overflow.strip() == draft.strip()
     assert message.blocks[-1]["type"] == "actions"
     assert message.overflow is None or len(shown(message)) > 3_000
+
+
+def test_only_what_is_still_to_be_decided_is_to_be_read_first() -> None:
+    question = asked("word " * 9_000)
+
+    still_open, closed = prompt(question), locked_message(question, Decided("U2", AT, "approve"))
+    result = result_message("word " * 9_000)
+
+    assert [ENGLISH.read_whole in shown(one) for one in (still_open, closed, result)] == [True, False, False]
+    assert all(ENGLISH.goes_on_in_file in shown(one) for one in (closed, result))
+    assert {one.overflow_title for one in (still_open, closed, result)} == {"The whole text"}
 
 
 def test_short_drafts_need_no_file() -> None:
