@@ -237,6 +237,9 @@ class Execution:
 
     async def saved(self) -> None:
         """Return when everything that has happened is saved."""
+        if self._suspended and not self._helped and self.persistence is not None:
+            await self._save(self.persistence)  # a child that began before it was awaited: nobody else does
+            return
         done = self._loop.create_future()
         self._savers.append(done)
         self._unsaved = True

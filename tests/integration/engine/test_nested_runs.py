@@ -154,6 +154,24 @@ async def test_children_awaited_at_once_ask_at_once(world: StoreWithClock) -> No
     assert len(seen) == 4
 
 
+async def test_a_child_that_has_begun_before_it_is_awaited_runs_children_of_its_own(world: StoreWithClock) -> None:
+    class Agency(Workflow):
+        @step
+        async def order(self, ev: StartEvent) -> StopEvent:
+            survey = Survey().run()
+            await asyncio.sleep(0)  # as in a task of its own
+            return StopEvent(result=await survey)
+
+    flow = Agency()
+    async with asyncio.timeout(5):
+        view = await begun(world, flow)
+
+    assert sorted(prompts(view)) == ["notes on bees?", "notes on owls?"]
+    for _ in range(4):
+        view = await answered(world, flow, view, "good")
+    assert view.result == [("good", "U1", 1), ("good", "U1", 1)]
+
+
 async def test_a_question_of_a_child_is_answered_once(world: StoreWithClock) -> None:
     """Behaviour 19."""
     runner = Runner(world.store, [Report()])
