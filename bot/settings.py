@@ -33,19 +33,23 @@ WHERE = {
 
 
 TOKEN_CHARS = 16
-S = TypeVar("S", bound=BaseSettings)
+S = TypeVar("S", bound="_Environment")
 
 
 class SettingsError(Exception):
     """Settings are missing or wrong. The message lists all of them, for people, one a line."""
 
 
-class WriterSettings(BaseSettings):
-    """What the environment says of who writes texts. Secrets do not show in a repr."""
+class _Environment(BaseSettings):
+    """How each part is read."""
 
     model_config = SettingsConfigDict(
         env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True, env_file_encoding="utf-8"
     )
+
+
+class WriterSettings(_Environment):
+    """What the environment says of who writes texts. Secrets do not show in a repr."""
 
     model: str = Field(default="", alias="SIGNOFF_MODEL")
     """As pydantic-ai names it, ``openai:gpt-5`` or ``anthropic:claude-sonnet-4-5``; "": texts come from templates."""
@@ -63,12 +67,8 @@ class WriterSettings(BaseSettings):
         return given
 
 
-class StoreSettings(BaseSettings):
+class StoreSettings(_Environment):
     """What the environment says of where runs are kept. Secrets do not show in a repr."""
-
-    model_config = SettingsConfigDict(
-        env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True, env_file_encoding="utf-8"
-    )
 
     redis_url: SecretStr = Field(default=SecretStr("redis://127.0.0.1:6379/0"), alias="REDIS_URL")
     durability: Literal["local", "replica"] = Field(default="local", alias="SIGNOFF_DURABILITY")
@@ -271,14 +271,7 @@ def load(env_file: Path | str | None = ".env", **given: Any) -> Settings:
     Raises:
         SettingsError: what is missing or wrong, all of it.
     """
-    try:
-        return Settings(_env_file=env_file, **given)
-    except ValidationError as error:
-        problems = [line for problem in error.errors() for line in _told(problem)]
-        problems += _unreached(error, env_file, given)
-    except UnicodeDecodeError:
-        problems = [f"  {env_file} is not UTF-8 text"]
-    raise SettingsError("Signoff cannot start:\n" + "\n".join(problems)) from None
+    return _read(Settings, "Signoff cannot start", env_file, given)
 
 
 def load_store(env_file: Path | str | None = ".env", **given: Any) -> StoreSettings:
@@ -287,7 +280,7 @@ def load_store(env_file: Path | str | None = ".env", **given: Any) -> StoreSetti
     Raises:
         SettingsError: what is wrong, all of it.
     """
-    return _part(StoreSettings, "Runs cannot be reached", env_file, given)
+    return _read(StoreSettings, "Runs cannot be reached", env_file, given)
 
 
 def load_writer(env_file: Path | str | None = ".env", **given: Any) -> WriterSettings:
@@ -296,14 +289,15 @@ def load_writer(env_file: Path | str | None = ".env", **given: Any) -> WriterSet
     Raises:
         SettingsError: what is wrong, all of it.
     """
-    return _part(WriterSettings, "No text can be written", env_file, given)
+    return _read(WriterSettings, "No text can be written", env_file, given)
 
 
-def _part(kind: type[S], trouble: str, env_file: Path | str | None, given: dict[str, Any]) -> S:
+def _read(kind: type[S], trouble: str, env_file: Path | str | None, given: dict[str, Any]) -> S:
     try:
         return kind(_env_file=env_file, **given)
     except ValidationError as error:
         problems = [line for problem in error.errors() for line in _told(problem)]
+        problems += _unreached(kind, error, env_file, given)
     except UnicodeDecodeError:
         problems = [f"  {env_file} is not UTF-8 text"]
     raise SettingsError(f"{trouble}:\n" + "\n".join(problems)) from None
@@ -356,14 +350,16 @@ def _name(problem: ErrorDetails) -> str:
     return name if field is None else field.alias or name
 
 
-def _unreached(error: ValidationError, env_file: Path | str | None, given: dict[str, Any]) -> list[str]:
+def _unreached(
+    kind: type[_Environment], error: ValidationError, env_file: Path | str | None, given: dict[str, Any]
+) -> list[str]:
     """Pydantic checks the whole only when the parts are right; say all of it the first time."""
     wrong = {_name(problem) for problem in error.errors() if problem["loc"]}
-    right = {name: field.default for name, field in Settings.model_fields.items() if field.alias in wrong}
+    right = {name: field.default for name, field in kind.model_fields.items() if field.alias in wrong}
     right |= {name: _RIGHT[name] for name in right if name in _RIGHT}
     try:
         if wrong:
-            Settings(_env_file=env_file, **{**given, **right})
+            kind(_env_file=env_file, **{**given, **right})
     except ValidationError as more:
         told = [line for problem in more.errors() if not problem["loc"] for line in problem["msg"].split("\n")]
         lines = [line.removeprefix("Value error, ") for line in told]
