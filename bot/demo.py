@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 
 from bot.asking.triggers import BUILT_IN
 from bot.playground import AppConfig, CommandInfo, FakeSlack, ShortcutInfo
-from bot.playground.valkey import PrivateValkey, die_with_parent, end_process
+from bot.playground.valkey import PrivateValkey, die_with_parent, end_process, free_port
 from bot.plugins import discover
 from engine.redis.keys import Keys
 
@@ -136,7 +136,7 @@ async def demo(folder: Path, workflows: Path, port: int = PORT) -> AsyncIterator
         for shortcut in (plugin.shortcut for plugin in plugins)
         if shortcut is not None
     )
-    bot_port = _free_port()
+    bot_port = free_port()
     request_url = f"http://127.0.0.1:{bot_port}/slack/events"
     config = AppConfig(signing_secret=SIGNING_SECRET, commands=commands, shortcuts=shortcuts, request_url=request_url)
     async with _redis(folder) as redis_url:
@@ -207,9 +207,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

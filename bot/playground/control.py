@@ -36,6 +36,8 @@ class Owner(Protocol):
 
 
 class Control:
+    """What the page asks for, and what is done for it."""
+
     def __init__(self, slack: Platform, people: People, owner: Owner) -> None:
         self._slack = slack
         self._people = people

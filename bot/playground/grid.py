@@ -28,7 +28,6 @@ from bot.playground.server import BODY_LIMIT_BYTES, FakeSlack
 from bot.playground.workspace import Json
 
 NAMES = {"T1": "Acme", "T2": "Globex", "T3": "Initech", "T4": "Hooli"}
-CODE_S = 600
 _HOP = frozenset({"host", "content-length", "authorization", "transfer-encoding", "connection", "accept-encoding"})
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from bot.playground.exchanges import ExchangeLog
 from bot.playground.faults import Faults
 from bot.playground.timekeeping import Clock, Pulse
-from bot.playground.workspace import Channel, Json, Message, Workspace, demo_workspace
+from bot.playground.workspace import Channel, Json, Message, Workspace
 
 TRIGGER_S = 3.0
 RESPONSE_URL_S = 30 * 60.0
@@ -184,7 +184,3 @@ class Platform:
         self.workspace = Workspace.from_json(data["workspace"])
         self.response_urls = {key: ResponseUrl(**raw) for key, raw in data["response_urls"].items()}
         self.clock.offset_s = data["clock_offset_s"]
-
-
-def new_platform(app: AppConfig) -> Platform:
-    return Platform(app, demo_workspace(app.bot_user_id))

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bot.playground.limits import elements_of
-
-Json = dict[str, Any]
+from bot.playground.workspace import Json
 
 # Element type -> (field the choice is reported in, field of its initial value)
 CHOICES: dict[str, tuple[str, str]] = {

@@ -19,7 +19,7 @@ from bot.asking.prompts import question_of
 from bot.asking.triggers import CommandReceived
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.delivery import signature_headers
-from bot.playground.valkey import PrivateValkey
+from bot.playground.valkey import PrivateValkey, free_port
 from bot.playground.workspace import Channel, Message
 from bot.plugins import discover
 from bot.views import blocks
@@ -28,7 +28,7 @@ from engine.redis.keys import Keys
 from engine.runner import Runner
 from engine.workflow import Workflow
 from tests.bench.processes import Answers, Watched, load, program
-from tests.e2e.process import ROOT, free_port, until
+from tests.e2e.process import ROOT, until
 
 FLOWS = ROOT / "tests" / "bench" / "flows"
 SIGNING_SECRET = "a-benchmark-signing-secret"

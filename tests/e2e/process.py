@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import TypeVar
 
 import aiohttp
 
+from bot.playground.valkey import free_port
 from tests.forks import forks, run_bot
 
 ROOT = Path(__file__).parents[2]
@@ -166,9 +166,3 @@ async def until(claim: Callable[[], Awaitable[T | None]], limit_s: float = LIMIT
             if said := await claim():
                 return said
             await asyncio.sleep(POLL_S)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

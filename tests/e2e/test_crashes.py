@@ -10,6 +10,7 @@ import pytest
 from tests.e2e import requests
 from tests.e2e.conftest import SetStage
 from tests.e2e.process import until
+from tests.e2e.shapes import everywhere
 from tests.e2e.stage import ANA, BEN, Room, Stage, buttons, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -69,6 +70,7 @@ async def test_replies_after_a_restart_find_their_run(own_stage: Stage) -> None:
     assert "Shorter, please" in shown(await room.prompt(2))
 
 
+@everywhere
 async def test_a_reply_while_the_bot_is_down_is_taken_when_slack_sends_it_again(own_stage: Stage) -> None:
     room = own_stage.room()
     first = await room.started(ANA, "/approve-draft AI safety")

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from bot.playground import AppConfig, CommandInfo, FakeSlack, ShortcutInfo
-from bot.playground.valkey import die_with_parent
-from tests.e2e.process import LIMIT_S, ROOT, environment, free_port
+from bot.playground.valkey import die_with_parent, free_port
+from tests.e2e.process import LIMIT_S, ROOT, environment
 from tests.e2e.stage import ANA, APP_TOKEN, BEN, BOT_TOKEN, SIGNING_SECRET, button, buttons
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -41,19 +41,6 @@ async def test_a_reply_whose_connection_ends_before_its_acknowledgement_counts_o
     assert await room.times("answered", first) == 1
 
 
-async def test_a_killed_bot_connects_again_and_goes_on(own_stage: Stage) -> None:
-    room = own_stage.room()
-    first = await room.started(ANA, "/approve-draft AI safety")
-
-    await own_stage.kill()
-    await room.reply(BEN, first, "Shorter, please")
-    await room.slack.settled()
-    await own_stage.start()
-    await room.slack.advance(61)
-
-    assert "Shorter, please" in shown(await room.prompt(2))
-
-
 async def test_without_a_signing_secret_no_request_is_taken_over_http(own_stage: Stage) -> None:
     room = own_stage.room()
     room.slack.request_url = own_stage.bot.request_url

@@ -10,9 +10,9 @@ from bot.playground import AppConfig
 from bot.playground.arguments import METHOD_TABLE, Arguments, Failure
 from bot.playground.limits import problems_with_blocks, problems_with_view
 from bot.playground.methods import METHODS
-from bot.playground.platform import Platform, new_platform
+from bot.playground.platform import Platform
 from bot.playground.shapes import BLOCKS, ELEMENTS
-from bot.playground.workspace import Message
+from bot.playground.workspace import Message, demo_workspace
 
 FIELDS = sorted({name for shape in (*BLOCKS.values(), *ELEMENTS.values()) for name in shape} | {"type", "block_id"})
 KINDS = [*BLOCKS, *ELEMENTS, "plain_text", "mrkdwn", "modal", "home"]
@@ -38,7 +38,8 @@ VALUES = st.recursive(
 
 def furnished() -> Platform:
     """A workspace with one message of the bot's."""
-    slack = new_platform(AppConfig(signing_secret="shhh"))
+    app = AppConfig(signing_secret="shhh")
+    slack = Platform(app, demo_workspace(app.bot_user_id))
     slack.workspace.in_channel("C2").append(Message("C2", "1.000001", "U0BOT", "hello", bot_id="B0BOT"))
     return slack
 
