@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import aiohttp
@@ -21,6 +22,10 @@ logger = logging.getLogger(__name__)
 
 CALL_TIMEOUT_S = 10
 """Less than the lease of an effect: a call that may still land is never repeated while it may."""
+PAGE, PAGES = 200, 10
+"""How many messages are looked through at a time, as Slack recommends, and how often at most."""
+CLOCKS_S = 60.0
+"""By how much Slack's clock and the run store's may differ."""
 
 # Slack will say these again however often we try: docs.slack.dev/reference/methods/chat.postMessage
 CLOSED_TO_US = {"channel_not_found", "not_in_channel", "is_archived", "restricted_action", "cannot_reply_to_message"}
@@ -76,18 +81,33 @@ class SlackCalls:
             )
         return f"{channel}:{ts}"
 
-    async def copies(self, run: RunRecord, effect_id: str, channel: str, thread_ts: str) -> list[str]:
-        """Return the references of the messages that are one effect, oldest first."""
-        client = await self._workspaces.client(run.tenant)
-        arguments: dict[str, Any] = {"channel": channel, "limit": 100, "include_all_metadata": True}
-        with self._heard(run.tenant, channel):
-            if thread_ts:
-                answer = await client.conversations_replies(ts=thread_ts, **arguments)
-            else:
-                answer = await client.conversations_history(**arguments)
-        messages: list[dict[str, Any]] = answer.get("messages", [])
+    async def copies(self, run: RunRecord, effect_id: str, channel: str, thread_ts: str, since: float) -> list[str]:
+        """Return the references of the messages that are one effect, oldest first; it is no older than *since*."""
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            messages = await self._messages(run.tenant, channel, thread_ts, since)
         found = sorted(str(message["ts"]) for message in messages if _is_effect(message, run.run_id, effect_id))
         return [f"{channel}:{ts}" for ts in found]
+
+    async def _messages(self, tenant: str, channel: str, thread_ts: str, since: float) -> list[dict[str, Any]]:
+        """Return the messages of a thread, or those of a conversation itself since then (POSIX seconds)."""
+        client = await self._workspaces.client(tenant)
+        ask = partial(client.conversations_replies, ts=thread_ts) if thread_ts else client.conversations_history
+        arguments: dict[str, Any] = {"channel": channel, "limit": PAGE, "include_all_metadata": True}
+        with self._heard(tenant, channel):
+            page = await ask(**arguments)
+        found: list[dict[str, Any]] = list(page.get("messages", []))
+        for _ in range(PAGES - 1):
+            cursor = (page.get("response_metadata") or {}).get("next_cursor")
+            newest_first = not thread_ts
+            if not cursor or (newest_first and found and float(found[-1]["ts"]) < since - CLOCKS_S):
+                break
+            try:
+                page = await ask(**arguments, cursor=cursor)
+            except SlackApiError as error:  # to wait for it, who may ask once a minute only would never post
+                logger.info("not all messages looked through", extra={"channel": channel, "reason": code(error)})
+                break
+            found += page.get("messages", [])
+        return found
 
     async def update(self, tenant: str, ref: str, message: blocks.Message) -> Standing:
         """Change a message, and tell how it stands; one that can no longer be changed stays as it is."""

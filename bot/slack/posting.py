@@ -15,6 +15,9 @@ from engine.run_store import AskRecord, EffectClaim, RunRecord, RunStore
 
 logger = logging.getLogger(__name__)
 
+ATTEMPTS_S = 600.0
+"""How long before the message that counts another attempt may have posted it: whoever comes later looks first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -48,12 +51,13 @@ class Posting:
 
     async def find(self, claim: EffectClaim, place: Place) -> str | None:
         """Return the reference of what an earlier attempt posted, or None."""
-        return await self._find(claim.run, claim.effect_id, place)
+        since = claim.run.created_at if claim.ask is None else claim.ask.opened_at
+        return await self._find(claim.run, claim.effect_id, place, since)
 
     async def put_again(self, run: RunRecord, ask: AskRecord, gone: str, place: Place, message: blocks.Message) -> None:
         """Post what a message showed that somebody has deleted, once."""
         name = f"again:{gone}"
-        ref = await self._find(run, name, place) or await self._send(run, ask, name, place, message)
+        ref = await self._find(run, name, place, ask.opened_at) or await self._send(run, ask, name, place, message)
         await self._link(run, place, ref)
         await self._store.replace_message(run.run_id, ask.ask_id, gone, ref)
         logger.info("message posted again", extra={"run_id": run.run_id, "gone": gone, "ref": ref})
@@ -65,7 +69,7 @@ class Posting:
             await self._store.settle(run_id, effect_id, counts)
             return
         try:
-            for ref in await self._all_of(run, effect_id, counts.partition(":")[0]):
+            for ref in await self._all_of(run, effect_id, counts):
                 if ref != counts:
                     await self._slack.delete(run.tenant, ref)
         except SlackApiError as error:
@@ -74,12 +78,14 @@ class Posting:
             return
         await self._store.settle(run_id, effect_id, counts)
 
-    async def _all_of(self, run: RunRecord, effect_id: str, channel: str) -> list[str]:
+    async def _all_of(self, run: RunRecord, effect_id: str, counts: str) -> list[str]:
         """Return every message that is an effect, in a conversation itself and in the run's thread if it is there."""
-        found = await self._slack.copies(run, effect_id, channel, "")
+        channel, _, ts = counts.partition(":")
+        since = float(ts) - ATTEMPTS_S
+        found = await self._slack.copies(run, effect_id, channel, "", since)
         thread_channel, _, thread_ts = run.thread.partition(":")
         if thread_channel == channel:
-            found += await self._slack.copies(run, effect_id, channel, thread_ts)
+            found += await self._slack.copies(run, effect_id, channel, thread_ts, since)
         return list(dict.fromkeys(found))
 
     async def _link(self, run: RunRecord, place: Place, ref: str) -> None:
@@ -93,9 +99,9 @@ class Posting:
         metadata = blocks.metadata(run.run_id, "" if ask is None else ask.ask_id, name)
         return await self._slack.post(run.tenant, place.channel, place.thread_ts, message, metadata)
 
-    async def _find(self, run: RunRecord, name: str, place: Place) -> str | None:
+    async def _find(self, run: RunRecord, name: str, place: Place, since: float) -> str | None:
         try:
-            return next(iter(await self._slack.copies(run, name, place.channel, place.thread_ts)), None)
+            return next(iter(await self._slack.copies(run, name, place.channel, place.thread_ts, since)), None)
         except SlackApiError as error:
             if is_passing(error):
                 raise

@@ -1,0 +1,108 @@
+"""What was posted and not confirmed is found again, however much others have written since, and so is there once."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot import CommandReceived, Prompt, slash_command
+from bot.playground.workspace import Message
+from bot.slack.calls import PAGE, PAGES
+from engine import HumanResponseEvent, StopEvent, Workflow, step
+from tests.e2e.stage import buttons
+from tests.integration.bot.desk import BEN, DAN, HOME, Desk, desk
+
+
+@slash_command("/ship", summary="Ask whether to ship")
+class Ship(Workflow):
+    """Asks one question."""
+
+    @step
+    async def ask(self, ev: CommandReceived) -> Prompt:
+        return Prompt(prefix="Ship it?", choices=["ship", "keep back"])
+
+    @step
+    async def decide(self, ev: HumanResponseEvent) -> StopEvent:
+        return StopEvent(result=f"decided: {ev.response}")
+
+
+def others_write(found: Desk, messages: int, thread_ts: str | None = None) -> None:
+    channel = found.slack.workspace.in_channel(HOME)
+    channel += [
+        Message(HOME, found.slack.mint_ts(), DAN, f"{n} bottles", thread_ts=thread_ts) for n in range(messages, 0, -1)
+    ]
+
+
+def ours(found: Desk) -> list[str]:
+    return [message.text for message in found.home() if message.user == found.slack.app.bot_user_id]
+
+
+@pytest.mark.parametrize("messages", [PAGE, 3 * PAGE])
+async def test_a_question_is_found_again_in_a_busy_channel(messages: int) -> None:
+    """Adversarial 9."""
+    workflow = Ship(timeout=None)
+    async with desk(workflow) as found:
+        found.slack.faults.fail("chat.postMessage", "reset", applied=True)
+        await found.start(workflow)
+        others_write(found, messages)
+
+        await found.pass_time(2)
+
+        assert len(ours(found)) == 1
+        assert (await found.ask()).messages == (f"{HOME}:{found.home()[0].ts}",)
+
+
+async def test_a_result_is_found_again_in_a_long_thread() -> None:
+    """Adversarial 9. Slack hands out a thread from its beginning."""
+    workflow = Ship(timeout=None)
+    async with desk(workflow) as found:
+        await found.start(workflow)
+        others_write(found, 3 * PAGE, found.home()[0].ts)
+        found.slack.faults.fail("chat.postMessage", "reset", applied=True)
+        await found.answer(BEN, "ship")
+
+        await found.pass_time(2)
+
+        assert ours(found)[1:] == ["decided: ship"]
+
+
+async def test_who_may_look_once_a_minute_only_asks_all_the_same() -> None:
+    """Slack lets apps that are sold outside its Marketplace read one page of a channel a minute."""
+    workflow = Ship(timeout=None)
+    async with desk(workflow) as found:
+        found.slack.faults.fail("chat.postMessage", "reset", applied=True)
+        await found.start(workflow)
+        others_write(found, PAGE)
+        found.slack.faults.fail("conversations.history", "slow", seconds=0)
+        found.slack.faults.fail("conversations.history", "ratelimited", retry_after="60", times=None)
+
+        await found.pass_time(2)
+
+        assert [buttons(message) for message in found.home()[:1] + found.home()[-1:]] == [["Ship", "Keep back"]] * 2
+        assert len(ours(found)) == 2
+
+
+async def test_no_more_is_looked_through_than_was_written_since_the_question_was_opened() -> None:
+    workflow = Ship(timeout=None)
+    async with desk(workflow) as found:
+        others_write(found, 2 * PAGE)
+        await found.world.pass_time(found.slack.clock.now() + 3600 - 1_700_000_000)
+        found.slack.faults.fail("chat.postMessage", "reset")
+        await found.start(workflow)
+
+        await found.pass_time(2)
+
+        assert len(found.slack.log.calls("conversations.history")) == 1
+        assert len(ours(found)) == 1
+
+
+async def test_a_channel_is_not_looked_through_for_ever() -> None:
+    workflow = Ship(timeout=None)
+    async with desk(workflow) as found:
+        found.slack.faults.fail("chat.postMessage", "reset")
+        await found.start(workflow)
+        others_write(found, (PAGES + 1) * PAGE)
+
+        await found.pass_time(2)
+
+        assert len(found.slack.log.calls("conversations.history")) == PAGES
+        assert len(ours(found)) == 1
