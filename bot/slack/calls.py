@@ -60,7 +60,7 @@ class SlackCalls:
     async def post(
         self, tenant: str, channel: str, thread_ts: str, message: blocks.Message, metadata: dict[str, Any]
     ) -> str:
-        """Post a message, in a thread if there is one, and return its reference."""
+        """Post a message, in a thread if there is one, and return its reference; what it does not hold is left out."""
         client = await self._workspaces.client(tenant)
         self._pace.take(tenant, channel)
         with self._heard(tenant, channel):
@@ -73,13 +73,18 @@ class SlackCalls:
                 unfurl_links=False,
                 unfurl_media=False,
             )
-        channel, ts = str(sent["channel"]), str(sent["ts"])
-        if message.overflow is not None:
-            title = message.overflow_title
-            await client.files_upload_v2(
-                channel=channel, thread_ts=thread_ts or ts, content=message.overflow, filename="text.md", title=title
-            )
-        return f"{channel}:{ts}"
+        return f"{sent['channel']}:{sent['ts']}"
+
+    async def upload(self, tenant: str, channel: str, thread_ts: str, name: str, title: str, text: str) -> None:
+        """Put a text into a thread as a file."""
+        client = await self._workspaces.client(tenant)
+        await client.files_upload_v2(channel=channel, thread_ts=thread_ts, content=text, filename=name, title=title)
+
+    async def has_file(self, tenant: str, channel: str, thread_ts: str, name: str) -> bool:
+        """Tell whether a file of that name is in a thread."""
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            messages = await self._messages(tenant, channel, thread_ts, 0.0)
+        return any(file.get("name") == name for message in messages for file in message.get("files") or ())
 
     async def copies(self, run: RunRecord, effect_id: str, channel: str, thread_ts: str, since: float) -> list[str]:
         """Return the references of the messages that are one effect, oldest first; it is no older than *since*."""

@@ -47,6 +47,7 @@ class Posting:
         ref = await self.find(claim, place) if claim.again else None
         ref = ref or await self._send(claim.run, claim.ask, claim.effect_id, place, message)
         await self._link(claim.run, place, ref)
+        await self._attach(claim.run, claim.effect_id, place, ref, message, look=claim.again)
         return ref
 
     async def find(self, claim: EffectClaim, place: Place) -> str | None:
@@ -59,6 +60,7 @@ class Posting:
         name = f"again:{gone}"
         ref = await self._find(run, name, place, ask.opened_at) or await self._send(run, ask, name, place, message)
         await self._link(run, place, ref)
+        await self._attach(run, name, place, ref, message, look=True)
         await self._store.replace_message(run.run_id, ask.ask_id, gone, ref)
         logger.info("message posted again", extra={"run_id": run.run_id, "gone": gone, "ref": ref})
 
@@ -98,6 +100,25 @@ class Posting:
     ) -> str:
         metadata = blocks.metadata(run.run_id, "" if ask is None else ask.ask_id, name)
         return await self._slack.post(run.tenant, place.channel, place.thread_ts, message, metadata)
+
+    async def _attach(
+        self, run: RunRecord, name: str, place: Place, ref: str, message: blocks.Message, *, look: bool
+    ) -> None:
+        """Put what a message does not hold into its thread, unless an earlier attempt has: then *look* there first."""
+        if message.overflow is None:
+            return
+        thread_ts, file = place.thread_ts or ref.partition(":")[2], f"{name.replace(':', '-')}.md"
+        if not look or not await self._has_file(run, place.channel, thread_ts, file):
+            title, text = message.overflow_title, message.overflow
+            await self._slack.upload(run.tenant, place.channel, thread_ts, file, title, text)
+
+    async def _has_file(self, run: RunRecord, channel: str, thread_ts: str, name: str) -> bool:
+        try:
+            return await self._slack.has_file(run.tenant, channel, thread_ts, name)
+        except SlackApiError as error:
+            if is_passing(error):
+                raise
+            return False  # we cannot look; to have it twice is better than not at all
 
     async def _find(self, run: RunRecord, name: str, place: Place, since: float) -> str | None:
         try:

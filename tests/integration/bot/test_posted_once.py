@@ -25,6 +25,15 @@ class Ship(Workflow):
         return StopEvent(result=f"decided: {ev.response}")
 
 
+@slash_command("/publish", summary="Ask about a long text")
+class Publish(Ship):
+    """Asks about more than a message holds."""
+
+    @step
+    async def ask(self, ev: CommandReceived) -> Prompt:
+        return Prompt(prefix="Publish this?\n\n" + "Word after word. " * 2_000, choices=["publish", "keep back"])
+
+
 def others_write(found: Desk, messages: int, thread_ts: str | None = None) -> None:
     channel = found.slack.workspace.in_channel(HOME)
     channel += [
@@ -106,3 +115,19 @@ async def test_a_channel_is_not_looked_through_for_ever() -> None:
 
         assert len(found.slack.log.calls("conversations.history")) == PAGES
         assert len(ours(found)) == 1
+
+
+@pytest.mark.parametrize("applied", [False, True], ids=["was not taken", "was taken"])
+@pytest.mark.parametrize("method", ["files.getUploadURLExternal", "files.completeUploadExternal", "chat.postMessage"])
+async def test_what_a_message_does_not_hold_is_there_once_as_a_file(method: str, applied: bool) -> None:
+    """Acceptance 6; Adversarial 9."""
+    workflow = Publish(timeout=None)
+    async with desk(workflow) as found:
+        found.slack.faults.fail(method, "reset", applied=applied)
+        await found.start(workflow)
+
+        await found.pass_time(2)
+
+        question, *files = found.home()
+        assert buttons(question) == ["Publish", "Keep back"]
+        assert [(file.thread_ts, len(file.files)) for file in files] == [(question.ts, 1)]
