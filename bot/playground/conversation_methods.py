@@ -70,7 +70,7 @@ def replies(slack: Platform, args: Arguments) -> Json:
 
 def members(slack: Platform, args: Arguments) -> Json:
     channel = known_channel(slack, args.text("channel"))
-    page, cursor = _page(args, channel.members)
+    page, cursor = _page(args, channel.members, strict=True)
     return {"ok": True, "members": page, "response_metadata": {"next_cursor": cursor}}
 
 
@@ -196,7 +196,7 @@ def _channels(slack: Platform, args: Arguments, channels: list[Channel]) -> Json
     found = [c for c in channels if _type(c) in wanted]
     if args.flag("exclude_archived"):
         found = [c for c in found if not c.archived]
-    page, cursor = _page(args, found)
+    page, cursor = _page(args, found, strict=True)
     shown = [channel_json(slack, channel, members=True) for channel in page]
     return {"ok": True, "channels": shown, "response_metadata": {"next_cursor": cursor}}
 
@@ -207,10 +207,12 @@ def _type(channel: Channel) -> str:
     return {"public": "public_channel", "private": "private_channel", "dm": "im"}[channel.kind]
 
 
-def _page(args: Arguments, rows: Sequence[T]) -> tuple[list[T], str]:
-    """One page of *rows* and the cursor of the next, empty on the last."""
+def _page(args: Arguments, rows: Sequence[T], *, strict: bool = False) -> tuple[list[T], str]:
+    """One page of *rows* and the cursor of the next, empty on the last. A *strict* method says what limit it takes."""
     limit = args.number("limit", 100)
-    if not 1 <= limit <= 1000:
+    if not 1 <= limit < 1000:
+        if strict:
+            raise Failure("invalid_limit")
         limit = 100
     start = 0
     if cursor := args.text("cursor"):

@@ -337,6 +337,7 @@ async def test_pages_follow_their_cursor(client: AsyncWebClient) -> None:
 
     assert pages == [["4", "3"], ["2", "1"], ["0"]]
     assert await refused(client, "conversations.history", channel="C2", cursor="?") == "invalid_cursor"
+    assert await refused(client, "conversations.members", channel="C2", limit=1000) == "invalid_limit"
 
 
 async def test_history_is_for_members(slack: FakeSlack, client: AsyncWebClient) -> None:
