@@ -68,7 +68,11 @@ class Telling:
             client = await self._workspaces.client(tenant)
             opened = await client.conversations_open(users=user)
             await client.chat_postMessage(
-                channel=str(opened["channel"]["id"]), text=message.text, blocks=message.blocks
+                channel=str(opened["channel"]["id"]),
+                text=message.text,
+                blocks=message.blocks,
+                unfurl_links=False,
+                unfurl_media=False,
             )
         except (SlackApiError, *UNCLEAR) as error:
             logger.error("could not reach somebody", extra={"reason": str(error)})

@@ -7,8 +7,20 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.playground import AppConfig, FakeSlack
 from bot.slack.telling import Telling
 from bot.slack.workspaces import OneWorkspace
+
+
+async def test_no_link_in_what_one_person_is_told_is_unfolded() -> None:
+    """Security 5."""
+    async with FakeSlack(AppConfig(signing_secret="unused")) as slack:
+        client = AsyncWebClient(token=slack.app.bot_token, base_url=slack.api_base_url)
+
+        await Telling(OneWorkspace(client)).tell_directly("T1", "U2", "Look: https://example.com/picture.png")
+
+        (posted,) = slack.log.calls("chat.postMessage")
+        assert (posted.request["unfurl_links"], posted.request["unfurl_media"]) == (False, False)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
