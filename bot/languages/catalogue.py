@@ -20,6 +20,8 @@ class Catalogue:
     """What no author asks but we, by name; Markdown."""
     answers: Mapping[str, str]
     """What a button below one of these is called, by its response."""
+    thousands: str
+    """What stands between the thousands of a number."""
     moment: str
     """A time as each reader sees it: Slack fills in ``{date_short_pretty}`` and ``{time}``."""
     list_and: str

@@ -23,6 +23,7 @@ from bot.views.wording import (
     escape,
     listed,
     mention,
+    number,
     safe,
     shorten,
     visible,
@@ -111,7 +112,7 @@ def prompt_message(
     if deadline is not None:
         facts.append(words.deadline.format(at=when(deadline, words)))
     if question.editable is not None and not question.edits:
-        facts.append(words.too_long_to_edit.format(most=f"{EDIT_CHARS:,}"))
+        facts.append(words.too_long_to_edit.format(most=number(EDIT_CHARS, words)))
     if thread_replies and question.takes_text is not None:
         facts.append(words.reply_hint)
     foot = context(" · ".join(facts))
@@ -170,7 +171,7 @@ def _closing(question: Question, outcome: Outcome, words: Catalogue) -> tuple[st
 
 def result_message(result: object, *, words: Catalogue = ENGLISH) -> Message:
     """Return what a run came to: a mapping key by key, anything else as text. It is data, so no markup in it counts."""
-    body = result_text(result)
+    body = result_text(result, words)
     if not body.strip():
         return Message(words.result_none, [section(words.result_none)])
     return _message(one_line(body, 1000, words), body, [], words)

@@ -280,7 +280,9 @@ def bad_text(problem: BadText, words: Catalogue = ENGLISH) -> str:
         case MessageWithoutText():
             return words.message_without_text
         case TextTooLong(command=command, chars=chars, max_chars=limit):
-            return words.too_long.format(command=safe(command), chars=f"{chars:,}", max_chars=f"{limit:,}")
+            return words.too_long.format(
+                command=safe(command), chars=number(chars, words), max_chars=number(limit, words)
+            )
         case _:
             assert_never(problem)
 
@@ -307,6 +309,11 @@ def deed(response: str, labels: Mapping[str, str] | None = None, words: Catalogu
         return known
     label = (labels or {}).get(response, response)
     return words.deed_other.format(label=safe(shorten(" ".join(label.split()), 80)))
+
+
+def number(n: int, words: Catalogue = ENGLISH) -> str:
+    """Return a whole number as people write it."""
+    return f"{n:,}".replace(",", words.thousands)
 
 
 def listed(items: Sequence[str], template: str) -> str:

@@ -243,7 +243,7 @@ def test_app_home_shows_what_waits_for_somebody_and_takes_their_answer(page: Pag
     be(page, BEN)
     page.get_by_test_id("home-link").click()
     waits = home.locator(".block").filter(has_text="Vote: At home")
-    expect(home.get_by_role("heading", name="Waits for you")).to_be_visible()
+    expect(home.get_by_role("heading", name="Waiting for you")).to_be_visible()
 
     press(button(waits.locator("xpath=following-sibling::*[1]"), "Approve"))
 

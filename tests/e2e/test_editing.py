@@ -76,7 +76,7 @@ async def test_a_text_edited_too_late_is_told_what_became_of_it_and_where_the_ne
 
     notice = await room.see(lambda: room.slack.view_of(BEN))
     assert f"already sent back with feedback by <@{CHLOE}>" in str(notice.blocks)
-    assert "Please answer the newest one" in str(notice.blocks)
+    assert "Please answer the current one" in str(notice.blocks)
     assert buttons(second) == ["Approve", "Edit and approve", "Reject", "Give feedback"]
     await room.slack.close_view(BEN, notice.id)
 

@@ -99,9 +99,9 @@ async def test_it_has_what_waits_for_me_and_what_i_have_started(office: Room) ->
     assert f"/archives/{office.channel}/p{mine.ts.replace('.', '')}" in text_of(bens)
     assert "And is that?" not in text_of(bens)
     assert list(answers(bens, "Is *this* good?")) == ["Yes", "No", "Say why"]
-    assert "Nothing waits for you." in text_of(anas)
+    assert "Nothing is waiting for you." in text_of(anas)
     assert "/ask-people U2 1 Is *this* good?" in text_of(anas)
-    assert f"Waits for <@{BEN}>" in text_of(anas)
+    assert f"Waiting for <@{BEN}>" in text_of(anas)
     await office.stage.idle()
 
 
@@ -117,7 +117,7 @@ async def test_a_button_there_answers_and_every_open_home_is_drawn_again(office:
     assert f"by <@{BEN}>" in await office.locked(prompt)
     assert (await office.result()).text == "yes"
     for user in (BEN, CHLOE):
-        await until(office, user, "Waits for you", without="Shall we ship?")
+        await until(office, user, "Waiting for you", without="Shall we ship?")
     await until(office, ANA, "Done · Started", "Shall we ship?")
     await office.stage.idle()
     (answered,) = [line for line in await office.journal(prompt) if line.what == "answered"]
@@ -213,7 +213,7 @@ async def test_more_than_twenty_questions_come_in_pages(office: Room) -> None:
     assert not any(question in first and question in second for question in asked)
     assert again == first
     chloes = await home(office, CHLOE)
-    assert text_of(chloes).count("Waits for") >= 10
+    assert text_of(chloes).count("Waiting for") >= 10
 
 
 async def test_my_own_run_can_be_cancelled_there(office: Room) -> None:

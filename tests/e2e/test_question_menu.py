@@ -73,7 +73,7 @@ async def test_only_who_may_answer_or_has_asked_can_hand_on(room: Room) -> None:
     result = await room.slack.submit(DAN, view.id, {"hand_on": {"user": DAN}})
     await hand_on(room, ANA, prompt, BEN)
 
-    assert "Only who may answer" in result.errors["hand_on"]
+    assert "Only those who may answer" in result.errors["hand_on"]
     await room.see(lambda: f"For <@{BEN}>" in shown(prompt))
 
 
@@ -196,6 +196,6 @@ async def test_handing_on_goes_neither_around_four_eyes_nor_below_the_quorum(
         assert "Whoever made the request cannot decide it" in told[0]
         assert f"<@{CHLOE}> may answer already" in told[1]
         assert "<@U900> cannot answer here" in told[2]
-        assert all("Only who may answer" in refusal for refusal in told[3:7])
+        assert all("Only those who may answer" in refusal for refusal in told[3:7])
         assert "2 people must agree" in told[7]
         assert (await room.result()).text == "ship"

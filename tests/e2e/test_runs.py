@@ -45,7 +45,7 @@ async def test_a_list_has_what_i_started_and_nothing_else(room: Room) -> None:
     text = shown(note)
     assert "1. /approve-draft AI *safety*" in text
     assert "Waiting · Started <!date" in text
-    assert "Waits for anybody" in text
+    assert "Waiting for anybody" in text
     assert "Version 1 of 3: AI *safety*" in text
     assert f"/archives/{room.channel}/p{mine.ts.replace('.', '')}" in text
     assert run_of(mine) == cancel_buttons(note)["runs.cancel.1"]
@@ -134,7 +134,7 @@ async def test_one_run_is_shown_with_what_it_waits_for_and_how_it_ended(room: Ro
 
     after = await listed(room, CHLOE, f"/runs show {run_of(prompt)}")
 
-    assert "Waits for anybody" in before
+    assert "Waiting for anybody" in before
     assert "Ship v5?" in before
     assert "Done · Started" in shown(after)
     assert run_of(prompt) in shown(after)

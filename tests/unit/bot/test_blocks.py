@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bot.asking.choices import Choice
 from bot.asking.prompts import Prompt, Question, literal, question_of
-from bot.languages import ENGLISH
+from bot.languages import ENGLISH, GERMAN
 from bot.payloads.tokens import AskToken
 from bot.playground.limits import problems_with_blocks, too_long_together
 from bot.views.blocks import (
@@ -508,6 +508,10 @@ def test_a_result_is_shown_key_by_key() -> None:
     message = result_message({"status": "timed_out", "max_revisions": 3, "final": True, "draft": "a\nb", "none": None})
 
     assert shown(message) == "*Status:* timed out\n*Max revisions:* 3\n*Final:* yes\n*Draft*\n\na\nb\n\n*None:* –"
+
+
+def test_a_result_that_is_true_is_so_in_any_language() -> None:
+    assert shown(result_message({"final": True, "late": False}, words=GERMAN)) == "*Final:* ja\n*Late:* nein"
 
 
 def test_markup_in_a_result_is_not_followed() -> None:

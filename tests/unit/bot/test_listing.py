@@ -70,7 +70,7 @@ def test_what_people_typed_stands_where_nothing_is_markup() -> None:
 def test_what_a_run_waits_for_names_people_votes_and_deadline() -> None:
     told = run_card(row("v2", waits())).blocks[2]["elements"][0]["text"]
 
-    assert told.startswith("Waits for <@U2> or <!subteam^S1> · 1 of 2 answers · Answer before <!date^1700000500^")
+    assert told.startswith("Waiting for <@U2> or <!subteam^S1> · 1 of 2 answers · Answer before <!date^1700000500^")
 
 
 def test_a_question_that_cannot_be_read_here_is_still_listed() -> None:

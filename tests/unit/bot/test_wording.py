@@ -156,6 +156,7 @@ def test_a_long_topic_is_refused_with_numbers() -> None:
     told = bad_text(TextTooLong("/deploy", 5000, 500))
 
     assert told == "That is 5,000 characters, and `/deploy` takes at most 500. Please shorten it."
+    assert "5.000 Zeichen" in bad_text(TextTooLong("/deploy", 5000, 500), GERMAN)
 
 
 def test_an_unknown_command_is_told_the_known_ones() -> None:
@@ -212,7 +213,7 @@ def test_short_texts_stay_within_slacks_limits(language: Catalogue) -> None:
 def test_a_reader_of_german_gets_german_words_and_times() -> None:
     assert catalogue("de-DE") is GERMAN
     told = verdict_text(Already("U1", 0.0, "approve"), viewer="U2", words=catalogue("de-AT"))
-    assert told.startswith("Das wurde schon von <@U1> freigegeben, <!date^0^{date_short_pretty} um {time}|")
+    assert told.startswith("Das wurde schon von <@U1> freigegeben (<!date^0^{date_short_pretty} um {time}|")
 
 
 def test_a_deed_is_known_or_named() -> None:
