@@ -171,31 +171,31 @@ def wait_none() -> Wait:
 
 def wait_fixed(wait: Seconds) -> Wait:
     """Wait the same time before each attempt."""
-    seconds = in_seconds(wait)
+    seconds = _in_seconds(wait)
     return Wait(lambda attempts, seed: seconds)
 
 
 def wait_incrementing(start: Seconds = 0, increment: Seconds = 100, max: Seconds = math.inf) -> Wait:  # noqa: A002 - LlamaIndex's names
     """Wait *start*, then *increment* longer each time, at most *max*."""
-    first, more, high = in_seconds(start), in_seconds(increment), in_seconds(max)
+    first, more, high = _in_seconds(start), _in_seconds(increment), _in_seconds(max)
     return Wait(lambda attempts, seed: _within(0, first + more * attempts, high))
 
 
 def wait_exponential(multiplier: float = 1, exp_base: float = 2, max: Seconds = 60, min: Seconds = 0) -> Wait:  # noqa: A002 - LlamaIndex's names
     """Wait ``multiplier * exp_base ** n`` seconds, n from 0, within *min* and *max*."""
-    low, high = in_seconds(min), in_seconds(max)
+    low, high = _in_seconds(min), _in_seconds(max)
     return Wait(lambda attempts, seed: _within(low, _grown(multiplier, exp_base, attempts), high))
 
 
 def wait_random(min: Seconds = 0, max: Seconds = 1) -> Wait:  # noqa: A002 - LlamaIndex's names
     """Wait some time between *min* and *max*."""
-    low, high = in_seconds(min), in_seconds(max)
+    low, high = _in_seconds(min), _in_seconds(max)
     return Wait(lambda attempts, seed: _between(low, high, attempts, seed))
 
 
 def wait_random_exponential(multiplier: float = 1, exp_base: float = 2, max: Seconds = 60, min: Seconds = 0) -> Wait:  # noqa: A002 - LlamaIndex's names
     """Wait some time between *min* and what `wait_exponential` would wait."""
-    low, longest = in_seconds(min), wait_exponential(multiplier, exp_base, max, min)
+    low, longest = _in_seconds(min), wait_exponential(multiplier, exp_base, max, min)
     return Wait(lambda attempts, seed: _between(low, longest(attempts), attempts, seed))
 
 
@@ -209,7 +209,7 @@ def wait_exponential_jitter(
     jitter: Seconds = 1,
 ) -> Wait:
     """Wait ``initial * exp_base ** n`` seconds and up to *jitter* more, at most *max* in all."""
-    first, high, spread = in_seconds(initial), in_seconds(max), in_seconds(jitter)
+    first, high, spread = _in_seconds(initial), _in_seconds(max), _in_seconds(jitter)
 
     def delay(attempts: int, seed: int | None) -> float:
         return _within(0, _grown(first, exp_base, attempts) + _between(0, spread, attempts, seed), high)
@@ -287,13 +287,13 @@ def stop_after_attempt(max_attempt_number: int) -> Stop:
 
 def stop_after_delay(max_delay: Seconds) -> Stop:
     """Give up once *max_delay* has passed since the first attempt."""
-    limit = in_seconds(max_delay)
+    limit = _in_seconds(max_delay)
     return Stop(lambda attempts, elapsed, sleep: elapsed >= limit)
 
 
 def stop_before_delay(max_delay: Seconds) -> Stop:
     """Give up if the next attempt would come *max_delay* or later after the first."""
-    limit = in_seconds(max_delay)
+    limit = _in_seconds(max_delay)
     return Stop(lambda attempts, elapsed, sleep: elapsed + sleep >= limit)
 
 
@@ -307,6 +307,6 @@ def stop_any(*stops: StopCondition) -> Stop:
     return Stop(lambda attempts, elapsed, sleep: any(stop(attempts, elapsed, upcoming_sleep=sleep) for stop in stops))
 
 
-def in_seconds(value: Seconds) -> float:
+def _in_seconds(value: Seconds) -> float:
     """Return a number of seconds or a timedelta as seconds."""
     return value.total_seconds() if isinstance(value, timedelta) else float(value)

@@ -49,7 +49,7 @@ def caller_names() -> dict[str, Any]:
     return found
 
 
-def resolve_hints(code: Callable[..., Any], local_names: dict[str, Any]) -> dict[str, Any]:
+def _resolve_hints(code: Callable[..., Any], local_names: dict[str, Any]) -> dict[str, Any]:
     """Return the annotations of *code* as objects.
 
     Raises:
@@ -76,7 +76,7 @@ def read_step(code: Callable[..., Any], options: dict[str, Any], local_names: di
             "supported. Return list[E] for a static collection, or emit incrementally with ctx.send_event. "
             f"({code.__qualname__})"
         )
-    hints = resolve_hints(code, local_names)
+    hints = _resolve_hints(code, local_names)
     parameters = inspect.signature(code).parameters
     names = list(parameters)
     bound = bool(names) and names[0] not in hints and names[0] != "ctx"

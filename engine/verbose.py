@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 def say(event: Event) -> None:
     """Log the line for *event* if the logger is on for INFO, or else print it."""
-    line = line_for(event)
+    line = _line_for(event)
     if line is None:
         return
     if logger.isEnabledFor(logging.INFO):
@@ -20,7 +20,7 @@ def say(event: Event) -> None:
         print(line)  # noqa: T201 - what the author asked for
 
 
-def line_for(event: Event) -> str | None:
+def _line_for(event: Event) -> str | None:
     """Return what there is to say of *event*."""
     match event:
         case StopEvent():

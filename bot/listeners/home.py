@@ -170,8 +170,8 @@ class HomeListeners:
 
     def listen(self, app: AsyncApp) -> None:
         app.event("app_home_opened")(self.on_opened)
-        app.action(home_view.PAGED)(self.on_page)
-        app.action(home_view.CANCELLED)(self.on_cancel)
+        app.action(home_view.TURN_ACTION)(self.on_page)
+        app.action(home_view.CANCEL_ACTION)(self.on_cancel)
 
     async def on_opened(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:
         """Draw the Home of whoever opened it."""

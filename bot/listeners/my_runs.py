@@ -68,7 +68,7 @@ class MyRuns:
         except PayloadError as error:
             unreadable(error)
             return await ack()
-        if click.action_id.startswith(listing.PAGED):
+        if click.action_id.startswith(listing.TURN):
             self._spawn(self._show(click, _number(click)))
             return await ack()
         words = self._words(click)

@@ -150,7 +150,7 @@ def run_json(run: RunRecord) -> dict[str, Any]:
         "requester": run.requester,
         "address": run.address,
         "thread": run.thread,
-        "created": iso(run.created_at),
+        "created": _iso(run.created_at),
     }
 
 
@@ -189,7 +189,7 @@ def whole_json(whole: WholeRun) -> dict[str, Any]:
     }
 
 
-def iso(at: float | None) -> str | None:
+def _iso(at: float | None) -> str | None:
     """Return a time to the millisecond as ISO 8601, in UTC."""
     if at is None:
         return None
@@ -219,17 +219,17 @@ def _plain_values(values: Mapping[str, bytes]) -> dict[str, Any]:
 def _standing_json(whole: WholeRun) -> dict[str, Any]:
     return {
         **run_json(whole.run),
-        "read": iso(whole.at),
+        "read": _iso(whole.at),
         "worker": whole.worker,
-        "held_until": iso(whole.until),
+        "held_until": _iso(whole.until),
         "attempts": whole.attempts,
-        "wakes": iso(whole.wake_at),
+        "wakes": _iso(whole.wake_at),
         "unreadable": whole.unreadable,
     }
 
 
 def _entry_json(entry: Entry) -> dict[str, Any]:
-    return {"kind": entry.kind, "at": iso(entry.at), "ask": entry.ask_id, "by": entry.actor}
+    return {"kind": entry.kind, "at": _iso(entry.at), "ask": entry.ask_id, "by": entry.actor}
 
 
 def _ask_json(ask: AskRecord) -> dict[str, Any]:
@@ -238,13 +238,13 @@ def _ask_json(ask: AskRecord) -> dict[str, Any]:
         "ask": ask.ask_id,
         "status": ask.status,
         "revision": ask.revision,
-        "opened": iso(ask.opened_at),
-        "deadline": iso(ask.deadline),
+        "opened": _iso(ask.opened_at),
+        "deadline": _iso(ask.deadline),
         "allowed": list(ask.allowed),
         "quorum": ask.quorum,
         "self_approval": ask.self_approval,
         "votes": [{"by": by, "response": response} for by, response in ask.votes],
-        "closed": iso(ask.at) if closed else None,
+        "closed": _iso(ask.at) if closed else None,
         "by": ask.by,
         "response": ask.response,
         "messages": list(ask.messages),
@@ -252,7 +252,7 @@ def _ask_json(ask: AskRecord) -> dict[str, Any]:
 
 
 def _line_json(line: JournalEntry) -> dict[str, Any]:
-    return {"at": iso(line.at), "what": line.what, "by": line.by, "details": dict(line.details)}
+    return {"at": _iso(line.at), "what": line.what, "by": line.by, "details": dict(line.details)}
 
 
 _DECISIONS = {
@@ -276,7 +276,7 @@ def decision_json(run: RunRecord, line: JournalEntry) -> dict[str, Any] | None:
     named = {name: told.pop(name, "") for name in ("ask", "response", "digest", "via")}
     revision = told.pop("revision", "")
     return {
-        "at": iso(line.at),
+        "at": _iso(line.at),
         "run": run.run_id,
         "workflow": run.workflow,
         "tenant": run.tenant,

@@ -19,7 +19,7 @@ ATTACHMENTS = 100
 
 def post_message(slack: Platform, args: Arguments) -> Json:
     channel = writable_channel(slack, args.text("channel"))
-    text, blocks, attachments = content_of(args)
+    text, blocks, attachments = _content_of(args)
     if blocks and too_long_together(blocks):
         raise Failure("msg_blocks_too_long")
     message = Message(
@@ -32,7 +32,7 @@ def post_message(slack: Platform, args: Arguments) -> Json:
         thread_ts=thread_of(slack, channel, args.text("thread_ts")),
         bot_id=slack.app.bot_id,
         username=args.text("username") or None,
-        metadata=metadata_of(args),
+        metadata=_metadata_of(args),
         reply_broadcast=args.flag("reply_broadcast") and "thread_ts" in args,
     )
     post(slack, message)
@@ -60,7 +60,7 @@ def update(slack: Platform, args: Arguments) -> Json:
         raise Failure("cant_update_message")
     if channel.archived:
         raise Failure("is_inactive")
-    text, blocks, attachments = content_of(args)
+    text, blocks, attachments = _content_of(args)
     if len(text) > UPDATE_TEXT:
         raise Failure("msg_too_long")
     if blocks and too_long_together(blocks):
@@ -69,7 +69,7 @@ def update(slack: Platform, args: Arguments) -> Json:
     message.text, message.blocks = text, blocks
     message.attachments = attachments if "attachments" in args else message.attachments
     if "metadata" in args:
-        message.metadata = metadata_of(args)
+        message.metadata = _metadata_of(args)
     change(slack, message, before)
     found = {"ok": True, "channel": channel.id, "ts": message.ts, "text": text}
     return found | {"message": message_json(slack, message)}
@@ -114,7 +114,7 @@ def post_ephemeral(slack: Platform, args: Arguments) -> Json:
     user = args.text("user")
     if user not in channel.members:
         raise Failure("user_not_in_channel")
-    text, blocks, attachments = content_of(args)
+    text, blocks, attachments = _content_of(args)
     if len(text) > POST_TEXT:
         raise Failure("msg_too_long")
     message = Message(
@@ -194,7 +194,7 @@ def thread_of(slack: Platform, channel: Channel, thread_ts: str) -> str | None:
     return parent.thread_ts or parent.ts
 
 
-def content_of(args: Arguments) -> tuple[str, list[Json] | None, list[Json] | None]:
+def _content_of(args: Arguments) -> tuple[str, list[Json] | None, list[Json] | None]:
     """Text, blocks and attachments of a message, checked."""
     blocks = checked_blocks(args.data("blocks", "invalid_blocks_format"))
     attachments = args.data("attachments", "invalid_attachments")
@@ -223,7 +223,7 @@ def checked_blocks(blocks: Any) -> list[Json] | None:
     return with_ids(blocks)
 
 
-def metadata_of(args: Arguments) -> Json | None:
+def _metadata_of(args: Arguments) -> Json | None:
     metadata = args.data("metadata", "invalid_metadata_format")
     if not metadata:
         return None

@@ -90,14 +90,6 @@ def message_shortcut_payload(slack: Platform, user: User, message: Message, call
     }
 
 
-def global_shortcut_payload(slack: Platform, user: User, callback_id: str) -> Json:
-    return {
-        **_interaction(slack, "shortcut", user),
-        "callback_id": callback_id,
-        "action_ts": slack.mint_ts(),
-    }
-
-
 def event_payload(slack: Platform, event: Event) -> Json:
     """The envelope of an event; the same for each retry."""
     team = slack.workspace.team_id

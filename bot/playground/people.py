@@ -14,7 +14,6 @@ from bot.playground.delivery import Delivery, DeliveryResult
 from bot.playground.payloads import (
     closed_payload,
     command_payload,
-    global_shortcut_payload,
     group_changed_event,
     home_opened_event,
     message_actions_payload,
@@ -235,10 +234,6 @@ class People:
             return self._with_shown(result, self._slack.note(channel, user, shown).text)
         return result
 
-    async def global_shortcut(self, user: str, callback_id: str) -> DeliveryResult:
-        payload = global_shortcut_payload(self._slack, self._user(user), callback_id)
-        return await self.delivery.interact("interactive", payload)
-
     async def open_home(self, user: str) -> None:
         """Open the app's Home tab; the bot hears of it soon after."""
         self._slack.emit(home_opened_event(self._slack, self._user(user)))
@@ -247,9 +242,6 @@ class People:
     async def join(self, user: str, channel: str) -> None:
         """Become a member of a public channel; a bot that is there hears of it."""
         add_member(self._slack, self._channel(user, channel), self._user(user).id, None)
-
-    async def invite_bot(self, user: str, channel: str) -> None:
-        add_member(self._slack, self._channel(user, channel), self._slack.app.bot_user_id, user)
 
     def remove_bot(self, channel: str) -> None:
         self._slack.workspace.channels[channel].members.remove(self._slack.app.bot_user_id)

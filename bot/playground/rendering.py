@@ -114,7 +114,7 @@ def message_json(slack: Platform, message: Message, *, metadata: bool = True) ->
             found |= {"username": message.username, "subtype": "bot_message"}
     elif message.text:
         found["client_msg_id"] = str(uuid.uuid5(uuid.NAMESPACE_OID, message.ts))
-        found["blocks"] = [typed_text(message.text)]
+        found["blocks"] = [_typed_text(message.text)]
     if message.subtype:
         found["subtype"] = message.subtype
     for name, value in (("blocks", message.blocks), ("attachments", message.attachments)):
@@ -152,7 +152,7 @@ def bot_profile(app: AppConfig, team: str) -> Json:
     }
 
 
-def typed_text(text: str) -> Json:
+def _typed_text(text: str) -> Json:
     """The rich text block Slack makes of what a person typed."""
     section = {"type": "rich_text_section", "elements": [{"type": "text", "text": text}]}
     return {"type": "rich_text", "block_id": "typed", "elements": [section]}

@@ -15,7 +15,7 @@ STACK = 3
 def open_view(slack: Platform, args: Arguments) -> Json:
     body = checked_view(slack, args.data("view", "invalid_arguments"), ("modal",))
     trigger = exchange(slack, args)
-    view = new_view(slack, trigger.user, body)
+    view = _new_view(slack, trigger.user, body)
     slack.workspace.modals[trigger.user] = [view]
     slack.pulse.touch()
     return {"ok": True, "view": view_json(slack, view)}
@@ -33,7 +33,7 @@ def push_view(slack: Platform, args: Arguments) -> Json:
 
 
 def push_onto(slack: Platform, stack: list[View], body: Json) -> View:
-    view = new_view(slack, stack[-1].user, body)
+    view = _new_view(slack, stack[-1].user, body)
     view.root_view_id, view.previous_view_id = stack[0].id, stack[-1].id
     stack.append(view)
     slack.pulse.touch()
@@ -65,23 +65,23 @@ def publish(slack: Platform, args: Arguments) -> Json:
     if view and "hash" in args and args.text("hash") != view.hash:
         raise Failure("hash_conflict")
     if view is None:
-        view = slack.workspace.homes[user.id] = new_view(slack, user.id, body)
+        view = slack.workspace.homes[user.id] = _new_view(slack, user.id, body)
     refill(slack, view, body)
     return {"ok": True, "view": view_json(slack, view)}
 
 
-def new_view(slack: Platform, user: str, body: Json) -> View:
+def _new_view(slack: Platform, user: str, body: Json) -> View:
     view_id = slack.workspace.mint_id("V")
-    return View(view_id, user, body, new_hash(slack), root_view_id=view_id)
+    return View(view_id, user, body, _new_hash(slack), root_view_id=view_id)
 
 
 def refill(slack: Platform, view: View, body: Json) -> None:
     """Show *body* instead. What was typed stays where block and action ids stay, as in Slack."""
-    view.body, view.hash, view.errors, view.warning = body, new_hash(slack), {}, None
+    view.body, view.hash, view.errors, view.warning = body, _new_hash(slack), {}, None
     slack.pulse.touch()
 
 
-def new_hash(slack: Platform) -> str:
+def _new_hash(slack: Platform) -> str:
     return f"{int(slack.clock.now())}.{secrets.token_urlsafe(6)}"
 
 

@@ -28,9 +28,10 @@ WHOLE_CHARS = 1500
 """How long a question may be to be shown whole."""
 VIEW_BYTES = 220_000
 """Slack takes 250 KB; what comes after the questions needs the rest."""
-PAGE, CANCEL = "home.page", "home.cancel"
-PAGED = re.compile(r"home\.page\.\d+")
-CANCELLED = re.compile(r"home\.cancel\.\d+")
+TURN, CANCEL = "home.page", "home.cancel"
+"""Action ids, before a dot and a number."""
+TURN_ACTION = re.compile(r"home\.page\.\d+")
+CANCEL_ACTION = re.compile(r"home\.cancel\.\d+")
 _BUTTONS = 25
 """As many as Slack takes below one question; action ids are numbered from there."""
 _PLACE = re.compile(r"(\d{1,3})-(\d{1,3})")
@@ -139,10 +140,10 @@ def _pager(number: int, page: int, more: bool, back: Pages, on: Pages, words: Ca
     wanted = [(back, words.newer, number)] if page else []
     wanted += [(on, words.older, number + 1)] if more and page < LAST_PAGE else []
     buttons = [
-        {"type": "button", "action_id": f"{PAGE}.{n}", "text": plain(label), "value": pages.encode()}
+        {"type": "button", "action_id": f"{TURN}.{n}", "text": plain(label), "value": pages.encode()}
         for pages, label, n in wanted
     ]
-    return [{"type": "actions", "block_id": f"{PAGE}.{number}", "elements": buttons}] if buttons else []
+    return [{"type": "actions", "block_id": f"{TURN}.{number}", "elements": buttons}] if buttons else []
 
 
 def _head(text: str) -> Block:

@@ -17,7 +17,7 @@ from engine.run_store import OVER, AskRecord, RunRecord
 PAGE = 10
 """How many runs a list shows at a time."""
 LAST_PAGE = 99
-PAGED, CANCEL = "runs.page", "runs.cancel"
+TURN, CANCEL = "runs.page", "runs.cancel"
 """Action ids, before a dot and a number: the value of the first is a page, that of the second a run."""
 ACTION = re.compile(r"runs\.(page|cancel)\.\d+")
 TITLE_CHARS = 120
@@ -57,7 +57,7 @@ def run_list(rows: Sequence[Row], page: int, *, more: bool, headline: str = "", 
     shown += [section(f"*{title}*")]
     for number, row in enumerate(rows, page * PAGE + 1):
         shown += entry(row, words, number=number)
-    return Message(headline or title, [*shown, *pager(PAGED, page, more=more, words=words)])
+    return Message(headline or title, [*shown, *_pager(page, more=more, words=words)])
 
 
 def run_card(row: Row, *, words: Catalogue = ENGLISH) -> Message:
@@ -119,15 +119,14 @@ def whose(ask: AskRecord, words: Catalogue = ENGLISH) -> str:
     return listed([*shown, *([f"+{len(ask.allowed) - PEOPLE}"] if len(ask.allowed) > PEOPLE else [])], words.list_or)
 
 
-def pager(action: str, page: int, *, more: bool, words: Catalogue = ENGLISH) -> list[Block]:
+def _pager(page: int, *, more: bool, words: Catalogue) -> list[Block]:
     """Return buttons to the pages beside this one, if there are any."""
     wanted = [(page - 1, words.newer)] if page else []
     wanted += [(page + 1, words.older)] if more and page < LAST_PAGE else []
     buttons = [
-        {"type": "button", "action_id": f"{action}.{to}", "text": plain(label), "value": str(to)}
-        for to, label in wanted
+        {"type": "button", "action_id": f"{TURN}.{to}", "text": plain(label), "value": str(to)} for to, label in wanted
     ]
-    return [{"type": "actions", "block_id": action, "elements": buttons}] if buttons else []
+    return [{"type": "actions", "block_id": TURN, "elements": buttons}] if buttons else []
 
 
 def cancel_button(row: Row, action_id: str, words: Catalogue = ENGLISH) -> Block | None:

@@ -95,7 +95,7 @@ def answer(definition: Definition, state: RunState, tick: Answered, out: list[Co
         close_question(definition, state, ask, tick.at, out)
 
 
-def awaited_class(definition: Definition, state: RunState, ask_id: str) -> type[HumanResponseEvent]:
+def _awaited_class(definition: Definition, state: RunState, ask_id: str) -> type[HumanResponseEvent]:
     """Return the class of answer that the asker of a question waits for."""
     ask = state.asks.get(ask_id)
     if ask is not None and ask.call_id is not None and ask.wait_id is not None:
@@ -117,7 +117,7 @@ def as_awaited(definition: Definition, state: RunState, ask_id: str, event: Huma
     Raises:
         CodecError: it does not fit that class.
     """
-    cls = awaited_class(definition, state, ask_id)
+    cls = _awaited_class(definition, state, ask_id)
     if isinstance(event, cls):
         return event
     try:

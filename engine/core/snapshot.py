@@ -76,7 +76,7 @@ def dump_fields(definition: Definition, state: RunState, at: float) -> dict[str,
     core["calls"] = [_dump_call(codec, call, at, memo=False) for call in state.calls.values()]
     core["asks"] = [_dump_ask(ask) for ask in state.asks.values()]
     fields = {CORE: write_json(core)}
-    for key, value in store_items(state.store).items():
+    for key, value in _store_items(state.store).items():
         fields[KEY + key] = codec.dumps(value, f"state.{key}")
     return fields
 
@@ -105,7 +105,7 @@ def dump_store(codec: Codec, store: BaseModel) -> dict[str, Any]:
     Raises:
         CodecError: something in it cannot be stored; the message names the key.
     """
-    return {key: codec.encode_state(key, value) for key, value in store_items(store).items()}
+    return {key: codec.encode_state(key, value) for key, value in _store_items(store).items()}
 
 
 def load_store(codec: Codec, cls: type[M], plain: Mapping[str, Any], version: int = 1) -> M:
@@ -126,7 +126,7 @@ def load_store(codec: Codec, cls: type[M], plain: Mapping[str, Any], version: in
         raise ContextSerdeError(f"stored state does not fit {cls.__name__}: {error}") from error
 
 
-def store_items(store: BaseModel) -> dict[str, Any]:
+def _store_items(store: BaseModel) -> dict[str, Any]:
     """Return the top-level keys and values of a run's state.
 
     Raises:

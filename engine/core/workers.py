@@ -17,7 +17,7 @@ def owe_call(
         state.streams[origin.stream].open += 1
     state.next_id += 1
     state.calls[call.id] = call
-    take_worker(step, state, call, out)
+    _take_worker(step, state, call, out)
 
 
 def go_along(definition: Definition, state: RunState, source: str, target: str) -> None:
@@ -34,7 +34,7 @@ def is_idle(state: RunState) -> bool:
     return all(call.status == "waiting" for call in state.calls.values())
 
 
-def take_worker(step: StepSpec, state: RunState, call: Call, out: list[Command]) -> None:
+def _take_worker(step: StepSpec, state: RunState, call: Call, out: list[Command]) -> None:
     """Give *call* a worker of its step, or a place in the queue for one."""
     taken = state.running.get(step.name, 0)
     if taken < step.num_workers:
@@ -88,4 +88,4 @@ def stir(definition: Definition, state: RunState, call: Call, out: list[Command]
 def wake_call(definition: Definition, state: RunState, call: Call, out: list[Command]) -> None:
     """Run a waiting or delayed call again from its top."""
     call.not_before = None
-    take_worker(definition.steps[call.step], state, call, out)
+    _take_worker(definition.steps[call.step], state, call, out)

@@ -17,7 +17,7 @@ _LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
 _LANE = re.compile(r"k(\d{1,4})-")
 
 
-def lane_of_key(text: str, lanes: int) -> int:
+def _lane_of_key(text: str, lanes: int) -> int:
     """Return the lane for *text*: its CRC-16 (XMODEM, as Redis Cluster hashes) modulo *lanes*."""
     return binascii.crc_hqx(text.encode(), 0) % lanes
 
@@ -28,13 +28,13 @@ def new_run_id(key: str | None, lanes: int) -> str:
         token = secrets.token_bytes(16).translate(_LETTERS).decode()
     else:
         token = base64.b32encode(hashlib.blake2b(key.encode(), digest_size=10).digest()).decode().lower()
-    return f"k{lane_of_key(token, lanes)}-{token}"
+    return f"k{_lane_of_key(token, lanes)}-{token}"
 
 
 def lane_of(run_id: str, lanes: int) -> int:
     """Return the lane written in *run_id*; an id that is not ours is hashed, and will not be found."""
     found = _LANE.match(run_id)
-    return int(found[1]) if found else lane_of_key(run_id, lanes)
+    return int(found[1]) if found else _lane_of_key(run_id, lanes)
 
 
 def index_name(name: str) -> str:
