@@ -256,3 +256,33 @@ def test_app_home_shows_what_waits_for_somebody_and_takes_their_answer(page: Pag
     expect(waits.last).to_be_visible()
     page.get_by_test_id("channel-C2").click()
     expect(asked).to_contain_text("1 of 2 so far: @Ben Okoye")
+
+
+def test_app_home_begins_at_its_top_and_a_channel_at_its_end(page: Page) -> None:
+    """Also after a channel that was read to its end, and while Home is still being prepared."""
+    page.set_viewport_size({"width": 1280, "height": 360})
+    asked = ask(page, "/vote At the top")
+    heading = page.get_by_role("main").get_by_role("heading", name="Waits for you")
+
+    page.get_by_test_id("home-link").click()
+
+    expect(page.get_by_text("Vote: At the top").first).to_be_attached()
+    expect(heading).to_be_in_viewport()
+    be(page, BEN)
+    expect(heading).to_be_in_viewport()
+    page.get_by_test_id("channel-C2").click()
+    expect(button(asked, "Approve")).to_be_in_viewport()
+
+
+def test_on_a_narrow_page_escape_closes_the_menu_of_channels_and_people(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 640})
+    menu = page.get_by_role("button", name="Channels and people")
+    menu.press("Enter")
+    expect(menu).to_have_attribute("aria-expanded", "true")
+    be(page, BEN)
+
+    page.keyboard.press("Escape")
+
+    expect(page.get_by_test_id(f"person-{BEN}")).to_be_hidden()
+    expect(menu).to_be_focused()
+    expect(menu).to_have_attribute("aria-expanded", "false")

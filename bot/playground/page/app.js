@@ -115,8 +115,14 @@ const go = {
 
 function move(change) {
   route = { ...route, ...change };
-  $("app").classList.remove("menu-open");
+  showMenu(false);
   draw();
+}
+
+/** Where there is no room for the sidebar, it is a menu. */
+function showMenu(open) {
+  $("app").classList.toggle("menu-open", open);
+  document.querySelector(".menu-button")?.setAttribute("aria-expanded", String(open));
 }
 
 /** Tell the bot that its Home was opened. When it has heard and shown nothing, it has nothing to show. */
@@ -198,7 +204,7 @@ function drawHeader(channel) {
     ? `${channel.members.length} members` : `${botName()} is not in this channel. Type /invite @${botName()} to add it.`;
   const sig = JSON.stringify([route.place, note, botName(), channel?.name]);
   patch($("place-header"), [
-    { key: "menu", sig: "", make: () => h("button", { type: "button", class: "tool menu-button", "aria-label": "Channels and people", onclick: () => $("app").classList.toggle("menu-open") }, icon("menu")) },
+    { key: "menu", sig: "", make: () => h("button", { type: "button", class: "tool menu-button", "aria-label": "Channels and people", "aria-expanded": "false", "aria-controls": "sidebar", onclick: () => showMenu(!$("app").matches(".menu-open")) }, icon("menu")) },
     { key: "name", sig, make: () => h("div", { class: "place" },
       h("h1", { id: "place-name" }, channel ? channel.kind !== "dm" && icon(channel.kind === "private" ? "lock" : "hash") : icon("home"),
         channel ? channelName(channel.id) : `${botName()} Home`),
@@ -286,7 +292,9 @@ function showJump() {
 
 function drawHome() {
   const scroller = $("scroller");
-  scroller.dataset.place = `${state.me}/home`;
+  const key = `${state.me}/home`;
+  if (scroller.dataset.place !== key) stick.top();
+  scroller.dataset.place = key;
   for (const name of ["role", "aria-label", "aria-live"]) scroller.removeAttribute(name);
   $("below").replaceChildren();
   const here = surface(`home ${state.me}`, state.me, { home: true });
@@ -365,8 +373,13 @@ window.addEventListener("hashchange", () => {
   if (moved) refresh();
   else draw();
 });
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.defaultPrevented || !$("app").matches(".menu-open")) return;
+  showMenu(false);
+  if ($("sidebar").contains(document.activeElement)) document.querySelector(".menu-button").focus();
+});
 document.addEventListener("pointerdown", (event) => {
-  if (!event.target.closest(".sidebar, .menu-button")) $("app").classList.remove("menu-open");
+  if (!event.target.closest(".sidebar, .menu-button")) showMenu(false);
 });
 
 listen(refresh, (lost) => setOnline(!lost));

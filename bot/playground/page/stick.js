@@ -8,10 +8,14 @@ export function toEnd(scroller) {
   scroller.scrollTop = scroller.scrollHeight;
 }
 
-/** Keep *scroller* at its end through changes of its own size and of what is in it (late images, new lines). */
+/**
+ * Keep *scroller* at its end through changes of its own size and of what is in it (late images, new lines). While it
+ * shows a page, from `top()` to the next `go()`, it is let alone.
+ */
 export function stickToEnd(scroller) {
   let stuck = true;
-  const follow = () => stuck && toEnd(scroller);
+  let page = false;
+  const follow = () => stuck && !page && toEnd(scroller);
   const sizes = new ResizeObserver(follow);
   sizes.observe(scroller);
   const watch = () => {
@@ -25,8 +29,15 @@ export function stickToEnd(scroller) {
     else if (scroller.scrollTop < top && scroller.scrollHeight === tall) stuck = false;  // what shrinks scrolls up, too
     [top, tall] = [scroller.scrollTop, scroller.scrollHeight];
   });
-  return { stuck: () => stuck, go: () => {
-    stuck = true;
-    toEnd(scroller);
-  } };
+  return {
+    stuck: () => stuck,
+    go() {
+      [stuck, page] = [true, false];
+      toEnd(scroller);
+    },
+    top() {
+      page = true;
+      scroller.scrollTop = 0;
+    },
+  };
 }
