@@ -97,6 +97,7 @@ class Catalogue:
     votes_needed: str
     votes_so_far: str
     deadline: str
+    deadline_or: str
     reminded: str
     reply_hint: str
     no_text: str

@@ -110,6 +110,7 @@ ENGLISH = Catalogue(
     votes_so_far="{count} of {quorum} so far: {votes}",
     reminded="Still waiting: asked {asked}, reminded {at}",
     deadline="Answer before {at}",
+    deadline_or="Answer before {at}, or it counts as “{choice}”",
     reply_hint="Or reply in the thread in your own words",
     no_text="(no text)",
     edit="Edit and {choice}",

@@ -117,6 +117,7 @@ GERMAN = Catalogue(
     votes_so_far="Bisher {count} von {quorum}: {votes}",
     reminded="Noch offen: gefragt {asked}, erinnert {at}",
     deadline="Antwort erbeten bis {at}",
+    deadline_or="Antwort erbeten bis {at}, sonst gilt „{choice}“",
     reply_hint="Oder antworte im Thread in eigenen Worten",
     no_text="(kein Text)",
     edit="Bearbeiten und {choice}",

@@ -20,6 +20,7 @@ from bot.views.markdown import SECTION_CHARS, bare, mrkdwn, section, sections, s
 from bot.views.results import result_text
 from bot.views.wording import (
     deed,
+    due,
     escape,
     listed,
     mention,
@@ -110,7 +111,7 @@ def prompt_message(
     if asked_too:
         facts.append(words.asked_too.format(who=_people(asked_too, words.list_and)))
     if deadline is not None:
-        facts.append(words.deadline.format(at=when(deadline, words)))
+        facts.append(due(deadline, question, words))
     if question.editable is not None and not question.edits:
         facts.append(words.too_long_to_edit.format(most=number(EDIT_CHARS, words)))
     if thread_replies and question.takes_text is not None:

@@ -20,7 +20,7 @@ from bot.views.blocks import context
 from bot.views.buttons import answers
 from bot.views.listing import LAST_PAGE, Row, Waiting, cancel_button, facts, first_line, name_of, waiting
 from bot.views.markdown import SECTION_CHARS, mrkdwn, section, sections
-from bot.views.wording import linked, mention, when
+from bot.views.wording import due, linked, mention
 
 WAITING_PAGE, STARTED_PAGE, RECENT = 20, 10, 5
 """How many of each are shown at a time: a view takes 100 blocks, and a question three of them."""
@@ -120,7 +120,7 @@ def _about(row: Row, wait: Waiting, words: Catalogue) -> str:
     if wait.ask.quorum > 1:
         told.append(words.votes_count.format(count=len(wait.ask.votes), quorum=wait.ask.quorum))
     if wait.ask.deadline is not None:
-        told.append(words.deadline.format(at=when(wait.ask.deadline, words)))
+        told.append(due(wait.ask.deadline, wait.question, words))
     if row.link is not None:
         told.append(linked(row.link, words.run_open))
     return " · ".join(told)

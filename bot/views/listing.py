@@ -11,7 +11,7 @@ from bot.block_kit import Block, plain
 from bot.languages import ENGLISH, Catalogue
 from bot.views.blocks import Message, context
 from bot.views.markdown import bare, mrkdwn, section
-from bot.views.wording import linked, listed, mention, safe, shorten, visible, when
+from bot.views.wording import due, linked, listed, mention, safe, shorten, visible, when
 from engine.run_store import OVER, AskRecord, RunRecord
 
 PAGE = 10
@@ -100,7 +100,7 @@ def waiting(wait: Waiting, words: Catalogue = ENGLISH) -> Block:
     if wait.ask.quorum > 1:
         told.append(words.votes_count.format(count=len(wait.ask.votes), quorum=wait.ask.quorum))
     if wait.ask.deadline is not None:
-        told.append(words.deadline.format(at=when(wait.ask.deadline, words)))
+        told.append(due(wait.ask.deadline, wait.question, words))
     asked = words.question_elsewhere if wait.question is None else first_line(wait.question.said_in(words).text, words)
     return {"type": "context", "elements": [mrkdwn(" · ".join(told)), plain(asked)]}
 

@@ -114,6 +114,14 @@ def when(at: float, words: Catalogue = ENGLISH) -> str:
     return f"<!date^{int(at)}^{words.moment}|{fallback}>"
 
 
+def due(deadline: float, question: Question | None, words: Catalogue = ENGLISH) -> str:
+    """Return by when a question is to be answered, and which answer it is if nobody gives one."""
+    if question is None or not question.silence:
+        return words.deadline.format(at=when(deadline, words))
+    silence = safe(question.said_in(words).labels.get(question.silence, question.silence))
+    return words.deadline_or.format(at=when(deadline, words), choice=silence)
+
+
 # --- Choosing among them ----------------------------------------------------------------
 
 

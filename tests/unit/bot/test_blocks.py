@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bot.asking.choices import Choice
 from bot.asking.prompts import Prompt, Question, literal, question_of
-from bot.languages import ENGLISH, GERMAN
+from bot.languages import ENGLISH, GERMAN, Catalogue
 from bot.payloads.tokens import AskToken
 from bot.playground.limits import problems_with_blocks, too_long_together
 from bot.views.blocks import (
@@ -390,6 +390,17 @@ def test_a_button_carries_the_question_and_its_choice() -> None:
     ]
     assert [button["action_id"] for button in buttons] == ["decide.0", "decide.1", "open.2"]
     assert [button.get("style") for button in buttons] == ["primary", "danger", None]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"), [(ENGLISH, ", or it counts as “Keep & wait”"), (GERMAN, "sonst gilt „Keep & wait“")]
+)
+def test_a_prompt_says_what_silence_comes_to(words: Catalogue, told: str) -> None:
+    question = asked(choices=["ship", Choice("keep", label="Keep & wait")], timeout=60, on_timeout="keep")
+
+    message = prompt(question, deadline=AT, words=words)
+
+    assert told in shown(message)
 
 
 def test_a_prompt_says_who_asks_whom_until_when() -> None:

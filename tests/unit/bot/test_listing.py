@@ -73,6 +73,14 @@ def test_what_a_run_waits_for_names_people_votes_and_deadline() -> None:
     assert told.startswith("Waiting for <@U2> or <!subteam^S1> · 1 of 2 answers · Answer before <!date^1700000500^")
 
 
+def test_what_a_run_waits_for_says_what_silence_comes_to() -> None:
+    question = question_of(Prompt(prefix="Ship?", choices=["ship", "keep"], timeout=500, on_timeout="keep"))
+
+    told = run_card(row("v2", Waiting(ASK, question))).blocks[2]["elements"][0]["text"]
+
+    assert told.endswith(", or it counts as “Keep”")
+
+
 def test_a_question_that_cannot_be_read_here_is_still_listed() -> None:
     shown = run_card(row("v2", Waiting(ASK, None))).blocks
 
