@@ -57,7 +57,8 @@ ENGLISH = Catalogue(
     not_allowed_anyone="This question is not yours to answer: whoever made the request cannot decide it.",
     invalid="Your answer could not be taken: {problems}.",
     unknown="This question is unknown here. It may be from long ago; please start the request again.",
-    lost="This question was lost when an earlier state was restored. Its request goes on and asks again.",
+    lost="This question is unknown here: it may have been lost when an earlier state was restored. Its request goes on "
+    "and asks again.",
     unchecked="Whether you may answer this could not be checked just now, so this try was not recorded. "
     "Please try again in a moment.",
     guest="Guests cannot answer this question. Please ask a member of this workspace.",

@@ -58,8 +58,8 @@ GERMAN = Catalogue(
     "entscheiden.",
     invalid="Deine Antwort konnte nicht angenommen werden: {problems}.",
     unknown="Diese Frage ist hier unbekannt. Vielleicht ist sie lange her; bitte stell die Anfrage neu.",
-    lost="Diese Frage ist verloren gegangen, weil ein älterer Stand wiederhergestellt wurde. Ihre Anfrage geht weiter "
-    "und fragt noch einmal.",
+    lost="Diese Frage ist hier unbekannt: Vielleicht ging sie verloren, als ein älterer Stand wiederhergestellt wurde. "
+    "Ihre Anfrage geht weiter und fragt noch einmal.",
     unchecked="Ob du das beantworten darfst, ließ sich gerade nicht prüfen, deshalb ist dieser Versuch nicht "
     "festgehalten. Bitte versuch es gleich noch einmal.",
     guest="Gäste können diese Frage nicht beantworten. Bitte frag ein Mitglied dieses Workspace.",
