@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from bot.playground.shapes import BLOCKS, ELEMENTS, OBJECTS, Items, Nested, Number, OneOf, Rule, Shape, Text, Value
+from bot.playground.shapes import BLOCKS, OBJECTS, PARTS, Items, Nested, Number, OneOf, Rule, Shape, Text, Value
 
 MESSAGE_BLOCKS = 50
 VIEW_BLOCKS = 100
@@ -171,7 +171,7 @@ def _nested(value: Any, rule: Nested, path: str) -> Iterator[str]:
     elif kind in rule.kinds and kind in ("mrkdwn", "plain_text"):
         yield from _text_object(value, Text(kinds=("mrkdwn", "plain_text")), path)
     elif kind in rule.kinds:
-        yield from _shape(value, ELEMENTS[kind], path)
+        yield from _shape(value, PARTS[kind], path)
         yield from _options(value, path)
     elif rule.kinds:
         yield f"unsupported type: {kind} [json-pointer:{path}/type]"

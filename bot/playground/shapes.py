@@ -234,6 +234,40 @@ ELEMENTS: Mapping[str, Shape] = {
     },
 }
 
+_STYLE = Anything()
+_INLINE: Mapping[str, Shape] = {
+    "text": {"text": Value(40_000, required=True, least=1), "style": _STYLE},
+    "link": {
+        "url": Value(3000, required=True, least=1),
+        "text": Value(40_000, least=1),
+        "style": _STYLE,
+        "unsafe": _ANY,
+    },
+    "emoji": {"name": Value(255, required=True, least=1), "unicode": _ANY, "style": _STYLE},
+    "user": {"user_id": Value(255, required=True, least=1), "style": _STYLE},
+    "usergroup": {"usergroup_id": Value(255, required=True, least=1), "style": _STYLE},
+    "channel": {"channel_id": Value(255, required=True, least=1), "style": _STYLE},
+    "broadcast": {"range": OneOf(("here", "channel", "everyone"), required=True), "style": _STYLE},
+    "date": {"timestamp": Anything(required=True), "format": Value(255, required=True), "url": _ANY, "fallback": _ANY},
+    "color": {"value": Value(255, required=True, least=1)},
+}
+# Slack refuses a text of no characters, and a part without elements: each spoils the whole message.
+_INLINES = Items(Nested(kinds=frozenset(_INLINE)), 10_000, required=True)
+_RICH: Mapping[str, Shape] = {
+    "rich_text_section": {"elements": _INLINES},
+    "rich_text_preformatted": {"elements": _INLINES, "border": _ANY, "language": _ANY},
+    "rich_text_quote": {"elements": _INLINES, "border": _ANY},
+    "rich_text_list": {
+        "elements": Items(Nested(kinds=frozenset({"rich_text_section"})), 10_000, required=True),
+        "style": OneOf(("bullet", "ordered"), required=True),
+        "indent": _ANY,
+        "offset": _ANY,
+        "border": _ANY,
+    },
+}
+PARTS: Mapping[str, Shape] = {**ELEMENTS, **_INLINE, **_RICH}
+"""Whatever stands in a block's ``elements``, ``element`` or ``accessory``."""
+
 INPUTS = frozenset(ELEMENTS) - {"button", "overflow", "image", "workflow_button", "feedback_buttons", "icon_button"}
 _ACTIONS = frozenset(
     {"button", "overflow", "radio_buttons", "checkboxes", "datepicker", "timepicker", "datetimepicker"}
@@ -270,7 +304,7 @@ BLOCKS: Mapping[str, Shape] = {
         "title": Text(2000, PLAIN),
     },
     "markdown": {"text": Value(12_000, required=True, least=1)},
-    "rich_text": {"elements": Anything(required=True)},
+    "rich_text": {"elements": Items(Nested(kinds=frozenset(_RICH)), 10_000, required=True)},
     "table": {"rows": Items(_ANY, 100, required=True), "column_settings": _ANY},
     "file": {"external_id": Value(255, required=True), "source": OneOf(("remote",), required=True)},
     "video": {

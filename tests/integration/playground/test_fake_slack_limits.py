@@ -433,3 +433,18 @@ def test_what_is_no_block_kit_is_named_with_its_place(blocks: Any, problem: str)
 )
 def test_what_is_no_view_is_named_with_its_place(view: Any, problem: str) -> None:
     assert any(found.startswith(problem) for found in problems_with_view(view))
+
+
+@pytest.mark.parametrize(
+    ("elements", "told"),
+    [
+        ([], "no fewer than 1 items"),
+        ([{"type": "rich_text_section", "elements": []}], "no fewer than 1 items"),
+        ([{"type": "rich_text_section", "elements": [{"type": "text", "text": ""}]}], "must be more than 0 characters"),
+        ([{"type": "rich_text_quote", "elements": [{"type": "text"}]}], "missing required field: text"),
+        ([{"type": "rich_text_preformatted", "elements": [{"type": "button"}]}], "unsupported type: button"),
+        ([{"type": "section"}], "unsupported type: section"),
+    ],
+)
+def test_rich_text_is_looked_into(elements: list[Json], told: str) -> None:
+    assert told in problems_with_blocks([{"type": "rich_text", "elements": elements}])[0]
