@@ -80,6 +80,7 @@ async def _redis(settings: Settings, thorough: bool, clock: Callable[[], float])
     try:
         servers = await store.conditions(clock)
         found += _servers(servers, settings)
+        found.append(await _writes(store))
         live = await store.runs(statuses=LIVE, limit=sys.maxsize if thorough else SAMPLE)
         found.append(await _readable(settings, store, [run.run_id for run in live]))
         parked = await store.runs(statuses=["parked"], limit=sys.maxsize)
@@ -165,6 +166,14 @@ def _replicas(server: Condition) -> Finding:
         return Finding("ok", what, f"{server.replicas} connected")
     told = "none connected, so that nothing can be recorded; start one, or set SIGNOFF_DURABILITY=local"
     return Finding("fail", what, told)
+
+
+async def _writes(store: RedisRunStore) -> Finding:
+    try:
+        await store.try_writing()
+    except StoreUnavailable as error:
+        return Finding("fail", "Redis writes", f"{error}; until then no command and no answer is recorded")
+    return Finding("ok", "Redis writes", "taken")
 
 
 def _mib(size: int) -> str:

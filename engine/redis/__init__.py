@@ -38,6 +38,7 @@ key                     type    holds
 ``live`` ``over``       zsets   run -> created: the runs that are not over, and those that are
 ``by:<tenant>|<user>``  zset    run -> created: what one person has started; gone `LINK_KEPT_S` after the last
 ``skew``                string  seconds added to the server's clock; tests only
+``tried``               string  what `doctor` has written to see whether the server takes writes; gone at once
 ``<prefix>:link:<ref>`` string  run id; of no lane, gone `LINK_KEPT_S` after it was made
 ``<prefix>:lanes``      set     every lane in use, so that a store with fewer lanes still sweeps the others
 ======================  ======  ==========================================================================

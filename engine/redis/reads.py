@@ -5,7 +5,9 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 
+from engine.errors import StoreUnavailable
 from engine.redis.condition import Backlog, Condition, backlog, conditions
 from engine.redis.keys import Keys, index_name, started_by
 from engine.redis.leftovers import leftovers
@@ -155,6 +157,16 @@ class Reads:
         """Return how much there is to do. What it costs does not grow with what is stored."""
         return await backlog(self._server, [self._keys.lane(lane) for lane in await self._lanes()])
 
+    async def try_writing(self) -> None:
+        """Write to every lane what is gone in a millisecond. For `doctor`.
+
+        Raises:
+            StoreUnavailable: some server takes no writes, as one that is full, or a replica.
+        """
+        keys = [f"{self._keys.lane(lane)}tried" for lane in await self._lanes()]
+        await self._server.read_each([("SET", key, 1, "PX", 1) for key in keys])
+
+
     async def leftovers(self) -> Sequence[str]:
         """Return what would stay for ever: keys without a TTL that are of no open run, and index members of no run.
 
@@ -187,13 +199,11 @@ class Reads:
 
     async def _lanes(self) -> tuple[int, ...]:
         """Return every lane in use: ours, and those of stores that had more."""
-        if self._lanes_in_use is None:
-            name = self._keys.used_lanes()
-            calls: list[Call] = [
-                ("SADD", name, *range(self._keys.lanes)),
-                ("EXPIRE", name, int(LINK_KEPT_S)),
-                ("SMEMBERS", name),
-            ]
-            members = (await self._server.read_each(calls))[-1]
-            self._lanes_in_use = tuple(sorted(int(lane) for lane in members))
-        return self._lanes_in_use
+        if self._lanes_in_use is not None:
+            return self._lanes_in_use
+        name, ours = self._keys.used_lanes(), range(self._keys.lanes)
+        found = tuple(sorted({*ours, *map(int, await self._server.read("SMEMBERS", name))}))
+        with suppress(StoreUnavailable):  # a server that is full, or a replica, can be read all the same
+            await self._server.read_each([("SADD", name, *ours), ("EXPIRE", name, int(LINK_KEPT_S))])
+            self._lanes_in_use = found
+        return found

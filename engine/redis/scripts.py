@@ -31,7 +31,7 @@ from engine.run_store import (
 _Sent: TypeAlias = tuple[str, Call]
 """A call, after the key that says where it goes."""
 
-_OUT_OF_SERVICE = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.RedisClusterException, OSError)
+_OUT_OF_SERVICE = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
 _UNABLE = (
     "ASK",  # a slot is moving: no script runs on it until it is there
     "BUSY",
@@ -39,13 +39,26 @@ _UNABLE = (
     "LOADING",
     "MASTERDOWN",
     "MISCONF",
+    "NOAUTH",
+    "NOPERM",
     "NOREPLICAS",
     "OOM",
     "READONLY",
     "TRYAGAIN",
     "UNKILLABLE",
 )
-"""What a server says first when it cannot serve for now. A script's own error may stand before it (Redis 6.2)."""
+"""What a server says first when it cannot serve us for now. A script's own error may stand before it (Redis 6.2)."""
+_REPAIRS = {
+    "MISCONF": "make room on its disk",
+    "NOAUTH": "see the user and password in its address",
+    "NOPERM": "let its user do that",
+    "OOM": "give it more memory, or remove runs that are over",
+    "READONLY": "name its master, not this replica",
+    "AuthenticationError": "see the user and password in its address",
+}
+"""What to do about an error that has this word in it."""
+_INTERNALS = re.compile(r"^Refused: | script: on @user_script:\d+|<redis\.asyncio.*>(?= - )")
+"""What says nothing to people."""
 _KEPT_FOR_SOMEBODY = frozenset(
     {"start", "begin", "send", "deliver", "refuse", "amend", "cancel", "reopen", "fork", "purge", "remember", "commit"}
 )
@@ -210,7 +223,10 @@ class Server:
 
 
 def _told(error: BaseException) -> str:
-    return f"the run store (Redis) did not take the call: {type(error).__name__}: {error}; try again, or see its log"
+    """Return what was found, and what to do about it."""
+    found = f"{type(error).__name__}: {error}"
+    repair = next((repair for word, repair in _REPAIRS.items() if word in found), "try again, or see its log")
+    return f"the run store (Redis) did not take the call: {_INTERNALS.sub('', found).rstrip('. ')}; {repair}"
 
 
 def _good(answers: list[Any]) -> list[Any]:

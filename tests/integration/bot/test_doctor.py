@@ -85,6 +85,7 @@ async def test_all_is_well_where_everything_is_in_place(slack: FakeSlack, redis_
         "ok    Redis maxmemory-policy",
         "ok    Redis memory",
         "ok    clocks",
+        "ok    Redis writes",
         "ok    encryption",
         "ok    parked runs",
         "ok    work",
@@ -120,11 +121,24 @@ async def test_a_redis_that_may_lose_runs_is_told_to_change(slack: FakeSlack, tm
         "appendfsync": "no; set it to always, or answers of the last half minute may be lost",
         "maxmemory-policy": "allkeys-lru; set it to noeviction, or a full Redis drops runs without a word",
         "memory": wrong["memory"],
-        "Redis": wrong["Redis"],
+        "writes": wrong["writes"],
         "replicas": "none connected, so that nothing can be recorded; start one, or set SIGNOFF_DURABILITY=local",
     }
     assert "when it is full, no command and no answer is recorded" in wrong["memory"]
-    assert "OOM" in wrong["Redis"]
+    assert "give it more memory, or remove runs that are over" in wrong["writes"]
+
+
+async def test_a_redis_that_takes_no_writes_is_told_why_and_what_it_keeps_is_looked_at_all_the_same(
+    slack: FakeSlack, tmp_path: Path
+) -> None:
+    with servers.server(tmp_path, port=0) as server, server.client() as client:
+        client.replicaof("127.0.0.1", "1")
+        found = await examined(slack, server.url)
+
+    assert [finding.what for finding in found.values() if not finding.well] == ["Redis writes"]
+    assert "READONLY" in found["Redis writes"].told
+    assert "name its master, not this replica" in found["Redis writes"].told
+    assert found["parked runs"].well
 
 
 async def test_what_a_user_may_not_ask_is_told(slack: FakeSlack, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from engine.redis.condition import Backlog
 from engine.redis.keys import SEEN_KEPT, Keys
 from engine.run_store import ASKS_KEPT, DONE_KEPT, JOURNAL_KEPT, Claim, Commit, NewAsk, NewEffect, NewRun, Timer
 from engine.verdicts import Accepted, Recorded, Unknown
+from tests import servers
 from tests.integration.engine.contract import World, answer, question, skewing
 
 LEASE_S = 30.0
@@ -234,6 +235,19 @@ async def test_scripts_touch_only_the_keys_they_are_given() -> None:
             assert re.fullmatch(r"KEYS\[.+|[A-Z_]+|key", key), f"{script.name}: {command} {key}"
 
 
+@pytest.mark.parametrize("setting", [("--replicaof", "127.0.0.1 1"), ("--maxmemory", "1")], ids=["replica", "full"])
+async def test_a_server_that_takes_no_writes_is_read_all_the_same(tmp_path: Path, setting: tuple[str, str]) -> None:
+    with servers.server(tmp_path, *setting) as server:
+        store = RedisRunStore.from_url(server.url, lanes=2)
+        try:
+            assert await store.runs() == []
+            assert await store.due() == []
+            with pytest.raises(StoreUnavailable, match=r"READONLY|OOM"):
+                await store.try_writing()
+        finally:
+            await store.close()
+
+
 async def test_a_store_with_fewer_lanes_finishes_what_one_with_more_began(redis_url: str, prefix: str) -> None:
     wide = RedisRunStore.from_url(redis_url, prefix=prefix, lanes=16)
     narrow = RedisRunStore.from_url(redis_url, prefix=prefix, lanes=1)
@@ -324,6 +338,47 @@ async def test_a_server_that_is_down_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable):
         await store.run("k0-abc")
     await store.close()
+
+
+@pytest.mark.parametrize(
+    ("credentials", "database", "told"),
+    [
+        ("", 0, "AuthenticationError: Authentication required; see the user and password in its address"),
+        (":wrong@", 0, "see the user and password in its address"),
+        ("reader:pw@", 0, "NOPERM User reader has no permissions to run the 'evalsha' command; let its user do that"),
+        (":pw@", 99, "DB index is out of range; try again, or see its log"),
+    ],
+    ids=["no password", "wrong password", "no right", "no such database"],
+)
+async def test_what_stands_in_the_way_is_told_with_what_to_do(
+    tmp_path: Path, credentials: str, database: int, told: str
+) -> None:
+    with servers.server(tmp_path, port=0) as server, server.client() as client:
+        client.execute_command("ACL", "SETUSER", "reader", "on", ">pw", "~*", "+smembers")
+        client.config_set("requirepass", "pw")
+        url = server.url.replace("redis://", f"redis://{credentials}")
+        store = RedisRunStore.from_url(f"{url}/{database}")
+
+        with pytest.raises(StoreUnavailable) as refused:
+            await store.due()
+
+        await store.close()
+    assert str(refused.value).startswith("the run store (Redis) did not take the call: ")
+    assert str(refused.value).endswith(told)
+
+
+async def test_what_is_no_redis_is_told_as_such() -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        store = RedisRunStore.from_url(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+
+        with pytest.raises(StoreUnavailable, match="did not take the call"):
+            await store.due()
+
+        await store.close()
 
 
 async def test_a_dropped_connection_costs_one_call_at_most(world: World, store: RedisRunStore, redis: Redis) -> None:
