@@ -228,7 +228,7 @@ class HeldRun:
         if isinstance(tick, Raised):
             call = self.state.calls.get(tick.call_id)
             step = "" if call is None else call.step
-            failed = {"step": step, "error": type(tick.error).__name__, "at": line_of(tick.error, step)}
+            failed = {"step": step, "error": type(tick.error).__name__, "line": line_of(tick.error, step)}
             logger.warning("step failed", extra={"run_id": self.claim.run_id, **failed})
 
     async def checkpoint(self) -> None:
@@ -267,6 +267,9 @@ class HeldRun:
             del self.memo[name]
         self.open = set(self.state.asks)
         self.claim = await self.store.commit(self.claim, change)
+        if change.release and self.state.error is not None:
+            failed = {"run_id": self.claim.run_id, "error": type(self.state.error).__name__}
+            logger.error("run failed", extra=failed)
         return self.claim
 
     def _end_as_saved(self) -> None:

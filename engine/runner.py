@@ -423,6 +423,9 @@ class Runner:
 
         A run that was parked, left to other workers, or that another has taken over, is none of it. When cancelled,
         the run is given back as it was last saved, and another worker goes on at once.
+
+        Raises:
+            StoreUnavailable: the run stands as it was last saved, and comes back when its lease is over.
         """
         return await self._worker.work(run_id)
 

@@ -66,7 +66,10 @@ class Worker:
     async def work(self, run_id: str) -> bool:
         """Do what a run has to do; see `Runner.work`."""
         claim = await self._store.claim(run_id, self.name, self.lease_s, self.known)
-        return claim is not None and await self._work_from(claim)
+        try:
+            return claim is not None and await self._work_from(claim)
+        except* StoreUnavailable as error:  # in a group, where a step was at work meanwhile
+            raise _first(error) from None
 
     async def begin(self, run: NewRun) -> bool:
         """Work on a new run that is stored with what it comes to; False if the store's clock is not known for that.
@@ -150,6 +153,8 @@ class Worker:
         """Return for how many seconds the run is held at a time: longer, the more workers have died of it."""
         if claim.attempts < 2:
             return self.lease_s
+        before = {"run_id": claim.run_id, "attempt": claim.attempts}
+        logger.warning("run taken up again, since a worker ended or stalled while it held it", extra=before)
         lease_s = max(self.lease_s, min(self.lease_s * 2.0 ** (claim.attempts - 1), LONGEST_LEASE_S))
         await self._store.renew(claim, lease_s)
         return lease_s
@@ -182,6 +187,7 @@ class Worker:
         try:
             async with asyncio.timeout(RELEASE_LIMIT_S):
                 await store.release(claim)
+                logger.warning("run given back in the middle of a step", extra={"run_id": claim.run_id})
                 await self._wake(claim.run_id)
         except (FencedError, StoreUnavailable, TimeoutError) as error:
             logger.warning("run not given back", extra={"run_id": claim.run_id, "reason": str(error)})

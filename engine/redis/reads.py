@@ -166,7 +166,6 @@ class Reads:
         keys = [f"{self._keys.lane(lane)}tried" for lane in await self._lanes()]
         await self._server.read_each([("SET", key, 1, "PX", 1) for key in keys])
 
-
     async def leftovers(self) -> Sequence[str]:
         """Return what would stay for ever: keys without a TTL that are of no open run, and index members of no run.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from engine import (
     step,
 )
 from engine.drawing import mermaid_durable
-from engine.errors import CodecError, RunNotFound, UnreconstructedException
+from engine.errors import CodecError, RunNotFound, StoreUnavailable, UnreconstructedException
+from engine.memory_store import MemoryRunStore
+from engine.run_store import Claim
 from engine.runner import Runner
 from engine.serializers import PickleSerializer
 from engine.verdicts import Accepted
@@ -125,6 +128,54 @@ async def test_a_run_whose_retries_are_used_up_fails_with_the_step_s_error(world
 
     assert view.status == "failed"
     assert "ConnectionError: attempt 2" in str(view.error)
+
+
+async def test_the_log_tells_of_each_attempt_and_once_that_the_run_failed(
+    world: StoreWithClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_id = await fresh(world.store).start(Flaky(), until=99)
+
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            await fresh(world.store).drain(run_id)
+            await world.pass_time(61)
+
+    told = [(record.levelname, record.message, record.__dict__["error"]) for record in caplog.records]
+    assert told == [("WARNING", "step failed", "ConnectionError")] * 3 + [("ERROR", "run failed", "ConnectionError")]
+    assert {record.__dict__["run_id"] for record in caplog.records} == {run_id}
+
+
+async def test_a_store_that_goes_away_while_a_step_works_is_told_as_that_alone() -> None:
+    class Leaving(MemoryRunStore):
+        async def renew(self, claim: Claim, lease_s: float) -> None:
+            raise StoreUnavailable("gone")
+
+    class Long(Workflow):
+        @step
+        async def work(self, ev: StartEvent) -> StopEvent:
+            await asyncio.Event().wait()
+            return StopEvent()
+
+    runner = Runner(Leaving(), [Long()], lease_s=0.03)
+    run_id = await runner.start(Long())
+
+    with pytest.raises(StoreUnavailable, match="gone"):
+        await runner.work(run_id)
+
+
+async def test_the_log_tells_of_a_run_that_a_worker_did_not_finish(
+    world: StoreWithClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_id = await fresh(world.store).start(Flaky(), until=0)
+    await world.store.claim(run_id, "dead", 30.0)
+    await world.pass_time(31)
+
+    with caplog.at_level(logging.WARNING):
+        await fresh(world.store).drain(run_id)
+
+    (told,) = caplog.records
+    assert told.message.startswith("run taken up again")
+    assert (told.__dict__["run_id"], told.__dict__["attempt"]) == (run_id, 2)
 
 
 async def test_time_spent_waiting_for_a_person_is_not_charged_to_the_run(world: StoreWithClock) -> None:

@@ -295,7 +295,7 @@ async def test_a_run_that_failed_names_the_line_that_is_to_blame(caplog: pytest.
         await play(Teapot(), StartEvent(), "yes")
 
     (logged,) = [record for record in caplog.records if record.message == "step failed"]
-    told = {"step": "brew", "error": "JSONDecodeError", "at": f"test_testing.py:{line}"}
+    told = {"step": "brew", "error": "JSONDecodeError", "line": f"test_testing.py:{line}"}
     assert told.items() <= vars(logged).items()
     assert "Expecting" not in str(vars(logged))
 
