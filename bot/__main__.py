@@ -30,6 +30,8 @@ STEPS = "step"
 """What the names of threads begin with in which steps work that are plain functions."""
 THREADS_S = 1.0
 """How long such a thread may take to end once nobody waits for its step."""
+UNREAD = 141
+"""Exit code for what nobody read to its end, as of any program in a pipe."""
 FAULT = 2
 """Exit code for what whoever called us can mend; the message on stderr says how."""
 
@@ -39,8 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         code: int = args.run(args)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever reads what we print, as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries once more as it ends
+        return UNREAD
     except Exception as error:
         fault = _innermost(error)
         if not isinstance(fault, _faults()):

@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal
@@ -23,6 +23,9 @@ _PASSWORD = re.compile(r"(\b[a-z+]+://[^\s/:@]*:)[^\s/@]+@")
 _HINTS = ("xox", "xapp", "xwfp", "authorization", "x-slack-signature", "cookie", "secret", "token", "passw", "://")
 """One of them is in whatever these patterns match: most lines hold none, and to search each for all took long."""
 HIDDEN = "[hidden]"
+REPEAT_S = 60.0
+"""How often the same line is written while it stays true, as that Redis is away."""
+REPEATS_KEPT = 1_000
 
 # What people wrote is nobody's business but theirs: such extras are named, never shown.
 PRIVATE = frozenset("answer blocks body comment form payload prefix prompt question response text values".split())
@@ -52,6 +55,7 @@ def configure(level: str = "INFO", log_format: Literal["text", "json"] = "text",
     handler.addFilter(_of_our_concern)
     handler.addFilter(_with_run)
     handler.addFilter(_brief)
+    handler.addFilter(Repetitions())
     handler.setFormatter(JsonLines(secrets) if log_format == "json" else TextLines(secrets))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _QUIET:
@@ -69,6 +73,36 @@ def also_to(handler: logging.Handler) -> Iterator[None]:
         yield
     finally:
         root.removeHandler(handler)
+
+
+class Repetitions:
+    """Holds back a warning or error that was written within `REPEAT_S` seconds and says the same of the same run.
+
+    The next that is written says how many were held back. What people do, at INFO, is written each time.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._written: dict[str, tuple[float, int]] = {}
+        """When each was written last, and how many were held back since; oldest first."""
+
+    def __call__(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        now = self._clock()
+        error = record.exc_info[1] if record.exc_info else None
+        said = f"{record.name} {record.getMessage()} {_run_of(record)} {extras(record)} {error!r}"
+        at, held_back = self._written.get(said, (-REPEAT_S, 0))
+        if now - at < REPEAT_S:
+            self._written[said] = at, held_back + 1
+            return False
+        self._written.pop(said, None)
+        self._written[said] = now, 0
+        if held_back:
+            record.repeated = held_back
+        if len(self._written) > REPEATS_KEPT:
+            self._written.pop(next(iter(self._written)), None)  # a step in a thread may log, too
+        return True
 
 
 class _Redacting(logging.Formatter):

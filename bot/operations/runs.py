@@ -79,7 +79,7 @@ class _Operator:
             _say(reports.table(found, time.time()))
         else:
             print("no such run")
-        if len(found) == self._args.limit and not self._args.json:
+        if found and len(found) == self._args.limit and not self._args.json:
             print(f"\nthere may be more: --before {found[-1].run_id}")
         return 0
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +23,7 @@ from engine.redis import RedisRunStore
 from engine.run_store import Commit
 from engine.runner import Runner
 from engine.sealed_store import SealedRunStore
-from tests.e2e.process import Ended, signoff
+from tests.e2e.process import Ended, environment, signoff
 
 WORKFLOWS = Path(__file__).parents[3] / "workflows"
 
@@ -219,6 +222,29 @@ async def test_what_cannot_be_done_is_told_in_a_sentence(
 
     assert (found.code, found.stdout) == (code, "")
     assert told in found.stderr
+
+
+async def test_a_list_of_none_is_empty(desk: Desk) -> None:
+    await desk.start()
+
+    assert (await desk.runs("list", "--limit", "0")).stdout == "no such run\n"
+
+
+async def test_a_reader_that_has_had_enough_is_no_error(desk: Desk) -> None:
+    """As ``signoff runs list | head``."""
+    await desk.start()
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [sys.executable, "-m", "bot", "runs", "list"]
+        surroundings = environment(desk.settings)
+        process = await asyncio.create_subprocess_exec(*command, env=surroundings, stdout=writing, stderr=PIPE)
+    finally:
+        os.close(writing)
+
+    _, complaint = await process.communicate()
+
+    assert (process.returncode, complaint) == (141, b"")
 
 
 # --- the audit ---------------------------------------------------------------------------------------

@@ -92,6 +92,52 @@ def test_a_readable_line_is_one_line(written: Written) -> None:
     assert text.endswith(r"INFO    bot.x a\nforged line run_id=r1 by=U1\nINFO forged")
 
 
+def test_what_stays_true_is_not_written_again_and_again(written: Written) -> None:
+    now = 0.0
+    held_back = logs.Repetitions(lambda: now)
+    logger = logging.getLogger("docket.worker")
+
+    def says(reason: str, level: int = logging.WARNING, run_id: str = "") -> logging.LogRecord | None:
+        record = logger.makeRecord(logger.name, level, "", 0, "away", (), None, extra={"reason": reason})
+        record.run_id = run_id
+        return record if held_back(record) else None
+
+    first = [says("refused") for _ in range(30)]
+    others = [says("full"), says("refused", run_id="r1"), says("a click", logging.INFO), says("a click", logging.INFO)]
+    now = logs.REPEAT_S
+    again = says("refused")
+
+    assert [record is not None for record in first] == [True] + [False] * 29
+    assert None not in others
+    assert again is not None
+    assert logs.extras(again) == {"reason": "refused", "repeated": 29}
+
+
+def test_two_errors_in_one_place_are_two_lines(written: Written) -> None:
+    configure("INFO", "text")
+    logger = logging.getLogger("bot.x")
+
+    for number in range(2):
+        try:
+            raise KeyError(number)
+        except KeyError:
+            logger.exception("it failed")
+
+    told = written()
+    assert "KeyError: 0" in told
+    assert "KeyError: 1" in told
+
+
+def test_what_is_remembered_of_lines_does_not_grow(written: Written) -> None:
+    held_back = logs.Repetitions()
+    logger = logging.getLogger("bot.x")
+
+    for number in range(logs.REPEATS_KEPT + 10):
+        held_back(logger.makeRecord(logger.name, logging.ERROR, "", 0, "line %d", (number,), None))
+
+    assert len(held_back._written) == logs.REPEATS_KEPT
+
+
 SECRETS = [
     "xoxb-123-456-AbC",
     "xoxp-1-2",
