@@ -107,12 +107,12 @@ class App:
         self.audience = audience_of(settings)
         self.home = Home(self.workspaces, self.runner, self.finding, self.directory, self.audience)
         self.admission = Admission(self.runner, self.directory, allow_guests=settings.allow_guests)
-        self.answering = Answering(self.runner, self.admission, self.surface.permalink)
+        self._aside = Aside()
+        self.answering = Answering(self.runner, self.admission, self.surface.permalink, self._aside.spawn)
         self.fleet = Fleet(url, self.attend, self.due, self.tidy, name=settings.key_prefix, sweep_s=settings.sweep_s)
         self.runner.wake = self._wake
         self._identity: AuthorizeResult | None = None
         self._meeting = asyncio.Lock()
-        self._aside = Aside()
         self._tenancy = None if self._many is None else self._many.tenancy(self.runner, self.surface, self._aside.spawn)
         self._socket: SocketMode | None = None
         self._stopping = False

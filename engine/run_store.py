@@ -42,6 +42,8 @@ LINK_KEPT_S = 400 * 86_400.0
 """How long it is remembered what concerns which run: longer than an open run may live."""
 TRIES_KEPT = 5
 """Refused tries of one person at one question that are written down."""
+LATE = "late"
+"""Why an answer was refused that came when its question was closed."""
 REFUSALS_KEPT = 100
 """Refused tries of all people together."""
 LEAVE_PAUSE_S = 1.0
@@ -257,7 +259,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer of somebody who may not answer; *allowed* are those who may, as they are told."""
+    """An answer that does not count: of somebody who may not answer, or too late.
+
+    *allowed* are those who may, as they are told.
+    """
 
     run_id: str
     ask_id: str
@@ -265,7 +270,7 @@ class Refusal:
     actor: str
     response: str
     why: str
-    """In a word, for the journal."""
+    """In a word, for the journal; `LATE` of one that may have counted before."""
     allowed: tuple[str, ...] = ()
     via: str = ""
 
@@ -477,6 +482,8 @@ class RunStore(Protocol):
 
     async def refuse(self, refusal: Refusal) -> Verdict:
         """Write down that an answer was refused and return what it is told: a redelivery is told the same.
+
+        One that is `LATE` is told how its question was closed, and that is all `deliver` tells of its delivery, too.
 
         In the journal stand the first `TRIES_KEPT` tries of one person at one question, `REFUSALS_KEPT` of all people.
         """

@@ -24,6 +24,7 @@ from engine.events import (
     StopEvent,
 )
 from engine.run_store import (
+    LATE,
     REOPENABLE,
     Amendment,
     Answer,
@@ -319,6 +320,11 @@ class Runner:
         allowed = tuple(who for who in asked.ask.allowed if asked.ask.self_approval or who != asked.run.requester)
         run_id, ask_id = asked.run.run_id, asked.ask.ask_id
         return await self.store.refuse(Refusal(run_id, ask_id, delivery_id, user_id, response, why, allowed, via))
+
+    async def note_late(self, asked: Asked, response: str, *, user_id: str, delivery_id: str, via: str = "") -> None:
+        """Write down that an answer came when its question was closed, which is what it was told; once a delivery."""
+        run_id, ask_id = asked.run.run_id, asked.ask.ask_id
+        await self.store.refuse(Refusal(run_id, ask_id, delivery_id, user_id, response, LATE, via=via))
 
     async def send(self, run_id: str, event: Event, *, delivery_id: str | None = None) -> None:
         """Give a run an event that answers no question.

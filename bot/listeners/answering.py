@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from bot.aside import Work
 from bot.asking.prompts import Question, question_of
 from bot.asking.replies import NOTHING, Amiss, Filled, NoReply, NotTaken, NotUnderstood, Reply, read_reply, respond
 from bot.languages import Catalogue
@@ -23,7 +24,18 @@ from bot.views import modals, wording
 from engine.errors import ContextSerdeError, NotJudged, RunNotFound, StoreUnavailable
 from engine.run_store import AskRecord, RunRecord, Shown
 from engine.runner import Asked, Runner
-from engine.verdicts import Accepted, Already, Expired, Invalid, NotAllowed, Recorded, Stale, Unknown, Verdict
+from engine.verdicts import (
+    Accepted,
+    Already,
+    Cancelled,
+    Expired,
+    Invalid,
+    NotAllowed,
+    Recorded,
+    Stale,
+    Unknown,
+    Verdict,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -114,11 +126,15 @@ class Answering:
         runner: Runner,
         admission: Admission,
         permalink: Callable[[str, str], Awaitable[str | None]],
+        spawn: Callable[[Work], None],
     ) -> None:
-        """*permalink* returns the address of a message by its tenant and reference, or None."""
+        """*permalink* returns the address of a message by its tenant and reference, or None; *spawn* does what may
+        wait until Slack is answered.
+        """
         self._runner = runner
         self._admission = admission
         self._permalink = permalink
+        self._spawn = spawn
 
     async def look_up(self, token: AskToken | None, team: str) -> Asked | None:
         """Return the question a button or modal belongs to, if it is this workspace's."""
@@ -291,7 +307,16 @@ class Answering:
         if isinstance(verdict, Expired) and (silence := question.silence):
             verdict = Already("", verdict.at, silence)
         _log(asked.run.run_id, asked.ask.ask_id, user, verdict)
+        if _is_late(verdict, user, reply.response) and (via != "thread" or told.names_choice):
+            self._spawn(self._note_late(asked, reply.response, user, delivery, via))
         return replace(told, verdict=verdict, run=asked.run if isinstance(verdict, Already) else None)
+
+    async def _note_late(self, asked: Asked, response: str, user: str, delivery: str, via: Via) -> None:
+        try:
+            await self._runner.note_late(asked, response, user_id=user, delivery_id=delivery, via=via)
+        except StoreUnavailable as error:
+            extra = {"run_id": asked.run.run_id, "by": user, "reason": str(error)}
+            logger.warning("late answer not written down", extra=extra)
 
     async def with_link(self, told: Told) -> Told:
         """Return it with the address of the question that is open now, if Redis and Slack tell; the verdict stands."""
@@ -312,6 +337,13 @@ class Answering:
 
 def _outdated(run: RunRecord, messages: Sequence[str]) -> Told:
     return Told(Stale(), run=run, message=messages[0] if messages else "")
+
+
+def _is_late(verdict: Verdict, user: str, response: str) -> bool:
+    """Whether an answer came after its question was closed, and not by the same answer of the same person."""
+    if isinstance(verdict, Already):
+        return (verdict.by, verdict.response) != (user, response)
+    return isinstance(verdict, Expired | Cancelled)
 
 
 def _log(run_id: str, ask_id: str, user: str, verdict: Verdict) -> None:

@@ -10,7 +10,7 @@ from textwrap import wrap
 from typing import Any
 
 from engine.core.snapshot import CORE, KEY, START
-from engine.run_store import AskRecord, Entry, JournalEntry, RunRecord, WholeRun
+from engine.run_store import LATE, AskRecord, Entry, JournalEntry, RunRecord, WholeRun
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 _HEADS = ("RUN", "STATUS", "AGE", "REQUESTER", "WORKFLOW")
@@ -269,7 +269,7 @@ _DECISIONS = {
 
 def decision_json(run: RunRecord, line: JournalEntry) -> dict[str, Any] | None:
     """Return who decided what, and exactly which text they were shown; None of a line that decides nothing."""
-    verdict = _DECISIONS.get(line.what)
+    verdict = "too late" if line.details.get("why") == LATE else _DECISIONS.get(line.what)
     if verdict is None:
         return None
     told = dict(line.details)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from engine.errors import NotJudged
 from engine.memory_store.reads import Reads
 from engine.memory_store.rows import Ask, Run
-from engine.run_store import REFUSALS_KEPT, TRIES_KEPT, Amendment, Answer, AskRecord, Entry, Refusal
+from engine.run_store import LATE, REFUSALS_KEPT, TRIES_KEPT, Amendment, Answer, AskRecord, Entry, Refusal
 from engine.verdicts import Accepted, Expired, NotAllowed, Recorded, Stale, Unknown, Verdict
 
 
@@ -62,8 +62,8 @@ class Answers(Reads):
         return told
 
     async def refuse(self, refusal: Refusal) -> Verdict:
-        run = self._find(refusal.run_id)
-        delivery = ("deliver", refusal.delivery_id)
+        run, now, late = self._find(refusal.run_id), self._clock(), refusal.why == LATE
+        delivery = ("late" if late else "deliver", refusal.delivery_id)
         if run is None:
             return Unknown()
         if (told := run.seen.get(delivery)) is not None:
@@ -72,9 +72,11 @@ class Answers(Reads):
         if ask is None:
             return Unknown()
         told = NotAllowed(refusal.allowed)
+        if late:
+            told = ask.record.verdict or Expired(now if ask.record.deadline is None else ask.record.deadline)
         if ask.refused.count(refusal.actor) < TRIES_KEPT and len(ask.refused) < REFUSALS_KEPT:
             ask.refused.append(refusal.actor)
-            run.note(self._clock(), "refused", refusal.actor, **_decision(ask.record, refusal), why=refusal.why)
+            run.note(now, "refused", refusal.actor, **_decision(ask.record, refusal), why=refusal.why)
             run.see(delivery, told)
         return told
 

@@ -23,7 +23,7 @@ key                     type    holds
                                 for each try written down, u updates owed so far, g when its ladder fired
                                 last, i "1" if the requester was asked for details
 ``r:<run>:seen``        hash    "d" or "s" + delivery id -> what it was told; only what would otherwise
-                                be told differently the next time
+                                be told differently the next time; "l": of one that was written down as late
 ``r:<run>:seen0``       hash    the 512 to 1,023 deliveries before those (`SEEN_KEPT`)
 ``r:<run>:memo``        hash    `RunStore.remember` of calls in flight
 ``r:<run>:outbox``      hash    effect -> "p" + number, attempts, ask, effect to wait for, body (owed)

@@ -16,6 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot import CommandReceived
+from bot.aside import Aside
 from bot.asking.replies import Filled
 from bot.listeners.admission import Admission
 from bot.listeners.answering import Answering
@@ -64,7 +65,7 @@ class Process:
         workspaces = OneWorkspace(CrashingClient(slack, fuse))
         directory = Directory(workspaces)
         surface, admission = SlackSurface(workspaces, runner, directory), Admission(runner, directory)
-        return cls(runner, surface, Answering(runner, admission, surface.permalink))
+        return cls(runner, surface, Answering(runner, admission, surface.permalink, Aside().spawn))
 
     async def work(self) -> None:
         for run_id in await self.runner.sweep():

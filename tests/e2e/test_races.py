@@ -13,7 +13,9 @@ import pytest
 import pytest_asyncio
 
 from bot.playground.workspace import User
+from engine.run_store import JournalEntry
 from tests.e2e import requests
+from tests.e2e.process import until
 from tests.e2e.requests import Request, statuses
 from tests.e2e.shapes import HTTP, Shape, only
 from tests.e2e.stage import ANA, BEN, CHLOE, Logs, Room, Stage, shown, stage
@@ -163,3 +165,23 @@ async def test_an_event_delivered_4_times_to_two_processes_counts_once(pair: Roo
     assert len(room.posted("prompt:")) == 2
     assert shown(second).count("Shorter, please") == 1
     assert await room.times("answered", prompt) == 1
+
+
+async def test_who_came_too_late_stands_in_the_audit_with_what_they_wanted(room: Room) -> None:
+    """Acceptance 22."""
+    prompt = await room.started(ANA, "/deploy v2")
+    on_screen = replace(prompt)
+    await room.press(BEN, prompt, "Ship")
+    await room.result()
+
+    async def too_late() -> list[JournalEntry]:
+        return [line for line in await room.journal(prompt) if line.details.get("why") == "late"]
+
+    await room.press(BEN, prompt, "Ship", as_seen=on_screen)  # that is what counts already
+    await room.told(BEN, "answered this before")
+    await room.reply(CHLOE, prompt, "what a pity")  # and this is talk
+    await room.press(CHLOE, prompt, "Keep back", as_seen=on_screen)
+    await room.told(CHLOE, "already")
+    (late,) = await until(too_late)
+
+    assert (late.by, late.details["response"], late.details["via"]) == (CHLOE, "keep back", "button")

@@ -1,17 +1,24 @@
--- Write down that an answer was refused, since whoever gave it may not answer.
+-- Write down that an answer was refused, since whoever gave it may not answer, or since it came too late.
 --   KEYS     see common.lua; KEYS[17] the ask
---   ARGV[2]  ask id        ARGV[4]  actor      ARGV[6]  why                       ARGV[8...]  who may
+--   ARGV[2]  ask id        ARGV[4]  actor      ARGV[6]  why ("late")              ARGV[8...]  who may
 --   ARGV[3]  delivery id   ARGV[5]  response   ARGV[7]  which way it came, or ""
 --   returns  the verdict: its name and fields
-local ask, delivery, actor = ARGV[2], 'd' .. ARGV[3], ARGV[4]
+local ask, actor, late = ARGV[2], ARGV[4], ARGV[6] == 'late'
 local key = KEYS[FIRST_ASK]
+-- What a late answer is told follows from the ask, whoever asks: here is only kept that it was written down.
+local delivery = (late and 'l' or 'd') .. ARGV[3]
 
 local told = told_before(delivery)
 if told then return told end
-local is = fields_of(key, 'o', 'v', 'h', 'n')
+local is = fields_of(key, 'o', 's', 'b', 't', 'r', 'd', 'v', 'h', 'n')
 if not is.o then return pack('unknown') end
 
-local verdict = pack('not_allowed', unpack(ARGV, 8))
+local verdict
+if not late then
+  verdict = pack('not_allowed', unpack(ARGV, 8))
+else
+  verdict = is.s and closed_as(is) or pack('expired', is.d or STAMP)
+end
 local tried, own = unpack_items(is.n or ''), 0
 for i = 1, #tried do
   if tried[i] == actor then own = own + 1 end
@@ -22,4 +29,5 @@ redis.call('HSET', key, 'n', (is.n or '') .. pack(actor))
 journal('refused', actor, 'ask', ask, 'response', ARGV[5], 'revision', is.v or '1', 'digest', is.h or '', 'why',
   ARGV[6], unpack(append({}, { via = ARGV[7] })))
 see(delivery, verdict)
+if OVER[meta.s] then redis.call('PEXPIRE', SEEN, redis.call('PTTL', META)) end -- nobody may have answered it before
 return verdict

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import CommandReceived
+from bot.aside import Aside
 from bot.languages import ENGLISH, Catalogue
 from bot.listeners.admission import Admission
 from bot.listeners.answering import Answering, Told
@@ -53,7 +54,9 @@ class Desk:
         """Forget what a process of the bot keeps in its memory."""
         self.directory = Directory(self.workspaces, words=self.words)
         self.surface = SlackSurface(self.workspaces, self.runner, self.directory, pace=Pace(self.clock))
-        self.answering = Answering(self.runner, Admission(self.runner, self.directory), self.surface.permalink)
+        self.answering = Answering(
+            self.runner, Admission(self.runner, self.directory), self.surface.permalink, Aside().spawn
+        )
 
     async def start(self, workflow: Workflow, channel: str = HOME, *, shown: bool = True) -> None:
         """Start a run as Ana, in *channel*, and show what it asks, unless *shown* says otherwise."""

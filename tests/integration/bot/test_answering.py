@@ -11,6 +11,7 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import Choice, CommandReceived, Prompt
+from bot.aside import Aside
 from bot.asking.replies import NotTaken
 from bot.languages import ENGLISH
 from bot.listeners.admission import Admission
@@ -82,7 +83,9 @@ async def room() -> AsyncIterator[Room]:
     async with FakeSlack(AppConfig(signing_secret="s")) as slack:
         client = AsyncWebClient(token=slack.app.bot_token, base_url=slack.api_base_url, retry_handlers=[])
         directory = Directory(OneWorkspace(client))
-        room = Room(runner, Answering(runner, Admission(runner, directory), permalink), slack.app.bot_user_id)
+        room = Room(
+            runner, Answering(runner, Admission(runner, directory), permalink, Aside().spawn), slack.app.bot_user_id
+        )
         await room.begin()
         yield room
 

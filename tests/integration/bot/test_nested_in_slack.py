@@ -8,6 +8,7 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import Choice, CommandReceived, Prompt, slash_command
+from bot.aside import Aside
 from bot.listeners.admission import Admission
 from bot.listeners.answering import Answering
 from bot.payloads.tokens import AskToken
@@ -60,7 +61,7 @@ async def test_a_childs_question_is_asked_in_the_thread_of_its_parents_run(slack
     workspaces = OneWorkspace(client)
     directory = Directory(workspaces)
     surface = SlackSurface(workspaces, runner, directory)
-    answering = Answering(runner, Admission(runner, directory), surface.permalink)
+    answering = Answering(runner, Admission(runner, directory), surface.permalink, Aside().spawn)
     run_id = await runner.start(
         Publish(),
         CommandReceived(text="", user_id="U1", channel_id="C2", team_id="T1"),

@@ -15,6 +15,7 @@ from engine.errors import FencedError, NotJudged
 from engine.memory_store import MemoryRunStore
 from engine.redis import RedisRunStore
 from engine.run_store import (
+    LATE,
     Amendment,
     Answer,
     Claim,
@@ -224,7 +225,7 @@ refusals = st.builds(
     delivery_id=st.sampled_from("123"),
     actor=actors,
     response=st.just("ship"),
-    why=st.just("not_named"),
+    why=st.sampled_from(("not_named", LATE)),
     allowed=st.sampled_from(((), ("U1", "S2"))),
     via=st.sampled_from(("", "button")),
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.run_store import REFUSALS_KEPT, TRIES_KEPT, Commit, JournalEntry, Refusal
-from engine.verdicts import Accepted, NotAllowed, Recorded, Unknown
+from engine.run_store import LATE, REFUSALS_KEPT, TRIES_KEPT, Commit, JournalEntry, Refusal, Timer
+from engine.verdicts import Accepted, Already, Expired, NotAllowed, Recorded, Unknown
 from tests.integration.engine.contract import World, answer, question, world
 
 __all__ = ["world"]  # the fixture
@@ -96,3 +96,45 @@ async def test_an_unknown_question_refuses_nobody(world: World) -> None:
 
     assert await world.store.refuse(refusal("k0-none")) == Unknown()
     assert await world.store.refuse(refusal(claim.run_id, ask_id="a9")) == Unknown()
+
+
+async def test_a_late_answer_stands_once_in_the_journal_and_is_told_how_the_question_was_closed(world: World) -> None:
+    """Acceptance 22: what is told to whom is part of the trail."""
+    claim = await world.ask()
+    accepted = await world.store.deliver(answer(claim.run_id))
+    late = refusal(claim.run_id, "r1", response="keep", why=LATE, allowed=())
+
+    told = [await world.store.refuse(late) for _ in range(2)]
+    as_answer = await world.store.deliver(answer(claim.run_id, "r1", actor="U9", response="keep"))
+
+    assert isinstance(accepted, Accepted)
+    assert told == [as_answer] * 2 == [Already(accepted.by, accepted.at, accepted.response)] * 2
+    (line,) = await refused(world, claim.run_id)
+    assert (line.by, line.details["response"], line.details["why"]) == ("U9", "keep", "late")
+
+
+async def test_an_answer_after_the_deadline_is_written_down_though_nobody_has_closed_the_question(world: World) -> None:
+    claim = await world.ask()
+    deadline = claim.now + 60
+    asked = question("a2", deadline=deadline, timers=(Timer("expire", 0, deadline),))
+    claim = await world.sent(claim.run_id)
+    await world.store.commit(claim, Commit("waiting", consumed=1, asks=[asked]))
+    await world.pass_time(61)
+
+    told = await world.store.deliver(answer(claim.run_id, "r1", ask_id="a2"))
+    noted = await world.store.refuse(refusal(claim.run_id, "r1", ask_id="a2", why=LATE))
+
+    assert told == noted == Expired(deadline)
+    assert len(await refused(world, claim.run_id)) == 1
+
+
+async def test_a_try_at_a_run_that_is_over_is_forgotten_with_it(world: World) -> None:
+    """Nobody has answered it, so nothing is kept of deliveries yet."""
+    claim = await world.ask()
+    await world.store.cancel(claim.run_id, "U0")
+    await world.store.commit(await world.claim(claim.run_id), Commit("cancelled", consumed=1))
+
+    for why in ("not_named", LATE):
+        await world.store.refuse(refusal(claim.run_id, f"of {why}", why=why))
+
+    assert len(await refused(world, claim.run_id)) == 2  # that every key has a lifetime then, the fixture looks
