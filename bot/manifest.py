@@ -49,7 +49,6 @@ def build(
     request_url: str | None = None,
     redirect_url: str | None = None,
     thread_replies: bool = True,
-    name: str = NAME,
 ) -> dict[str, Any]:
     """Return the manifest for *commands* and those built in. Without a *request_url* the app connects through
     Socket Mode.
@@ -81,7 +80,7 @@ def build(
             "messages_tab_enabled": True,
             "messages_tab_read_only_enabled": False,
         },
-        "bot_user": {"display_name": name, "always_online": True},
+        "bot_user": {"display_name": NAME, "always_online": True},
         "slash_commands": [
             _command(command, request_url) for command in sorted(commands, key=lambda command: command.command)
         ],
@@ -89,7 +88,7 @@ def build(
     if shortcuts:
         features["shortcuts"] = [_shortcut(one) for one in sorted(shortcuts, key=lambda one: one.name)]
     return {
-        "display_information": {"name": name, "description": DESCRIPTION, "background_color": COLOUR},
+        "display_information": {"name": NAME, "description": DESCRIPTION, "background_color": COLOUR},
         "features": features,
         "oauth_config": {
             **({"redirect_urls": [redirect_url]} if redirect_url else {}),

@@ -33,8 +33,6 @@ class Step:
     direct: bool
     """It is async and needs nothing: calling it is all there is to do."""
     state_type: type[BaseModel] | None
-    bound: bool
-    """The code takes the workflow instance first."""
 
 
 def caller_names() -> dict[str, Any]:
@@ -115,7 +113,6 @@ def read_step(code: Callable[..., Any], options: dict[str, Any], local_names: di
         needs=needs,
         direct=is_async and not needs,
         state_type=_state_type(hints.get(context[0])) if context else None,
-        bound=bound,
     )
 
 

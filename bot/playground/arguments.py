@@ -45,8 +45,8 @@ class Arguments:
         value = self.values.get(name, default)
         return value if isinstance(value, str) else json.dumps(value)
 
-    def flag(self, name: str, default: bool = False) -> bool:
-        value = self.values.get(name, default)
+    def flag(self, name: str) -> bool:
+        value = self.values.get(name, False)
         return value if isinstance(value, bool) else str(value).lower() in ("1", "true", "yes")
 
     def number(self, name: str, default: int) -> int:

@@ -247,8 +247,8 @@ class People:
         self._slack.workspace.channels[channel].members.remove(self._slack.app.bot_user_id)
         self._slack.pulse.touch()
 
-    def archive(self, channel: str, archived: bool = True) -> None:
-        self._slack.workspace.channels[channel].archived = archived
+    def archive(self, channel: str) -> None:
+        self._slack.workspace.channels[channel].archived = True
         self._slack.pulse.touch()
 
     def uninstall(self) -> None:

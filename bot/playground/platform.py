@@ -128,9 +128,7 @@ class Platform:
         self.triggers[key] = Trigger(user, self.clock.now() + life_s)
         return key
 
-    def response_url(
-        self, channel: str, user: str, message: Message | None = None, *, thread_ts: str | None = None
-    ) -> str:
+    def response_url(self, channel: str, user: str, message: Message | None = None) -> str:
         """A new address for answers to an interaction of *user*, about *message* if there is one."""
         made = ResponseUrl(
             id=secrets.token_hex(16),
@@ -139,7 +137,7 @@ class Platform:
             expires_at=self.clock.now() + RESPONSE_URL_S,
             message_ts=message.ts if message else None,
             ephemeral=bool(message and message.ephemeral_for),
-            thread_ts=message.thread_ts if message else thread_ts,
+            thread_ts=message.thread_ts if message else None,
         )
         self.response_urls[made.id] = made
         return f"{self.url}/response/{made.id}"

@@ -125,12 +125,12 @@ class SocketHub:
         finally:
             connection.waiting.pop(envelope["envelope_id"], None)
 
-    async def ask_to_reconnect(self, reason: str = "refresh_requested") -> None:
+    async def ask_to_reconnect(self) -> None:
         """Announce the end of each connection, as Slack does every few hours; no new envelope goes there."""
         for connection in list(self._connections):
             connection.leaving = True
             with suppress(ConnectionError):
-                await connection.socket.send_json(_disconnect(reason))
+                await connection.socket.send_json(_disconnect("refresh_requested"))
 
     async def drop(self) -> None:
         """Close each connection without a word."""

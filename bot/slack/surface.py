@@ -89,10 +89,10 @@ class SlackSurface(Telling):
         except (HeldBack, SlackApiError, ContextSerdeError, RunNotFound, StoreUnavailable, *UNCLEAR) as error:
             logger.warning("question not shown again", extra={"run_id": run_id, "reason": str(error)})
 
-    async def catch_up(self, limit: int = 100) -> list[EffectClaim]:
+    async def catch_up(self) -> list[EffectClaim]:
         """Do what is owed and late, of any run, and return what was tried; look again at what was done twice."""
-        claims = [await self.perform(run_id, effect_id) for run_id, effect_id in await self._store.due_effects(limit)]
-        for run_id, effect_id, ref in await self._store.doubtful(limit):
+        claims = [await self.perform(run_id, effect_id) for run_id, effect_id in await self._store.due_effects()]
+        for run_id, effect_id, ref in await self._store.doubtful():
             await self._posting.repair(run_id, effect_id, ref)
         return [claim for claim in claims if claim is not None]
 

@@ -18,6 +18,7 @@ from bot.asking.prompts import Question
 from bot.asking.replies import NotTaken, NotUnderstood
 from bot.asking.triggers import BadText, EmptyText, MessageWithoutText, SlashCommand, TextTooLong
 from bot.languages import ENGLISH, Catalogue
+from bot.manifest import NAME
 from engine.verdicts import (
     Accepted,
     Already,
@@ -304,11 +305,11 @@ def unknown_command(command: str, known: Sequence[SlashCommand], words: Catalogu
     return words.unknown_command.format(command=typed, known=listed(names, words.list_and))
 
 
-def not_in_channel(channel_id: str, bot_name: str = "@Signoff", words: Catalogue = ENGLISH) -> str:
+def not_in_channel(channel_id: str, words: Catalogue = ENGLISH) -> str:
     """Return how to let the bot into a channel it cannot post to; nobody can invite it where two people talk."""
     if re.fullmatch(r"[CG][A-Z0-9]+", channel_id) is None:
         return words.not_in_conversation
-    return words.not_in_channel.format(channel=f"<#{channel_id}>", bot=safe(bot_name))
+    return words.not_in_channel.format(channel=f"<#{channel_id}>", bot=f"@{NAME}")
 
 
 def deed(response: str, labels: Mapping[str, str] | None = None, words: Catalogue = ENGLISH) -> str:
