@@ -126,19 +126,8 @@ async def demo(folder: Path, workflows: Path, port: int = PORT) -> AsyncIterator
         PluginError: a workflow file cannot be used.
         ValkeyUnavailable: there is no Redis to be had.
     """
-    plugins = discover(workflows).values()
-    commands = tuple(
-        CommandInfo(command.command, command.summary, command.usage)
-        for command in [*(plugin.command for plugin in plugins), *BUILT_IN]
-    )
-    shortcuts = tuple(
-        ShortcutInfo(shortcut.callback_id, shortcut.name)
-        for shortcut in (plugin.shortcut for plugin in plugins)
-        if shortcut is not None
-    )
     bot_port = free_port()
-    request_url = f"http://127.0.0.1:{bot_port}/slack/events"
-    config = AppConfig(signing_secret=SIGNING_SECRET, commands=commands, shortcuts=shortcuts, request_url=request_url)
+    config = _app(workflows, f"http://127.0.0.1:{bot_port}/slack/events")
     async with _redis(folder) as redis_url:
 
         async def reached() -> bool:
@@ -157,21 +146,7 @@ async def demo(folder: Path, workflows: Path, port: int = PORT) -> AsyncIterator
             on_clock=move_clock,
         )
         async with slack:
-            environment = {
-                **os.environ,
-                "SLACK_BOT_TOKEN": config.bot_token,
-                "SLACK_SIGNING_SECRET": SIGNING_SECRET,
-                "SLACK_APP_TOKEN": "",
-                "SLACK_API_BASE_URL": slack.api_base_url,
-                "REDIS_URL": redis_url,
-                "SIGNOFF_HOST": "127.0.0.1",
-                "SIGNOFF_PORT": str(bot_port),
-                "SIGNOFF_WORKFLOWS": str(workflows),
-                "SIGNOFF_KEY_PREFIX": PREFIX,
-                "SIGNOFF_LANES": str(LANES),
-                "SIGNOFF_SWEEP_S": "0.5",
-                "SIGNOFF_DRAIN_S": "5",
-            }
+            environment = _environment(slack, redis_url, bot_port, workflows)
             try:
                 await bot.start(environment)
                 async with asyncio.TaskGroup() as tasks:
@@ -180,6 +155,38 @@ async def demo(folder: Path, workflows: Path, port: int = PORT) -> AsyncIterator
                     keeper.cancel()
             finally:
                 await bot.stop()
+
+
+def _app(workflows: Path, request_url: str) -> AppConfig:
+    """Return the app as Slack would know it by its manifest."""
+    plugins = discover(workflows).values()
+    commands = [*(plugin.command for plugin in plugins), *BUILT_IN]
+    shortcuts = [plugin.shortcut for plugin in plugins if plugin.shortcut is not None]
+    return AppConfig(
+        signing_secret=SIGNING_SECRET,
+        commands=tuple(CommandInfo(one.command, one.summary, one.usage) for one in commands),
+        shortcuts=tuple(ShortcutInfo(one.callback_id, one.name) for one in shortcuts),
+        request_url=request_url,
+    )
+
+
+def _environment(slack: FakeSlack, redis_url: str, port: int, workflows: Path) -> dict[str, str]:
+    """Return what the bot is set up by."""
+    return {
+        **os.environ,
+        "SLACK_BOT_TOKEN": slack.app.bot_token,
+        "SLACK_SIGNING_SECRET": slack.app.signing_secret,
+        "SLACK_APP_TOKEN": "",
+        "SLACK_API_BASE_URL": slack.api_base_url,
+        "REDIS_URL": redis_url,
+        "SIGNOFF_HOST": "127.0.0.1",
+        "SIGNOFF_PORT": str(port),
+        "SIGNOFF_WORKFLOWS": str(workflows),
+        "SIGNOFF_KEY_PREFIX": PREFIX,
+        "SIGNOFF_LANES": str(LANES),
+        "SIGNOFF_SWEEP_S": "0.5",
+        "SIGNOFF_DRAIN_S": "5",
+    }
 
 
 @asynccontextmanager
