@@ -1,4 +1,4 @@
-"""The guards that `make chaos` takes away one by one stand in the scripts."""
+"""The scripts: each is sent with what it uses, and the guards that `make chaos` takes away one by one stand in them."""
 
 from __future__ import annotations
 
