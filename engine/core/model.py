@@ -162,6 +162,8 @@ class Child:
 
     definition: Definition
     state: RunState
+    written: tuple[Codec, Mapping[str, Any]] | None = field(default=None, compare=False, repr=False)
+    """What the snapshots with this codec hold of it once it is over, made once: a step may run a thousand children."""
 
 
 @fact

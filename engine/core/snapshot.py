@@ -360,10 +360,15 @@ def _dump_child(codec: Codec, call: Call, name: str, child: Child | Unread, at: 
     """Return a child in the words of its own workflow."""
     if isinstance(child, Unread):
         return child.plain
+    if child.written is not None and child.written[0] is codec:
+        return child.written[1]
     try:
-        return dump(child.definition, child.state, at, codec.beside(child.definition.types))
+        plain = dump(child.definition, child.state, at, codec.beside(child.definition.types))
     except CodecError as error:
         raise CodecError(f"workflow {name} in step {call.step}: {error}") from error
+    if child.state.announced:
+        child.written = codec, plain
+    return plain
 
 
 def _dump_wait(codec: Codec, wait: Wait) -> dict[str, Any]:

@@ -305,6 +305,29 @@ async def test_a_child_that_is_over_is_not_run_again() -> None:
     assert seen == ["research owls", "heard 1", "research bees", "heard 2"]
 
 
+async def test_what_a_child_has_come_to_is_written_once_for_all_snapshots() -> None:
+    """A step that runs a thousand children pays for each snapshot by those that are not over."""
+
+    class Quick(Workflow):
+        @step
+        async def only(self, ev: StartEvent) -> StopEvent:
+            return StopEvent(result="done")
+
+    class Outer(Workflow):
+        @step
+        async def only(self, ev: StartEvent) -> StopEvent:
+            return StopEvent(result=[await Quick().run(), await Review().run()])
+
+    handler = Outer().run()
+    await until(lambda: handler.ctx.open_asks)
+
+    first, second = (handler.ctx.to_dict()["calls"][0]["children"] for _ in range(2))
+
+    assert first["Quick#1"]["status"] == "done"
+    assert first["Quick#1"] is second["Quick#1"]
+    assert first["Review#1"] is not second["Review#1"]
+
+
 async def test_a_grandchilds_question_comes_up_all_the_way() -> None:
     class Outer(Workflow):
         types = (Parent,)
