@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import math
 import warnings
 from dataclasses import dataclass
 from datetime import datetime
+from numbers import Real
 from typing import Protocol, runtime_checkable
 
 from engine.facts import fact
@@ -113,11 +115,26 @@ class RetryPolicy(Protocol):
 def next_delay(
     policy: RetryPolicy, elapsed_time: float, attempts: int, error: Exception, *, run_id: str, step: str
 ) -> float | None:
-    """Ask *policy* about a failure of *step*, with a seed if it takes one."""
+    """Ask *policy* about a failure of *step*, with a seed if it takes one.
+
+    Raises:
+        ValueError: what it returns is no time to wait.
+    """
+    delay = _asked(policy, elapsed_time, attempts, error, f"{run_id}:{step}:{attempts}")
+    if delay is None:
+        return None
+    if not isinstance(delay, Real) or not math.isfinite(delay):
+        raise ValueError(
+            f"the retry policy of step {step} returned {delay!r}; it returns a number of seconds, or None for never"
+        ) from error
+    return float(delay)
+
+
+def _asked(policy: RetryPolicy, elapsed_time: float, attempts: int, error: Exception, seed: str) -> object:
     takes = inspect.signature(policy.next).parameters.values()
     if not any(each.name == "seed" or each.kind is each.VAR_KEYWORD for each in takes):
         return policy.next(elapsed_time, attempts, error)
-    digest = hashlib.sha256(f"{run_id}:{step}:{attempts}".encode()).digest()
+    digest = hashlib.sha256(seed.encode()).digest()
     return policy.next(elapsed_time, attempts, error, seed=int.from_bytes(digest[-4:]))  # LlamaIndex's number
 
 

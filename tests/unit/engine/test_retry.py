@@ -1,6 +1,7 @@
 """When a failed step is tried again, and what it is told then."""
 
 import asyncio
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -396,9 +397,12 @@ async def test_a_policy_that_raises_ends_the_run_with_its_own_error() -> None:
         await failing(1, Odd(KeyError("policy"))).run()
 
 
-async def test_a_policy_that_answers_nonsense_ends_the_run() -> None:
-    with pytest.raises(ValueError, match="could not convert"):
-        await failing(1, Odd("soon")).run()
+@pytest.mark.parametrize("answer", ["soon", timedelta(seconds=1), math.nan, math.inf])
+async def test_a_policy_that_answers_nonsense_ends_the_run(answer: Any) -> None:
+    with pytest.raises(ValueError, match=r"the retry policy of step write returned .*; it returns a number of") as said:
+        await failing(1, Odd(answer)).run()
+
+    assert str(said.value.__cause__) == "no ink"
 
 
 class Seeds:
