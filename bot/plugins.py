@@ -98,7 +98,7 @@ def _checked(path: Path, kind: type[Workflow]) -> Workflow:
     """Return an instance whose graph makes sense and begins with what a command sends."""
     try:
         workflow = kind()
-        workflow.validate()
+        Workflow.validate(workflow)
         start = workflow.start_event_class
     except Exception as error:
         raise _refused(path, error, kind) from error

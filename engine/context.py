@@ -61,13 +61,17 @@ class Context(Generic[S]):
 
         Raises:
             ContextSerdeError: *previous_context* cannot be read; the message says what is wrong with it.
+            TypeError: *workflow* is a class.
         """
+        if isinstance(workflow, type):
+            raise TypeError(f"Context takes a workflow, found the class {workflow.__name__}; make one of it")
+        definition = workflow.definition
         self._program = workflow
         self._serializer = serializer or workflow.serializer
         self._live: LiveRun | None = None
         self._filling: tuple[LiveRun, asyncio.Queue[Event], asyncio.Task[None]] | None = None
         self._state: RunState | None = None
-        self._seed: BaseModel = workflow.definition.state_type()
+        self._seed: BaseModel = definition.state_type()
         self._lock = EditLock()
         if previous_context is not None:
             self._adopt(previous_context)
@@ -125,11 +129,16 @@ class Context(Generic[S]):
 
         Raises:
             ContextStateError: no run has begun in this context.
+            TypeError: *message* is no event.
             WorkflowRuntimeError: *step* does not exist or does not accept it, or the run is over.
         """
         state = self._run_state()
         if state is None:
             raise ContextStateError("send_event() called before workflow started. Call workflow.run() first.")
+        if not isinstance(message, Event):
+            raise TypeError(
+                f"send_event() takes an event, found {message!r}; to answer, HumanResponseEvent(response=...)"
+            )
         check_target(self._program.definition, message, step)
         if state.finished:
             raise WorkflowRuntimeError(f"{type(message).__name__} not delivered: the run is over ({state.status})")

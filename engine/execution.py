@@ -7,7 +7,6 @@ everything is saved before the next step starts, and the loop ends when nothing 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
@@ -66,7 +65,7 @@ Settled: TypeAlias = Returned | Paused | Raised
 class StepProgram(Program, Protocol):
     """A workflow whose steps can be called."""
 
-    def call(self, step: str, ctx: StepContext[Any], event: Event) -> Awaitable[Any]:
+    def call_step(self, step: str, ctx: StepContext[Any], event: Event) -> Awaitable[Any]:
         """Run the author's code of one step."""
 
 
@@ -208,14 +207,11 @@ class Execution:
         if threading.get_ident() == self._thread:
             self.feed(tick)
             return
-        done: concurrent.futures.Future[None] = concurrent.futures.Future()
 
-        def feed() -> None:
+        async def feed() -> None:
             self.feed(tick)
-            done.set_result(None)
 
-        self._loop.call_soon_threadsafe(feed)
-        done.result()
+        asyncio.run_coroutine_threadsafe(feed(), self._loop).result()  # or raise what it raised
 
     async def keep(self) -> None:
         """Return when a durable run is there for others to find."""
@@ -448,7 +444,7 @@ class Execution:
         ctx: StepContext[Any] = StepContext(self.program, self, call, self.lock)
         Context._current.set(ctx)  # for this call alone: it runs with variables of its own
         try:
-            made = await self.program.call(call.step, ctx, call.event)
+            made = await self.program.call_step(call.step, ctx, call.event)
             if ctx.paused:
                 raise Pause
             check_made(self.definition.steps[call.step], made)
@@ -486,7 +482,7 @@ class Execution:
             delay = next_delay(
                 policy, now - call.first_at, call.attempt, error, run_id=self.state.run_id, step=call.step
             )
-            return Raised(now, call.id, error, None if delay is None else float(delay))
+            return Raised(now, call.id, error, delay)
         except Exception as broken:  # noqa: BLE001 - a policy is the author's code too
             return Raised(now, call.id, broken)
 

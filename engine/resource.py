@@ -51,6 +51,9 @@ class Resource:
     """
 
     def __init__(self, factory: Callable[..., Any], cache: bool = True) -> None:
+        """Raise TypeError unless *factory* can be called."""
+        if not callable(factory):
+            raise TypeError(f"Resource takes what makes the resource, found {factory!r}, which cannot be called")
         self.factory = factory
         self.cache = cache
         self.name: str = getattr(factory, "__qualname__", type(factory).__name__)

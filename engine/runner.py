@@ -137,7 +137,7 @@ class Runner:
         for name in names:
             known = self._workflows.get(name)
             if known is None:
-                workflow.validate()
+                Workflow.validate(workflow)
                 self._workflows[name] = workflow
             elif type(known) is not type(workflow):
                 raise ValueError(

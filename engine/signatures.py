@@ -15,7 +15,7 @@ from engine.context import Context
 from engine.core.model import StepSpec
 from engine.errors import WorkflowValidationError
 from engine.facts import fact
-from engine.resource import Need, need_of
+from engine.resource import Need, Resource, ResourceConfig, need_of
 
 CALLER_FRAMES = 4
 """How far up local names are looked for, so that workflows can be written inside functions."""
@@ -87,6 +87,9 @@ def read_step(code: Callable[..., Any], options: dict[str, Any], local_names: di
         )
     needs = _needs(names, hints, local_names)
     filled = {*taken.parameters, *context, *(need.parameter for need in needs)}
+    for name in names:
+        if name not in filled and isinstance(parameters[name].default, Resource | ResourceConfig):
+            raise WorkflowValidationError(f"{where}: write {name}: Annotated[..., Resource(...)], not as its default")
     rest = [name for name in names[bound:] if name not in filled and _needed(parameters[name])]
     if rest or len(context) > 1:
         rest = rest or context[1:]

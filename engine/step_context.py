@@ -78,7 +78,9 @@ class StepContext(Context[S]):
 
         Raises:
             asyncio.TimeoutError: nothing came in time.
+            TypeError: what is waited for, or shown, is no event.
         """
+        _check_awaited(event_type)
         self._waits += 1
         name = waiter_id or f"{stored_name(event_type)}#{self._waits}"
         if waiter_event is None and prompt is not None:
@@ -97,6 +99,8 @@ class StepContext(Context[S]):
         """Return what the wait called *name* was waiting for; unwind the step if it has not come."""
         wait = self._call.waits.get(name)
         if wait is None:
+            if question is not None and not isinstance(question, Event):
+                raise TypeError(f"waiter_event must be an event, found {question!r}; prompt= asks with a text")
             seconds = self._live.default_wait_s if timeout is UNSET else timeout
             seconds = None if seconds == math.inf else seconds
             wait = Wait(
@@ -130,7 +134,12 @@ class StepContext(Context[S]):
 
         Until then None. An event that is not, or no longer, expected is dropped. Each step has
         buffers of its own; *buffer_id* names one of several.
+
+        Raises:
+            TypeError: *expected* is no list of event classes.
         """
+        if not isinstance(expected, (list, tuple)):
+            raise TypeError(f"collect_events() expects a list of event classes, found {expected!r}")
         position = self._next()
         self._live.apply(Collected(self._call.id, position, buffer_id or "default", ev, expected))
         return self._call.gathered.get(position)
@@ -239,6 +248,11 @@ class StepContext(Context[S]):
 
     def _write(self, path: str, value: Any) -> None:
         self._live.feed(Wrote(self._live.clock(), path, value, self._call.id, self._next()))
+
+
+def _check_awaited(kind: object) -> None:
+    if not (isinstance(kind, type) and issubclass(kind, Event)):
+        raise TypeError(f"wait_for_event() waits for one class of event, found {kind!r}")
 
 
 async def _called(fn: Callable[..., Any], *args: Any) -> Any:

@@ -133,7 +133,7 @@ class Worker:
                 return None
             lease_s = await self._lease(claim)
             held = HeldRun(store, workflow, claim, lease_s, scale, await self._questions(claim))
-            return await held.work(workflow.slot)
+            return await held.work(workflow.run_slot)
         except ContextSerdeError as error:
             await self._give_up(store, claim if held is None else held.claim, str(error))
             return None

@@ -81,6 +81,8 @@ def step(
     """
     if type(num_workers) is not int or num_workers < 1:
         raise WorkflowValidationError("num_workers must be an integer greater than 0")
+    if retry_policy is not None and (isinstance(retry_policy, type) or not isinstance(retry_policy, RetryPolicy)):
+        raise WorkflowValidationError(f"retry_policy must be what retry_policy(...) makes, found {retry_policy!r}")
     skips = frozenset(skip_graph_checks or ())
     check_skips(skips)
     options = {
@@ -164,7 +166,7 @@ class Workflow:
             )
         self._skips = frozenset(skip_graph_checks or ())
         check_skips(self._skips)
-        self._timeout = None if timeout is None or timeout == math.inf else float(timeout)
+        self._timeout = _limit(timeout)
         self._disable_validation = disable_validation
         self._verbose = verbose
         self._serializer = serializer
@@ -265,6 +267,7 @@ class Workflow:
 
         Raises:
             WorkflowRuntimeError: the keywords do not fit the start event.
+            TypeError: *ctx* is no Context.
             ValueError: *start_event* is no StartEvent.
             RuntimeError: a run of this *run_id* is going on.
             ContextStateError: the context's run is going on already.
@@ -272,13 +275,18 @@ class Workflow:
         """
         definition = self.definition
         if not self._disable_validation and self._validated is not definition:
-            self.validate()
+            Workflow.validate(self)  # a step may be called so, as in LlamaIndex's own examples
             self._validated = definition
         run_id = kwargs.pop("run_id", None)
         place = place_for(type(self).__name__) if ctx is None else None
         if run_id is not None and is_alive(run_id):
             raise RuntimeError(f"Workflow run with run_id '{run_id}' already exists.")
         ctx = Context(self) if ctx is None else ctx
+        if not isinstance(ctx, Context):
+            raise TypeError(
+                f"ctx must be a Context, found {type(ctx).__name__}: give an event as start_event=, "
+                "and a snapshot as ctx=Context.from_dict(workflow, snapshot)"
+            )
         if isinstance(ctx, StepContext):
             raise ContextStateError("Cannot start workflow from a step function context")
         if ctx._live is not None and ctx._live.working and not ctx._live.state.finished:
@@ -292,7 +300,7 @@ class Workflow:
             state = begin(definition, run_id or name, start, clock(), store)
         elif run_id is not None:
             state.run_id = run_id
-        return WorkflowHandler(self, ctx, state, self.slot(), place, verbose=self._verbose)
+        return WorkflowHandler(self, ctx, state, self.run_slot(), place, verbose=self._verbose)
 
     def _start_event(self, given: StartEvent | None, kwargs: dict[str, Any]) -> StartEvent:
         if given is not None:
@@ -313,11 +321,11 @@ class Workflow:
                 f"Failed creating a start event of type '{cls.__name__}' with the keyword arguments: {kwargs}"
             ) from error
 
-    def slot(self) -> AbstractAsyncContextManager[Any]:
+    def run_slot(self) -> AbstractAsyncContextManager[Any]:
         """Hold one of the `num_concurrent_runs` that may be at work at once in this process."""
         return _UNLIMITED if self._slots is None else self._slots
 
-    def call(self, step: str, ctx: StepContext[Any], event: Event) -> Awaitable[Any]:
+    def call_step(self, step: str, ctx: StepContext[Any], event: Event) -> Awaitable[Any]:
         """Run one step's code with the resources it needs; a plain function runs in a thread of its own."""
         assert self._compiled is not None
         found = self._compiled[2][step]
@@ -334,11 +342,36 @@ class Workflow:
         return await loop.run_in_executor(None, inside.run, invoke, self, ctx, event)
 
     def _compile(self) -> tuple[int, Definition, dict[str, Step]]:
-        """Return the definition and the steps, read once and again only when a step was added."""
-        if self._compiled is None or self._compiled[0] != Workflow._steps_added:
+        """Return the definition and the steps, read once and again only when a step was added.
+
+        Raises:
+            WorkflowConfigurationError: there is no name and no timeout, as no `__init__` of ours was called.
+        """
+        try:
+            compiled = self._compiled
+        except AttributeError:
+            name = type(self).__name__
+            raise WorkflowConfigurationError(f"{name}.__init__() does not call super().__init__(); let it") from None
+        if compiled is None or compiled[0] != Workflow._steps_added:
             count, plan, steps = _plan(type(self))
-            self._compiled = (count, dataclasses.replace(plan, name=self._name, timeout=self._timeout), steps)
-        return self._compiled
+            compiled = (count, dataclasses.replace(plan, name=self._name, timeout=self._timeout), steps)
+            self._compiled = compiled
+        return compiled
+
+
+def _limit(timeout: float | None) -> float | None:
+    """Return a number of seconds, or None for no end.
+
+    Raises:
+        WorkflowValidationError: *timeout* is neither.
+    """
+    try:
+        seconds = math.inf if timeout is None else float(timeout)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if math.isnan(seconds):
+        raise WorkflowValidationError(f"timeout must be a number of seconds or None, found {timeout!r}")
+    return None if seconds == math.inf else seconds
 
 
 def steps_of(cls: type[Workflow]) -> dict[str, Step]:
@@ -362,8 +395,11 @@ def define(cls: type[Workflow], steps: Mapping[str, Step]) -> Definition:
     """Return what the reducer needs of a workflow class.
 
     Raises:
-        WorkflowValidationError: state types do not fit together, or two classes share a name.
+        WorkflowValidationError: a step hides what the engine needs, state types do not fit together, or two classes
+            share a name.
     """
+    if hidden := sorted(_methods(cls).keys() & vars(Workflow).keys() - {Workflow.validate.__name__}):
+        raise WorkflowValidationError(f"{cls.__name__}: step {hidden[0]} hides Workflow.{hidden[0]}; call it otherwise")
     specs = {step_name: found.spec for step_name, found in steps.items()}
     state_type = _state_type([found.state_type for found in steps.values() if found.state_type is not None])
     return Definition(

@@ -26,11 +26,15 @@ def collect(buffer: Buffer, event: Event, expected: Sequence[type[Event]]) -> li
     """Add *event* and return all events in the order *expected* names their types, once they are complete.
 
     An event that is not, or no longer, wanted is dropped.
+
+    Raises:
+        TypeError: what is expected is no class, as ``A | B`` is none.
     """
     if not expected:
         return []
     kind = type(event)
     if buffer.counts.get(kind, 0) >= expected.count(kind):
+        _check(expected)
         return None
     buffer.put(event)
     if len(buffer.events) < len(expected):
@@ -41,6 +45,12 @@ def collect(buffer: Buffer, event: Event, expected: Sequence[type[Event]]) -> li
     if any(len(waiting.get(wanted, ())) < expected.count(wanted) for wanted in set(expected)):
         return None  # what was expected has changed meanwhile
     return [waiting[wanted].popleft() for wanted in expected]
+
+
+def _check(expected: Sequence[object]) -> None:
+    for one in expected:
+        if not isinstance(one, type):
+            raise TypeError(f"collect_events() expects a list of event classes, found {one!r} in it")
 
 
 @record

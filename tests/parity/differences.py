@@ -29,6 +29,7 @@ DIFFERENCES: dict[str, str] = {
     "what_is_no_snapshot_at_all": "One type of error for whatever is wrong; theirs takes some, and fails in its own "
     "code on others.",
     "an_event_after_the_end": "Who sends an event after the end is told; theirs drops it in silence.",
+    "what_is_sent_that_is_no_event": "Who sends what is no event is told; theirs drops it in silence.",
     "streams_through_the_context": "Internal events come on request, whichever way the run is streamed; theirs are "
     "always in the context's stream.",
     "keywords_beside_a_start_event": "That keywords are ignored is a warning, which a test suite can make an error; "

@@ -19,7 +19,7 @@ from engine import (
     step,
 )
 from engine.retry import stop_after_attempt, wait_fixed, wait_none
-from tests.parity.seeing import Seen, end_of, every, first_questions, idles, plain, seen, turns
+from tests.parity.seeing import Seen, end_of, every, first_questions, idles, plain, refusal, seen, turns
 
 
 class A(Event):
@@ -314,6 +314,11 @@ async def an_event_that_nobody_takes_while_a_step_waits() -> Seen:
 
 async def a_question_from_outside() -> Seen:
     return await seen(Hears().run(), [Question(), HumanResponseEvent(response="x")], when=idles, internal=True)
+
+
+async def what_is_sent_that_is_no_event() -> Seen:
+    handler = Hears(timeout=0.05).run()
+    return refusal(lambda: handler.ctx.send_event("yes")), await end_of(handler)  # type: ignore[arg-type]  # the mistake
 
 
 class SharedBuffers(Workflow):

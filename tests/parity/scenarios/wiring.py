@@ -382,6 +382,21 @@ async def start_and_stop_events_of_ones_own() -> Seen:
     return plain(classes), by_keyword, whole, type(result).__name__, result.said
 
 
+async def a_step_called_validate() -> Seen:
+    """It is called so in LlamaIndex's own example of a reflection loop."""
+
+    class Reflection(Workflow):
+        @step
+        async def extract(self, ev: StartEvent) -> Part:
+            return Part(n=1)
+
+        @step
+        async def validate(self, ev: Part) -> StopEvent:  # type: ignore[override]  # as there
+            return StopEvent(result=ev.n)
+
+    return await seen(Reflection().run())
+
+
 async def keywords_that_do_not_fit() -> Seen:
     flow = Typed()
     return refusal(lambda: flow.run(wrong=1)), refusal(lambda: flow.run(start_event="no event"))  # type: ignore[arg-type]  # the mistake
