@@ -68,7 +68,8 @@ ENGLISH = Catalogue(
     too_few_left="Too few people are left to answer what you asked: it is for {allowed}. It waits; `/runs` shows it "
     "and lets you cancel it.",
     taken_as="“{said}” was taken as *{label}*.",
-    not_understood="“{said}” is not an answer I can take here. Please reply {choices}, or use the buttons.",
+    not_understood="“{said}” is not an answer I can take here. Please write {choices} in a new reply, or use the "
+    "buttons.",
     not_understood_buttons="Please answer with one of the buttons.",
     needs_text="Please write in words what you would like to say.",
     needs_button="This answer asks for a confirmation, so please use its button.",

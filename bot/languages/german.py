@@ -69,8 +69,8 @@ GERMAN = Catalogue(
     too_few_left="Für deine Anfrage gibt es zu wenige, die noch antworten können: Sie geht an {allowed}. Sie wartet; "
     "mit `/runs` kannst du sie ansehen und abbrechen.",
     taken_as="„{said}“ wurde als *{label}* verstanden.",
-    not_understood="„{said}“ ist hier keine Antwort, die ich nehmen kann. Bitte antworte mit {choices} oder über "
-    "die Buttons.",
+    not_understood="„{said}“ ist hier keine Antwort, die ich nehmen kann. Bitte schreib {choices} in einer neuen "
+    "Antwort oder nimm die Buttons.",
     not_understood_buttons="Bitte antworte mit einem der Buttons.",
     needs_text="Bitte schreib in Worten, was du sagen möchtest.",
     needs_button="Diese Antwort verlangt eine Bestätigung; bitte nimm dafür den Button.",

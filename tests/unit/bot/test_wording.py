@@ -131,7 +131,7 @@ def test_a_reply_that_says_nothing_is_quoted_and_asked_back() -> None:
     told = not_understood_text(NotUnderstood("words"), question, "<!here> hm\nhm")
 
     assert told.startswith("“&lt;!here&gt; hm hm” is not an answer I can take here.")
-    assert told.endswith("Please reply *Approve* or *Reject*, or use the buttons.")
+    assert told.endswith("Please write *Approve* or *Reject* in a new reply, or use the buttons.")
 
 
 @pytest.mark.parametrize(
