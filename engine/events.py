@@ -257,7 +257,7 @@ class HumanResponseEvent(Event):
 
     With ``ask_id`` it answers that one question, once; without, it reaches every waiting
     call that matches, as in LlamaIndex. A durable answer also carries ``user_id`` and
-    ``answered_at`` (POSIX seconds).
+    ``answered_at`` (POSIX seconds). So does silence that stands for an answer: by None, with ``comment=""``.
     """
 
     if TYPE_CHECKING:

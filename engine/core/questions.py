@@ -148,7 +148,7 @@ def expire(definition: Definition, state: RunState, ask_id: str, at: float, out:
         return
     origin = Origin(ask.stream)
     if ask.on_timeout not in ("expire", "fail"):
-        route(definition, state, _standing_answer(ask), at, out, origin=origin)
+        route(definition, state, _standing_answer(definition, state, ask, at), at, out, origin=origin)
         close_question(definition, state, ask, at, out)
     elif ask.on_timeout == "expire" and route(definition, state, AskExpired(ask_id=ask_id), at, out, origin=origin):
         close_question(definition, state, ask, at, out)
@@ -160,14 +160,20 @@ def expire(definition: Definition, state: RunState, ask_id: str, at: float, out:
 
 
 def expire_wait(definition: Definition, state: RunState, call: Call, wait: Wait, at: float, out: list[Command]) -> None:
-    ask = None if wait.ask_id is None else state.asks.pop(wait.ask_id, None)
+    ask = None if wait.ask_id is None else state.asks.get(wait.ask_id)
     if ask is not None and ask.on_timeout not in ("expire", "fail"):
-        wait.answer = _standing_answer(ask)
+        wait.answer = _standing_answer(definition, state, ask, at)
     else:
         wait.expired = True
+    if ask is not None:
+        del state.asks[ask.id]
     end_wait(definition, state, call, out)
 
 
-def _standing_answer(ask: Ask) -> HumanResponseEvent:
-    """Return the answer that the author named for when nobody gives one."""
-    return HumanResponseEvent(response=ask.on_timeout, ask_id=ask.id, user_id=None)
+def _standing_answer(definition: Definition, state: RunState, ask: Ask, at: float) -> HumanResponseEvent:
+    """Return the answer that the author named for when nobody gives one: by nobody, and without a comment."""
+    given = HumanResponseEvent(response=ask.on_timeout, ask_id=ask.id, user_id=None, comment="", answered_at=at)
+    try:
+        return as_awaited(definition, state, ask.id, given)
+    except CodecError:  # the asker's own class wants more than a response, and silence has no more
+        return given

@@ -75,6 +75,28 @@ class Unheard(Workflow):
         return StopEvent()
 
 
+class Judgement(HumanResponseEvent):
+    response: str
+
+
+class Court(Workflow):
+    """Waits for an answer of a class of its own in the way that the start event says."""
+
+    @step
+    async def ask(self, ctx: Context, ev: StartEvent) -> InputRequiredEvent | StopEvent:
+        question = InputRequiredEvent(prefix="Guilty?", timeout=HOUR, on_timeout="no")
+        if ev.inline:
+            return self.told(await ctx.wait_for_event(Judgement, waiter_event=question))
+        return question
+
+    @step
+    async def hear(self, ev: Judgement) -> StopEvent:
+        return self.told(ev)
+
+    def told(self, ev: Judgement) -> StopEvent:
+        return StopEvent(result=(type(ev).__name__, ev.response, ev.user_id, ev.comment, ev.answered_at > 0))
+
+
 class Teapot(Workflow):
     """Its step calls what calls a library, which raises."""
 
@@ -263,6 +285,13 @@ async def test_a_question_whose_end_no_step_takes_says_so() -> None:
     played = await play(Unheard(), StartEvent(), later(hours=1))
 
     assert str(played.error).endswith("within 90 seconds, and no step takes AskExpired")
+
+
+@pytest.mark.parametrize("inline", [True, False])
+async def test_silence_that_is_an_answer_has_all_that_an_answer_has(inline: bool) -> None:
+    played = await play(Court(), StartEvent(inline=inline), later(hours=1))
+
+    assert played.result == ("Judgement", "no", None, "", True)
 
 
 async def test_whom_a_question_is_escalated_to_may_answer_from_then_on() -> None:
