@@ -226,8 +226,9 @@ class InputRequiredEvent(Event):
     * ``quorum``: how many people must give the same response; 1 by default.
     * ``remind`` and ``escalate``: lists of seconds after which to remind people, and to ask further ones.
 
-    Whoever shows the question, and `engine.testing.play` in its place, understands ``vetoes``, responses that decide
-    whatever the quorum, and a rung of ``escalate`` with the seconds as ``after`` and the people as ``to``.
+    Whoever shows the question, and `engine.testing.play` in its place, understands more: ``vetoes`` are responses that
+    decide whatever the quorum; ``brings`` has by response what goes along with an answer that says no more; a rung of
+    ``escalate`` may have the seconds as ``after`` and the people as ``to``.
     """
 
     _ask_id: str | None = PrivateAttr(default=None)

@@ -273,8 +273,9 @@ class _Play:
         assert asked is not None
         by = _somebody(asked) if said.by is None else said.by
         final = said.final or said.response in (getattr(asked.event, "vetoes", None) or ())
+        brought = (getattr(asked.event, "brings", None) or {}).get(said.response, {})
         verdict = await self._runner.decide(
-            asked, said.response, user_id=by, final=final, comment=said.comment, **said.fields
+            asked, said.response, user_id=by, final=final, comment=said.comment, **{**brought, **said.fields}
         )
         self._verdicts.append(verdict)
         if isinstance(verdict, Accepted | Recorded) == said.refused:

@@ -223,6 +223,12 @@ class Prompt(InputRequiredEvent):
         return [] if no is None else [no]
 
     @property
+    def brings(self) -> dict[str, dict[str, str]]:
+        """What goes along with a response that says no more: the text that is approved as it was shown."""
+        approves = question_of(self).yes
+        return {} if self.editable is None or approves is None else {approves: {"text": self.editable}}
+
+    @property
     def allowed(self) -> list[str]:
         """`approvers`, by the engine's name; without any, those who alone can see the question, if it is so."""
         return self.approvers or (self.copies if self.home == "private" else [])

@@ -645,6 +645,11 @@ def test_a_choice_is_a_whole_answer_if_nothing_goes_along_with_it(given: dict[st
     assert Prompt(**{"prefix": "?", **given}).complete_options == complete
 
 
+def test_an_approval_brings_the_text_as_it_was_shown() -> None:
+    assert Prompt(prefix="?", editable="Dear all").brings == {"approve": {"text": "Dear all"}}
+    assert Prompt(prefix="?").brings == {}
+
+
 @pytest.mark.parametrize(
     ("choices", "vetoes"),
     [(["yes", "no"], ["no"]), (["ship", Choice("keep", means="no")], ["keep"]), (["red", "blue"], [])],

@@ -314,6 +314,21 @@ async def test_one_veto_decides_whatever_the_quorum() -> None:
     assert played.result == ("no", "somebody-2")
 
 
+async def test_what_a_question_brings_goes_along_unless_it_is_said_otherwise() -> None:
+    """Behaviour 67."""
+
+    class Letter(Workflow):
+        @step
+        async def ask(self, ctx: Context, ev: StartEvent) -> StopEvent:
+            question = InputRequiredEvent(prefix="Send?", brings={"send": {"text": "Dear all"}})
+            return StopEvent(result=(await ctx.wait_for_event(HumanResponseEvent, waiter_event=question)).text)
+
+    as_it_was = await play(Letter(), StartEvent(), "send")
+    edited = await play(Letter(), StartEvent(), reply("send", text="Hello"))
+
+    assert (as_it_was.result, edited.result) == ("Dear all", "Hello")
+
+
 async def test_a_run_that_failed_names_the_line_that_is_to_blame(caplog: pytest.LogCaptureFixture) -> None:
     """Behaviour 67."""
     line = Teapot.pour.__code__.co_firstlineno + 1
