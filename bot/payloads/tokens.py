@@ -31,6 +31,11 @@ class AskToken:
     choice: str = ""
     digest: str = ""
 
+    @classmethod
+    def of(cls, ask: AskRecord) -> AskToken:
+        """Return that of a question as it is stored now."""
+        return cls(ask.run_id, ask.ask_id, ask.revision, digest=ask.digest)
+
     def encode(self) -> str:
         """Return it as letters, digits, ``-`` and ``_``, at most 2,000 of them."""
         parts = (self.run_id, self.ask_id, str(self.revision), self.choice, self.digest)

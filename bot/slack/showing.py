@@ -40,16 +40,9 @@ class Showing:
             return blocks.locked_message(asked, outcome, requester=run.requester, words=words)
         return blocks.prompt_message(
             asked,
-            run_id=run.run_id,
-            ask_id=ask.ask_id,
-            revision=ask.revision,
-            digest=ask.digest,
+            ask,
             requester=run.requester,
-            deadline=ask.deadline,
-            asked_at=ask.opened_at,
-            reminded_at=ask.reminded_at,
             asked_too=self._asked_too(run, ask),
-            votes=ask.votes,
             thread_replies=self._thread_replies,
             words=words,
         )

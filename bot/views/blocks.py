@@ -30,6 +30,7 @@ from bot.views.wording import (
     visible,
     when,
 )
+from engine.run_store import AskRecord
 from engine.verdicts import Cancelled, Expired
 
 # docs.slack.dev/reference/block-kit; the total is undocumented: slackapi/bolt-js issues 2509 and 2867
@@ -79,25 +80,17 @@ Outcome: TypeAlias = Decided | Expired | Cancelled
 
 def prompt_message(
     question: Question,
+    ask: AskRecord,
     *,
-    run_id: str,
-    ask_id: str,
-    revision: int,
-    digest: str = "",
     requester: str = "",
-    deadline: float | None = None,
-    asked_at: float | None = None,
-    reminded_at: float | None = None,
     asked_too: Sequence[str] = (),
-    votes: Sequence[tuple[str, str]] = (),
     thread_replies: bool = False,
     words: Catalogue = ENGLISH,
 ) -> Message:
-    """Return the question with its buttons.
+    """Return the question with its buttons, which are bound to *ask*, what is stored of it.
 
-    *revision* and *digest* are the stored question's, which the buttons are bound to. With *thread_replies* people are
-    told that a reply is an answer too, where the question takes words. Of a question that somebody was reminded of, it
-    says when and since when it waits; *asked_too* are those who were asked since.
+    With *thread_replies* people are told that a reply is an answer too, where the question takes words. Of a question
+    that somebody was reminded of, it says when and since when it waits; *asked_too* are those who were asked since.
     """
     facts = [words.asked_by.format(by=mention(requester))] if requester else []
     if question.version is not None:
@@ -105,20 +98,23 @@ def prompt_message(
     if question.approvers:
         facts.append(words.may_answer.format(allowed=_people(question.approvers, words.list_or)))
     if question.quorum > 1:
-        facts.append(_progress(question, votes, words))
-    if asked_at is not None and reminded_at is not None:
-        facts.append(words.reminded.format(asked=when(asked_at, words), at=when(reminded_at, words)))
+        facts.append(_progress(question, ask.votes, words))
+    if ask.reminded_at is not None:
+        facts.append(words.reminded.format(asked=when(ask.opened_at, words), at=when(ask.reminded_at, words)))
     if asked_too:
         facts.append(words.asked_too.format(who=_people(asked_too, words.list_and)))
-    if deadline is not None:
-        facts.append(due(deadline, question, words))
+    if ask.deadline is not None:
+        facts.append(due(ask.deadline, question, words))
     if question.editable is not None and not question.edits:
         facts.append(words.too_long_to_edit.format(most=number(EDIT_CHARS, words)))
     if thread_replies and question.takes_text is not None:
         facts.append(words.reply_hint)
     foot = context(" · ".join(facts))
-    more = menu(question, AskToken(run_id, ask_id, revision), words)
-    foot += answers(question, AskToken(run_id, ask_id, revision, digest=digest), words, more=more)
+    token = AskToken.of(ask)
+    more = menu(
+        question, replace(token, digest=""), words
+    )  # what leaves a question open approves nothing that was shown
+    foot += answers(question, token, words, more=more)
     names = listed([choice.shown for choice in question.choices], words.list_or)
     text = words.notification.format(question=one_line(question.text, 300, words), choices=safe(shorten(names, 300)))
     return _message(text, question.text, foot, words, question.details, notice=words.read_whole)

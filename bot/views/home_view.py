@@ -94,7 +94,7 @@ def _card(row: Row, place: int, words: Catalogue) -> list[Block]:
     body = None if question is None else _whole(question)
     if question is None or body is None:
         return _beginning(row, words)
-    token = AskToken(ask.run_id, ask.ask_id, ask.revision, digest=ask.digest)
+    token = AskToken.of(ask)
     buttons = answers(question, token, words, block_id=f"answers.{place}", first=_BUTTONS * place)
     return [body, *buttons, *context(_about(row, wait, words))]
 

@@ -140,15 +140,7 @@ class Stage:
             run_id = await self.paused(runner, number, channel)
             asked = await runner.asked(run_id, (await runner.view(run_id)).asks[0].id)
             assert asked is not None
-            ask = asked.ask
-            shown = blocks.prompt_message(
-                question_of(asked.event),
-                run_id=run_id,
-                ask_id=ask.ask_id,
-                revision=ask.revision,
-                digest=ask.digest,
-                requester="U1",
-            )
+            shown = blocks.prompt_message(question_of(asked.event), asked.ask, requester="U1")
             made.append(self.click(channel, self.slack.mint_ts(), shown.blocks))
         return made
 

@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,7 +31,9 @@ from bot.views.blocks import (
 from bot.views.buttons import ACTION
 from bot.views.markdown import LANGUAGES
 from bot.views.wording import visible
+from engine.run_store import AskRecord
 from engine.verdicts import Cancelled, Expired
+from tests.unit.bot.records import ASK
 
 AT = 1_700_000_000.0
 
@@ -39,8 +42,14 @@ def asked(prefix: str = "Good?", **fields: Any) -> Question:
     return question_of(Prompt(prefix=prefix, **{"choices": ["approve", "reject"], **fields}))
 
 
-def prompt(question: Question, **more: Any) -> Message:
-    return prompt_message(question, run_id="r1", ask_id="a1", revision=1, **more)
+def stored(**fields: Any) -> AskRecord:
+    """A question as it is stored that anybody may answer at any time."""
+    plain: dict[str, Any] = {"allowed": (), "quorum": 1, "deadline": None, "votes": ()}
+    return replace(ASK, run_id="r1", **{**plain, **fields})
+
+
+def prompt(question: Question, ask: AskRecord | None = None, **more: Any) -> Message:
+    return prompt_message(question, ask or stored(), **more)
 
 
 def each(value: Any, key: str) -> Iterator[Any]:
@@ -205,7 +214,7 @@ LONG = st.tuples(MARKUP, st.integers(1, 400)).map(lambda drawn: drawn[0] * drawn
 def test_any_text_stays_within_every_limit_and_none_is_lost(prefix: str) -> None:
     question = question_of(Prompt(prefix=prefix, choices=["approve"], takes_text="feedback"))
 
-    message = prompt(question, requester="U1", deadline=AT)
+    message = prompt(question, stored(deadline=AT), requester="U1")
 
     check(message)
     whole = body_of(message) if message.overflow is None else message.overflow
@@ -398,7 +407,7 @@ def test_a_button_carries_the_question_and_its_choice() -> None:
 def test_a_prompt_says_what_silence_comes_to(words: Catalogue, told: str) -> None:
     question = asked(choices=["ship", Choice("keep", label="Keep & wait")], timeout=60, on_timeout="keep")
 
-    message = prompt(question, deadline=AT, words=words)
+    message = prompt(question, stored(deadline=AT), words=words)
 
     assert told in shown(message)
 
@@ -406,7 +415,9 @@ def test_a_prompt_says_what_silence_comes_to(words: Catalogue, told: str) -> Non
 def test_a_prompt_says_who_asks_whom_until_when() -> None:
     question = asked(approvers=["U2", "U3"], quorum=2, version=3)
 
-    [context] = [block for block in prompt(question, requester="U1", deadline=AT).blocks if block["type"] == "context"]
+    message = prompt(question, stored(deadline=AT), requester="U1")
+
+    [context] = [block for block in message.blocks if block["type"] == "context"]
 
     told = context["elements"][0]["text"]
     assert "Asked by <@U1>" in told
@@ -417,7 +428,7 @@ def test_a_prompt_says_who_asks_whom_until_when() -> None:
 
 
 def test_votes_so_far_are_named() -> None:
-    message = prompt(asked(approvers=["U2", "U3"], quorum=2), votes=[("U2", "approve")])
+    message = prompt(asked(approvers=["U2", "U3"], quorum=2), stored(votes=(("U2", "approve"),)))
 
     assert "1 of 2 so far: <@U2>: approved" in shown(message)
 
@@ -433,14 +444,10 @@ def test_the_biggest_prompt_still_fits() -> None:
         details="d" * 9_000,
     )
 
-    message = prompt_message(
-        question,
-        run_id="r" * 255,
-        ask_id="a" * 255,
-        revision=10**8,
-        requester="U1",
-        votes=[(f"U{n:010}", "9" + "ü" * 70) for n in range(299)],
-    )
+    votes = tuple((f"U{n:010}", "9" + "ü" * 70) for n in range(299))
+    ask = replace(ASK, run_id="r" * 255, ask_id="a" * 255, revision=10**8, deadline=None, votes=votes)
+
+    message = prompt(question, ask, requester="U1")
 
     check(message)
     assert message.overflow is not None
@@ -498,7 +505,7 @@ def test_any_decision_fits(response: str, comment: str, prefix: str) -> None:
 
 @given(st.sampled_from([0.0, -1e20, 1e308, float("nan"), float("inf"), 1e11]))
 def test_an_odd_time_breaks_nothing(at: float) -> None:
-    check(prompt(asked(), deadline=at))
+    check(prompt(asked(), stored(deadline=at)))
 
 
 # --- results -----------------------------------------------------------------------------

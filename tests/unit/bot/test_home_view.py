@@ -13,7 +13,7 @@ from bot.languages import CATALOGUES, ENGLISH
 from bot.playground.limits import problems_with_view, view_is_too_large
 from bot.views.home_view import RECENT, STARTED_PAGE, WAITING_PAGE, Pages, Part, home_view
 from bot.views.listing import LAST_PAGE, Row, Waiting
-from tests.unit.bot.test_listing import ASK, RUN
+from tests.unit.bot.records import ASK, RUN
 
 LINK = "https://x.slack.com/archives/C1/p175"
 

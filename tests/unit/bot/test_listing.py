@@ -11,28 +11,7 @@ from bot.asking.prompts import Prompt, question_of
 from bot.languages import CATALOGUES, ENGLISH, Catalogue
 from bot.playground.limits import problems_with_blocks, too_long_together
 from bot.views.listing import LAST_PAGE, PAGE, Row, Waiting, cancel_card, run_card, run_list
-from engine.run_store import AskRecord, RunRecord
-
-RUN = RunRecord("k1-abc", "Deploy", "r1", "waiting", 1, "T1", "U1", "C1", 1_700_000_000.0, "C1:17.5")
-ASK = AskRecord(
-    run_id="k1-abc",
-    ask_id="a1",
-    status="open",
-    revision=1,
-    event=b"",
-    digest="",
-    allowed=("U2", "S1"),
-    quorum=2,
-    self_approval=True,
-    opened_at=1.0,
-    deadline=1_700_000_500.0,
-    by="",
-    at=0.0,
-    response="",
-    answer=b"",
-    votes=(("U2", "ship"),),
-    messages=("C1:17.5",),
-)
+from tests.unit.bot.records import ASK, RUN
 
 
 def row(text: str = "v2", *waits: Waiting, **run: Any) -> Row:
