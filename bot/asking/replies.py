@@ -72,12 +72,21 @@ class NotTaken:
 
     ``nothing_open``: no question is open. ``lost``: the question is one that was forgotten. ``unchecked``: Slack did
     not say in time whether this person may answer. ``form_changed``: another form than the one of now was filled in.
-    ``form_broken``: a validator of it failed. The rest is who they are: ``guest``, ``stranger`` (of another
-    workspace), ``deactivated``, ``bot``.
+    ``form_broken``: a validator of it failed. ``edited``: the reply said something else before. The rest is who they
+    are: ``guest``, ``stranger`` (of another workspace), ``deactivated``, ``bot``.
     """
 
     why: Literal[
-        "nothing_open", "lost", "unchecked", "form_changed", "form_broken", "guest", "stranger", "deactivated", "bot"
+        "nothing_open",
+        "lost",
+        "unchecked",
+        "form_changed",
+        "form_broken",
+        "edited",
+        "guest",
+        "stranger",
+        "deactivated",
+        "bot",
     ]
 
 

@@ -144,6 +144,7 @@ class Catalogue:
     not_posted: str
     modal_not_opened: str
     nothing_open: str
+    edited_reply: str
     failed: str
     failed_why: str
     stopped: str

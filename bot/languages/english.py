@@ -155,6 +155,7 @@ ENGLISH = Catalogue(
     asked_privately="Asked in a direct message: {who}",
     not_asked="I could not ask {who} in a direct message. Your request is kept; others who may answer it still can.",
     not_posted="I could not post a message you are waiting for. Your request is kept; please tell whoever runs me.",
+    edited_reply="An edited reply is not taken as an answer. Please write a new one, or use the buttons.",
     nothing_open="No question is open here just now, so this was not taken as an answer. The next one comes below.",
     modal_not_opened="Slack was slow to open the form. If it does not appear, please press the button again.",
     result_none="Done.",

@@ -163,6 +163,7 @@ GERMAN = Catalogue(
     "antworten darf, kann das weiterhin.",
     not_posted="Eine Nachricht, auf die du wartest, konnte ich nicht schreiben. Deine Anfrage bleibt erhalten; bitte "
     "sag denen Bescheid, die mich betreiben.",
+    edited_reply="Eine bearbeitete Antwort zählt nicht. Bitte schreib eine neue oder nimm die Buttons.",
     nothing_open="Hier ist gerade keine Frage offen, deshalb wurde das nicht als Antwort genommen. Die nächste kommt "
     "weiter unten.",
     modal_not_opened="Slack hat das Formular nur langsam geöffnet. Wenn es nicht erscheint, klick bitte noch einmal "

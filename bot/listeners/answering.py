@@ -245,14 +245,17 @@ class Answering:
     async def reply(self, thread: Thread, reply: ThreadReply) -> Told | None:
         """Answer in one's own words; None if nothing is to be said, since nobody waits for an answer.
 
-        A reply answers what its writer could see: one older than the question was meant for another. Below a question
-        that is closed people may talk: only who gives one of its answers is told that it is.
+        A reply answers what its writer could see: one older than the question was meant for another; and what was
+        edited into one answers nothing. Below a question that is closed people may talk: only who gives one of its
+        answers is told that it is.
         """
         run, shown = thread.run, thread.shown
         if run is None:
             return None
         if shown is not None and shown.asks_back and reply.user_id == run.requester not in shown.allowed:
             return None  # they tell whoever asked what they wanted to know
+        if reply.edited:
+            return None if shown is None or not _was_seen(shown, reply) else self._edited(run, shown, reply)
         if shown is not None and _was_seen(shown, reply):
             return await self._read(run, shown, reply)
         closed = await self._runner.store.last_closed(run.run_id)
@@ -264,6 +267,13 @@ class Answering:
         if shown is None:
             return Told(NotTaken("nothing_open"))
         return _outdated(run, shown.messages[:1])
+
+    def _edited(self, run: RunRecord, ask: AskRecord, reply: ThreadReply) -> Told | None:
+        """An edit is no answer: what others have read may not become one. Whoever has edited one into it is told so."""
+        question = question_of(self._runner.question(run, ask))
+        answer = read_reply(question, reply.text)
+        named = isinstance(answer, Reply) and answer.choice != question.takes_text
+        return Told(NotTaken("edited")) if named else None
 
     async def _read(self, run: RunRecord, ask: AskRecord, reply: ThreadReply) -> Told:
         """Take a reply as an answer to one question."""

@@ -28,6 +28,8 @@ class ThreadReply:
     team_id: str
     enterprise_id: str
     delivery_id: str
+    edited: bool = False
+    """It said something else before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,13 @@ def parse_reply(body: object) -> ThreadReply | Ignored:
         PayloadError: something that must be there is not.
     """
     read = JsonReader("event", body)
-    event = read.part("event")
+    given = event = read.part("event")
     if event.text("type") != "message":
         return Ignored("not a message")
+    if edited := event.text("subtype") == "message_changed":
+        event, before = given.part("message"), given.part("previous_message")
+        if event.text("text") == before.text("text"):
+            return Ignored("nothing was changed in what it says")
     subtype = event.text("subtype")
     if subtype not in _HUMAN_SUBTYPES:
         return Ignored(f"subtype {subtype[:40]}")
@@ -85,7 +91,7 @@ def parse_reply(body: object) -> ThreadReply | Ignored:
     text = unescape(event.text("text")).strip()
     if not text:
         return Ignored("no text")
-    user_id, channel_id = event.id("user"), event.id("channel")
+    user_id, channel_id = event.id("user"), given.id("channel")
     team_id = read.id("team_id", "") or event.id("team", "")
     enterprise_id = read.id("enterprise_id", "")
     read.needs_owner(team_id, enterprise_id)
@@ -99,6 +105,7 @@ def parse_reply(body: object) -> ThreadReply | Ignored:
         team_id=team_id,
         enterprise_id=enterprise_id,
         delivery_id=digest("reply", team_id, channel_id, message_ts),
+        edited=edited,
     )
 
 

@@ -199,6 +199,8 @@ def handed_on(to: str, beside: Sequence[str], words: Catalogue = ENGLISH) -> str
 def not_taken_text(reply: NotTaken, words: Catalogue = ENGLISH) -> str:
     """Return what to tell somebody of whom no answer could be taken."""
     match reply.why:
+        case "edited":
+            return words.edited_reply
         case "nothing_open":
             return words.nothing_open
         case "lost":

@@ -209,7 +209,10 @@ async def test_an_edited_message_in_the_thread_does_not_answer(room: Room) -> No
     await room.told(BEN, "is not an answer")
 
     await room.slack.edit(BEN, room.channel, said.ts, "yes")
+    await room.told(BEN, "An edited reply is not taken as an answer")
+    await room.slack.edit(BEN, room.channel, said.ts, "let me sleep on it")
     await room.slack.settled()
+    assert len(room.notes(BEN)) == 2
     await room.reply(CHLOE, prompt, "no")
 
     assert "Approved: no" in (await room.result()).text

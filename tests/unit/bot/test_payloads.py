@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -187,6 +188,19 @@ def test_a_reply_shown_in_the_channel_or_with_a_file_counts(change: dict[str, An
     assert isinstance(parse_reply(changed(REPLY, **change)), ThreadReply)
 
 
+def test_an_edited_reply_is_one_if_it_now_says_something_else() -> None:
+    said = {key: value for key, value in REPLY["event"].items() if key != "channel"}
+    event = {"type": "message", "subtype": "message_changed", "channel": "C1", "ts": "1700000300.000100"}
+
+    edited = parse_reply({**REPLY, "event": {**event, "message": said, "previous_message": {**said, "text": "hm"}}})
+    unfurled = parse_reply({**REPLY, "event": {**event, "message": said, "previous_message": said}})
+
+    reply = parse_reply(REPLY)
+    assert isinstance(reply, ThreadReply)
+    assert edited == replace(reply, edited=True)
+    assert unfurled == Ignored("nothing was changed in what it says")
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -194,7 +208,7 @@ def test_a_reply_shown_in_the_channel_or_with_a_file_counts(change: dict[str, An
         ({"event__bot_profile": {"id": "B1"}}, "not written by a person"),
         ({"event__user": "USLACKBOT"}, "not written by a person"),
         ({"event__user": ...}, "not written by a person"),
-        ({"event__subtype": "message_changed"}, "subtype message_changed"),
+        ({"event__subtype": "message_changed"}, "nothing was changed in what it says"),
         ({"event__subtype": "message_deleted"}, "subtype message_deleted"),
         ({"event__subtype": "bot_message"}, "subtype bot_message"),
         ({"event__subtype": "channel_join"}, "subtype channel_join"),
