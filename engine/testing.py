@@ -388,7 +388,8 @@ class _Play:
         calls = [] if state is None else state.calls.values()
         open_waits = [(call.step, wait.accepts) for call in calls for wait in call.waits.values() if wait.open]
         waits = [f"{step} waits for {accepts}" for step, accepts in open_waits if accepts != NOTHING]
-        return f"the run is {view.status}" + (f": step {', step '.join(waits)}" if waits else ", and asks nothing")
+        nothing = ", and asks nothing; a step that returns None leads nowhere"
+        return f"the run is {view.status}" + (f": step {', step '.join(waits)}" if waits else nothing)
 
     async def _last_note(self) -> str:
         notes = [line.details["note"] for line in await self._store.journal(self._run_id) if "note" in line.details]

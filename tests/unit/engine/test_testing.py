@@ -314,6 +314,18 @@ async def test_one_veto_decides_whatever_the_quorum() -> None:
     assert played.result == ("no", "somebody-2")
 
 
+async def test_a_run_that_stands_still_says_what_may_be_wrong() -> None:
+    """Behaviour 67."""
+
+    class Forgetful(Workflow):
+        @step
+        async def only(self, ev: StartEvent) -> StopEvent:
+            return None  # type: ignore[return-value]  # what is forgotten is a return
+
+    with pytest.raises(AnswersRanOut, match="asks nothing; a step that returns None leads nowhere"):
+        await play(Forgetful(), StartEvent())
+
+
 async def test_what_a_question_brings_goes_along_unless_it_is_said_otherwise() -> None:
     """Behaviour 67."""
 
