@@ -120,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_runs(parser: argparse.ArgumentParser) -> None:
-    """Add ``signoff runs list | show | cancel | retry | fork | export | purge``."""
+    """Add ``signoff runs list | show | cancel | retry | fork | redraw | export | purge``."""
     actions = parser.add_subparsers(title="actions", required=True, metavar="action", dest="action")
 
     def action(name: str, told: str, runs: int | str = 0, *, by: bool = False) -> argparse.ArgumentParser:
@@ -148,6 +148,7 @@ def _add_runs(parser: argparse.ArgumentParser) -> None:
     action(
         "fork", "start a copy that goes on from where a run stands; of one that is done, from its start", "+", by=True
     )
+    action("redraw", "show the open questions of runs as they are stored, as after a restore", "+", by=True)
     action("export", "print everything that is stored of a run, as JSON", 1)
     purged = action("purge", "remove runs that are over, and all that is stored of them", "*")
     purged.add_argument("--force", action="store_true", help="remove runs that are not over, too")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
+import socket
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -88,7 +90,10 @@ class App:
         self.store = SealedRunStore(kept, settings.keyring)
         self.metrics = Metrics(kept.backlog)
         self.runner = Runner(
-            self.store, [plugin.workflow for plugin in self.plugins.values()], lease_s=settings.lease_s
+            self.store,
+            [plugin.workflow for plugin in self.plugins.values()],
+            worker=f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}",  # whoever looks at a run knows where to look
+            lease_s=settings.lease_s,
         )
         self.client = AsyncWebClient(
             token=_value(settings.bot_token),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.installs.store import InstallStore
 from bot.listeners.audience import Audience
-from bot.settings import StoreSettings
+from bot.settings import SettingsError, StoreSettings
 from engine.redis import RedisRunStore
 from engine.redis.connections import connections_to
 from engine.redis.scripts import Server
@@ -20,15 +20,22 @@ def store_of(settings: StoreSettings) -> SealedRunStore:
 
 
 def unsealed_store_of(settings: StoreSettings) -> RedisRunStore:
-    """Return the store beneath that, which sees what is encrypted as it is kept; nothing is connected yet."""
+    """Return the store beneath that, which sees what is encrypted as it is kept; nothing is connected yet.
+
+    Raises:
+        SettingsError: REDIS_URL cannot be read to its end.
+    """
     url = settings.redis_url.get_secret_value()
-    return RedisRunStore.from_url(
-        url,
-        prefix=settings.key_prefix,
-        lanes=settings.lanes,
-        patience_s=settings.patience_s,
-        replicas=settings.replicas,
-    )
+    try:
+        return RedisRunStore.from_url(
+            url,
+            prefix=settings.key_prefix,
+            lanes=settings.lanes,
+            patience_s=settings.patience_s,
+            replicas=settings.replicas,
+        )
+    except ValueError as error:
+        raise SettingsError(f"REDIS_URL cannot be used: {error}") from None
 
 
 def installs_of(settings: StoreSettings) -> InstallStore:

@@ -121,7 +121,7 @@ class AnswerListeners:
             if view is not None and not await self._surface.open_modal(tenant_of(click), click.trigger_id, view, by=by):
                 self._tell(click, lambda words: words.modal_not_opened)
         except (ContextSerdeError, StoreUnavailable) as error:
-            logger.error("click not recorded", extra={"reason": str(error)})
+            logger.error("click not recorded", extra=_about(click, error))
             self._tell(click, lambda words: words.not_recorded)
         return EMPTY
 
@@ -159,7 +159,7 @@ class AnswerListeners:
                 )
                 told = await self._looked_for(told, sent)
         except (ContextSerdeError, StoreUnavailable) as error:
-            logger.error("modal not recorded", extra={"reason": str(error)})
+            logger.error("modal not recorded", extra=_about(sent, error))
             return await ack(modals.field_errors({next(iter(sent.values), ""): words.not_recorded}))
         with contextlib.suppress(TimeoutError):  # the verdict is known, and is told without a link, too
             async with asyncio.timeout_at(answer_by(context)):
@@ -255,6 +255,12 @@ class _Clicks(Gate):
                 return await self._heard(req.body, req.context)
             case _:
                 return None
+
+
+def _about(sent: ButtonClick | ModalSubmit, error: Exception) -> dict[str, str]:
+    """Return what the log tells of an answer that was not recorded: whoever asks for it later names run and person."""
+    told = {"by": sent.user_id, "reason": str(error)}
+    return told if sent.token is None else {"run_id": sent.token.run_id, **told}
 
 
 def _edits(click: ButtonClick) -> bool:

@@ -229,8 +229,11 @@ class Answering:
     ) -> Told:
         """Answer with one of the question's choices, if it is still what was shown. *question*, if it is read yet."""
         if asked is None or token is None:
+            if token is not None:  # after a restart of Redis without its data, say, each click is one
+                _log(token.run_id, token.ask_id, user, Unknown())
             return Told(Unknown())
         if asked.ask.status == "open" and not token.shows(asked.ask):
+            _log(asked.run.run_id, asked.ask.ask_id, user, Stale())
             return _outdated(asked.run, asked.ask.messages[-1:])
         question = question or question_of(asked.event)
         try:

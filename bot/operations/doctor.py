@@ -16,7 +16,7 @@ from bot import manifest
 from bot.installs.oauth import INSTALL
 from bot.plugins import PluginError, discover
 from bot.settings import Settings
-from bot.stores import installs_of
+from bot.stores import installs_of, unsealed_store_of
 from engine.errors import CodecError, ContextSerdeError, StoreUnavailable
 from engine.keyring import PLAIN
 from engine.redis import RedisRunStore
@@ -74,8 +74,7 @@ def _workflows(settings: Settings) -> Finding:
 
 
 async def _redis(settings: Settings, thorough: bool, clock: Callable[[], float]) -> list[Finding]:
-    url = settings.redis_url.get_secret_value()
-    store = RedisRunStore.from_url(url, prefix=settings.key_prefix, lanes=settings.lanes, timeout_s=LIMIT_S)
+    store = unsealed_store_of(settings)
     found: list[Finding] = []
     try:
         servers = await store.conditions(clock)

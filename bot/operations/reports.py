@@ -53,6 +53,9 @@ def details(whole: WholeRun, lines: int, width: int = 100) -> list[str]:
     for ask in asks:
         told += _beside(ask.ask_id, _standing(ask, whole.at), width)
         told += _beside("", text_of(ask.event), width)
+    owed = [f"{one.effect_id}, tried {_times(one.attempts)}" for one in whole.effects if one.owed]
+    told += ["", "not sent to Slack yet"] if owed else []
+    told += [cut(f"  {line_of(effect)}", width) for effect in owed]
     shown = whole.journal[-lines:] if lines else ()
     told += ["", f"journal, last {len(shown)} of {len(whole.journal)}"] if shown else []
     return told + [cut(f"  {_line(entry)}", width) for entry in shown]
@@ -112,6 +115,10 @@ def _beside(name: str, text: str, width: int) -> list[str]:
     return [f"  {name if i == 0 else '':<{_COLUMN - 3}} {line}" for i, line in enumerate(lines)]
 
 
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
 def _entry(entry: Entry) -> str:
     words = [entry.kind, entry.ask_id, f"by {entry.actor}" if entry.actor else ""]
     return " ".join(word for word in words if word)
@@ -161,6 +168,7 @@ def details_json(whole: WholeRun, lines: int) -> dict[str, Any]:
         "reason": reason(whole),
         "inbox": [_entry_json(entry) for entry in whole.inbox],
         "questions": [{**_ask_json(ask), "text": text_of(ask.event)} for ask in open_asks(whole)],
+        "owed": [{"effect": one.effect_id, "attempts": one.attempts} for one in whole.effects if one.owed],
         "journal": [_line_json(line) for line in (whole.journal[-lines:] if lines else ())],
     }
 

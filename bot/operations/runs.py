@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import secrets
 import shutil
 import sys
 import time
@@ -16,7 +17,7 @@ from bot.settings import StoreSettings
 from bot.stores import store_of
 from engine.drawing import mermaid_durable
 from engine.errors import CodecError, RunNotFound
-from engine.run_store import OVER, REOPENABLE, RunRecord, RunStatus, RunStore, WholeRun
+from engine.run_store import OVER, REOPENABLE, Amendment, NewEffect, RunRecord, RunStatus, RunStore, WholeRun
 from engine.runner import Runner
 
 REFUSED = 1
@@ -166,6 +167,8 @@ class _Operator:
                 return f"{new} is a fork of {run_id}", {"run": new, "did": "fork", "from": run_id}
             case "purge":
                 return await self._purge(run_id)
+            case "redraw":
+                return await self._redraw(run_id)
             case action:
                 raise AssertionError(action)
 
@@ -184,6 +187,19 @@ class _Operator:
         if was not in REOPENABLE:
             raise Refused(f"run {run_id} is {was}; only one that is parked, failed or cancelled can be tried again")
         return f"{run_id} was {was}; the next worker goes on with it", {"run": run_id, "did": "retry", "was": was}
+
+    async def _redraw(self, run_id: str) -> tuple[str, dict[str, Any]]:
+        """Owe Slack every open question as it is stored: what was shown since an older backup is not known here."""
+        await self._run(run_id)
+        asks = [ask.ask_id for ask in await self._store.open_asks(run_id)]
+        if not asks:
+            raise Refused(f"run {run_id} has no open question")
+        for ask_id in asks:
+            once = f"{ask_id}:{secrets.token_hex(4)}"
+            effect = NewEffect(f"redraw:{once}", ask_id=ask_id)
+            await self._runner.amend(Amendment(run_id, ask_id, once, self._args.by, "redrawn", effects=[effect]))
+        told = f"{run_id} is redrawn by the next worker: {', '.join(asks)}"
+        return told, {"run": run_id, "did": "redraw", "asks": asks}
 
     async def _purge(self, run_id: str) -> tuple[str, dict[str, Any]]:
         was = await self._store.purge(run_id, force=self._args.force)

@@ -133,7 +133,7 @@ class SlackSurface(Telling):
                 await self._ask(claim, claim.ask)
             case "copy" if claim.ask is not None:
                 await self._ask_too(claim, claim.ask)
-            case "update" | "lock" if claim.ask is not None:
+            case "update" | "lock" | "redraw" if claim.ask is not None:
                 await self._bring_up_to_date(claim, claim.ask)
             case "remind" if claim.ask is not None:
                 await self._remind(claim, claim.ask)

@@ -82,6 +82,7 @@ class OneServer:
     def __init__(self, client: Redis, timeout_s: float, watchers: Sequence[Redis] = ()) -> None:
         self._clients = [client, *watchers]
         pool = client.connection_pool
+        pool.make_connection()  # type: ignore[no-untyped-call]  # it connects nowhere, and tells of an option that there is not
         self._kept = _Kept(pool.get_connection, pool.release, timeout_s)
 
     async def pipe(self, key: str) -> Pipe:
@@ -153,8 +154,15 @@ def connections_to(url: str, timeout_s: float) -> Connections:
     are given those of TLS, and ``sentinel_username`` and ``sentinel_password``.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: it is none of these, or has an option that there is not.
     """
+    try:
+        return _connections(url, timeout_s)
+    except TypeError as error:
+        raise ValueError(f"redis-py {str(error).rpartition('() ')[2]}") from None
+
+
+def _connections(url: str, timeout_s: float) -> Connections:
     options: dict[str, Any] = {
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,

@@ -15,9 +15,9 @@ import pytest_asyncio
 from bot.playground.valkey import PrivateValkey
 from bot.playground.workspace import Message
 from tests.e2e import requests
-from tests.e2e.process import LIMIT_S, until
+from tests.e2e.process import LIMIT_S, signoff, until
 from tests.e2e.shapes import Shape
-from tests.e2e.stage import ANA, BEN, CHLOE, Logs, Room, Stage, buttons, shown, stage
+from tests.e2e.stage import ANA, BEN, CHLOE, Logs, Room, Stage, buttons, run_of, shown, stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 SORRY = "could not be recorded for certain just now"
@@ -89,6 +89,7 @@ async def test_a_click_while_redis_is_down_is_told_so_and_counts_when_repeated(
     failed = await room.press(BEN, prompt, "Ship")
     note = await room.told(BEN)
     unready = await fragile.bot.readiness()
+    (line,) = [line for line in fragile.bot.log.read_text().splitlines() if "click not recorded" in line][-1:]
     await valkey.start()
     await until(fragile.bot.is_ready)
     await room.press(BEN, prompt, "Ship")
@@ -96,6 +97,7 @@ async def test_a_click_while_redis_is_down_is_told_so_and_counts_when_repeated(
     assert failed.ok
     assert SORRY in note
     assert unready[0] == 503
+    assert f"run_id={run_of(prompt)} by={BEN} " in line
     assert (await room.result()).text == "Shipped v2"
     assert await room.times("answered", prompt) == 1
 
@@ -300,6 +302,26 @@ async def test_a_click_on_a_question_that_redis_has_lost_is_told_so_and_the_run_
     assert "asks again" in note
     assert "Status: approved" in (await room.result()).text
     assert await room.times("answered", first) == 1
+
+
+async def test_after_a_restore_the_operator_has_open_questions_drawn_anew(
+    fragile: Stage, valkey: PrivateValkey, valkey_folder: Path, tmp_path: Path
+) -> None:
+    """Answered since, a question is open again in Redis, and its message has no buttons."""
+    room, first, _ = await _asked_what_redis_loses(fragile, valkey, valkey_folder, tmp_path / "earlier")
+    without = buttons(first)
+
+    done = await signoff(fragile.bot.environment, tmp_path, "runs", "redraw", run_of(first), "--by", "eve")
+    await room.see(lambda: buttons(first))
+    again = await signoff(fragile.bot.environment, tmp_path, "runs", "redraw", run_of(first), "--json")
+    await room.press(BEN, first, "Approve")
+    over = await signoff(fragile.bot.environment, tmp_path, "runs", "redraw", run_of(first))
+
+    assert without == []
+    assert (done.code, again.code, over.code) == (0, 0, 1)
+    assert "has no open question" in over.stderr
+    assert "Status: approved" in (await room.result()).text
+    assert ("redrawn", "eve") in [(line.what, line.by) for line in await room.journal(first)]
 
 
 async def test_a_click_on_a_question_that_redis_has_lost_does_not_answer_another(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -114,6 +115,16 @@ async def test_words_on_the_last_version_end_the_request_and_are_told_so(room: R
     assert "was taken as *Give feedback and end*" in told.text(ENGLISH)
     assert "sent back" not in told.text(ENGLISH)
     assert not (await room.runner.view(room.run_id)).asks
+
+
+async def test_a_click_on_what_is_not_known_stands_in_the_log(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    """Redis that came back without its data shows so."""
+    with caplog.at_level(logging.INFO):
+        told = await room.answering.choose(None, AskToken("k0-lost", "a2", 1, "approve"), BEN, "d1", via="button")
+
+    (line,) = [vars(record) for record in caplog.records]
+    assert told.verdict == Unknown()
+    assert (line["run_id"], line["by"], line["verdict"]) == ("k0-lost", BEN, "Unknown")
 
 
 async def test_a_reply_older_than_the_question_was_meant_for_another(room: Room) -> None:

@@ -209,10 +209,13 @@ async def test_a_run_whose_key_is_missing_is_shown_all_the_same(desk: Desk) -> N
     [
         (("show", "k0-nobody"), {}, 1, "no run k0-nobody"),
         (("export", "nonsense"), {}, 1, "no run nonsense"),
+        (("redraw", "k0-nobody"), {}, 1, "no run k0-nobody"),
         (("purge",), {}, 2, "--older-than DAYS"),
         (("list", "--older-than", "yesterday"), {}, 2, "'yesterday' is no number of days"),
         (("list",), {"REDIS_URL": "redis://127.0.0.1:1/0"}, 2, "Redis"),
         (("list",), {"REDIS_URL": "http://127.0.0.1"}, 2, "REDIS_URL is not a Redis address"),
+        (("list",), {"REDIS_URL": "redis://127.0.0.1:port"}, 2, "REDIS_URL cannot be used: Port could not be cast"),
+        (("list",), {"REDIS_URL": "redis://127.0.0.1?ssl_cacerts=x"}, 2, "unexpected keyword argument 'ssl_cacerts'"),
     ],
 )
 async def test_what_cannot_be_done_is_told_in_a_sentence(

@@ -43,7 +43,10 @@ WHOLE = WholeRun(
     inbox=(Entry("answered", NOW - 5, b'"yes"', "a6", "U2"),),
     memo={"1:paid": b"true"},
     asks=(replace(ASK, ask_id="a6", status="answered", by="U2", at=NOW - 5, response="yes", answer=b'"yes"'), ASK),
-    effects=(EffectRecord("parked:3", owed=True, body=b"cannot be read"),),
+    effects=(
+        EffectRecord("prompt:a7", owed=False),
+        EffectRecord("parked:3", owed=True, attempts=1, body=b"cannot be read"),
+    ),
     journal=(JournalEntry(NOW - 7_300, "started", "U1", {"workflow": "Deploy"}),) * 12,
 )
 
@@ -73,6 +76,9 @@ def test_a_run_is_shown_with_who_when_what_is_open_and_what_was_last() -> None:
         "open questions",
         "  a7          1m old, expires in 1h, for U2 U3, 2 votes needed, 1 given",
         "              Ship it?",
+        "",
+        "not sent to Slack yet",
+        "  parked:3, tried once",
         "",
         "journal, last 2 of 12",
         "  2023-11-14 20:11:40Z started by U1 workflow=Deploy",
@@ -124,7 +130,7 @@ def test_json_is_all_there_is_as_far_as_json_goes() -> None:
     assert found["memo"] == {"1:paid": True}
     assert [entry["event"] for entry in found["inbox"]] == ["yes"]
     assert [(ask["ask"], ask["answer"]) for ask in found["asks"]] == [("a6", "yes"), ("a7", None)]
-    assert found["effects"][0]["body"] == "cannot be read"
+    assert found["effects"][1]["body"] == "cannot be read"
     assert len(found["journal"]) == 12
 
 
@@ -136,6 +142,7 @@ def test_json_of_a_run_has_iso_times() -> None:
     assert [(ask["ask"], ask["text"], ask["deadline"]) for ask in found["questions"]] == [
         ("a7", "Ship it?", "2023-11-14T23:13:20.000Z")
     ]
+    assert found["owed"] == [{"effect": "parked:3", "attempts": 1}]
     assert len(found["journal"]) == 1
 
 
