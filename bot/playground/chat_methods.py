@@ -185,13 +185,13 @@ def writable_channel(slack: Platform, name: str) -> Channel:
 
 
 def thread_of(slack: Platform, channel: Channel, thread_ts: str) -> str | None:
-    """The parent that *thread_ts* means; a reply's own ts leads to its parent."""
-    if not thread_ts:
-        return None
-    parent = slack.workspace.find(channel.id, thread_ts)
-    if parent is None:
-        raise Failure("cannot_reply_to_message")
-    return parent.thread_ts or parent.ts
+    """The parent that *thread_ts* means; a reply's own ts leads to its parent.
+
+    Where there is none, Slack does not complain: what was meant for the thread stands in the channel itself, as in
+    github.com/slack-go/slack/issues/1571.
+    """
+    parent = slack.workspace.find(channel.id, thread_ts) if thread_ts else None
+    return None if parent is None else parent.thread_ts or parent.ts
 
 
 def _content_of(args: Arguments) -> tuple[str, list[Json] | None, list[Json] | None]:

@@ -59,8 +59,11 @@ class SlackCalls:
 
     async def post(
         self, tenant: str, channel: str, thread_ts: str, message: blocks.Message, metadata: dict[str, Any]
-    ) -> str:
-        """Post a message, in a thread if there is one, and return its reference; what it does not hold is left out."""
+    ) -> tuple[str, str]:
+        """Post a message, and return its reference and in which thread it stands, "" in none; its file is left out.
+
+        Slack puts what is meant for a thread that was deleted into the channel itself.
+        """
         client = await self._workspaces.client(tenant)
         self._pace.take(tenant, channel)
         with self._heard(tenant, channel):
@@ -73,7 +76,7 @@ class SlackCalls:
                 unfurl_links=False,
                 unfurl_media=False,
             )
-        return f"{sent['channel']}:{sent['ts']}"
+        return f"{sent['channel']}:{sent['ts']}", str(sent["message"].get("thread_ts") or "")
 
     async def upload(self, tenant: str, channel: str, thread_ts: str, name: str, title: str, text: str) -> None:
         """Put a text into a thread as a file."""

@@ -45,7 +45,8 @@ class Posting:
     async def put(self, claim: EffectClaim, place: Place, message: blocks.Message) -> str:
         """Post a message unless an earlier attempt has; the effect is still owed."""
         ref = await self.find(claim, place) if claim.again else None
-        ref = ref or await self._send(claim.run, claim.ask, claim.effect_id, place, message)
+        if ref is None:
+            ref, place = await self._send(claim.run, claim.ask, claim.effect_id, place, message)
         await self._link(claim.run, place, ref)
         await self._attach(claim.run, claim.effect_id, place, ref, message, look=claim.again)
         return ref
@@ -58,7 +59,9 @@ class Posting:
     async def put_again(self, run: RunRecord, ask: AskRecord, gone: str, place: Place, message: blocks.Message) -> None:
         """Post what a message showed that somebody has deleted, once."""
         name = f"again:{gone}"
-        ref = await self._find(run, name, place, ask.opened_at) or await self._send(run, ask, name, place, message)
+        ref = await self._find(run, name, place, ask.opened_at)
+        if ref is None:
+            ref, place = await self._send(run, ask, name, place, message)
         await self._link(run, place, ref)
         await self._attach(run, name, place, ref, message, look=True)
         await self._store.replace_message(run.run_id, ask.ask_id, gone, ref)
@@ -97,9 +100,11 @@ class Posting:
 
     async def _send(
         self, run: RunRecord, ask: AskRecord | None, name: str, place: Place, message: blocks.Message
-    ) -> str:
+    ) -> tuple[str, Place]:
+        """Post a message and return its reference, and where it has come to stand."""
         metadata = blocks.metadata(run.run_id, "" if ask is None else ask.ask_id, name)
-        return await self._slack.post(run.tenant, place.channel, place.thread_ts, message, metadata)
+        ref, thread_ts = await self._slack.post(run.tenant, place.channel, place.thread_ts, message, metadata)
+        return ref, Place(place.channel, thread_ts)
 
     async def _attach(
         self, run: RunRecord, name: str, place: Place, ref: str, message: blocks.Message, *, look: bool

@@ -354,6 +354,37 @@ async def test_a_deleted_copy_is_posted_again_where_it_was() -> None:
         assert [buttons(message) for message in found.private(BEN) if not message.thread_ts] == [["Approve", "Reject"]]
 
 
+@slash_command("/twice", summary="Ask two questions")
+class Twice(Workflow):
+    """Asks a second question once the first is answered."""
+
+    @step
+    async def ask(self, ev: CommandReceived | HumanResponseEvent) -> Prompt | StopEvent:
+        if isinstance(ev, HumanResponseEvent) and ev.response == "done":
+            return StopEvent(result="done")
+        return Prompt(prefix="Go on?", choices=["on", "done"])
+
+
+async def test_a_question_whose_thread_was_deleted_is_answered_below_itself() -> None:
+    """Slack puts it into the channel then."""
+    twice = Twice(timeout=None)
+    async with desk(twice) as found:
+        await found.start(twice)
+        (first,) = found.home()
+        ask = await found.ask()
+        await found.runner.answer(found.run_id, ask.ask_id, "on", user_id=BEN)
+        await found.surface.perform(found.run_id, f"lock:{ask.ask_id}")
+        await found.slack.delete(BEN, HOME, first.ts, anybodys=True)
+
+        await found.settle()
+
+        question = found.home()[-1]
+        thread = await found.answering.thread("T1", HOME, question.ts)
+        assert question.thread_ts is None
+        assert thread.run is not None
+        assert thread.run.run_id == found.run_id
+
+
 async def test_the_requester_is_told_when_a_question_can_no_longer_be_changed() -> None:
     board = Board(quorum=2)
     async with desk(board) as found:

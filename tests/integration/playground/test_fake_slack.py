@@ -176,6 +176,13 @@ async def test_a_person_can_be_addressed_by_id(slack: FakeSlack, client: AsyncWe
     assert (await client.chat_postMessage(channel="U2", text="psst"))["channel"] == "D2"
 
 
+async def test_a_reply_to_what_is_gone_stands_in_the_channel(slack: FakeSlack, client: AsyncWebClient) -> None:
+    await client.chat_postMessage(channel="C2", text="too late", thread_ts="1.000001")
+
+    (message,) = slack.messages("C2")
+    assert message.thread_ts is None
+
+
 @pytest.mark.parametrize(
     ("args", "code"),
     [
@@ -185,7 +192,6 @@ async def test_a_person_can_be_addressed_by_id(slack: FakeSlack, client: AsyncWe
         ({"blocks": "nonsense"}, "invalid_blocks_format"),
         ({"blocks": {"type": "section"}}, "invalid_blocks_format"),
         ({"blocks": [{"type": "nonsense"}]}, "invalid_blocks"),
-        ({"thread_ts": "1.000001"}, "cannot_reply_to_message"),
         ({"metadata": {"event_type": "x"}}, "invalid_metadata_format"),
         ({"metadata": {"event_type": "x", "event_payload": {"a": "b" * 17_000}}}, "metadata_too_large"),
         ({"markdown_text": "x"}, "markdown_text_conflict"),
