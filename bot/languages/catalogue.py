@@ -89,6 +89,7 @@ class Catalogue:
     too_often: str
     not_in_channel: str
     not_in_conversation: str
+    closed_channel: str
     not_readable: str
     # on messages
     asked_by: str

@@ -104,6 +104,7 @@ ENGLISH = Catalogue(
     too_often="That was a lot at once, so this was not done. Please try again in {seconds} s.",
     not_in_channel="I am not in {channel}, so I cannot post there. Type `/invite {bot}` there and try again.",
     not_in_conversation="I am not in that conversation, so I cannot post there. Try again in a channel or here.",
+    closed_channel="I may not post in {channel}, so nothing was started. Please try again in another channel.",
     not_readable="Slack sent this in a form I cannot read, so nothing has happened. Please try again.",
     asked_by="Asked by {by}",
     version="Version {version}",

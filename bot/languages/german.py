@@ -108,6 +108,8 @@ GERMAN = Catalogue(
     "versuch es noch einmal.",
     not_in_conversation="An diesem Gespräch nehme ich nicht teil und kann dort nichts schreiben. Versuch es in einem "
     "Channel oder hier noch einmal.",
+    closed_channel="In {channel} darf ich nichts schreiben; es wurde nichts begonnen. Bitte versuch es in einem "
+    "anderen Channel.",
     not_readable="Slack hat das in einer Form geschickt, die ich nicht lesen kann; es ist nichts geschehen. "
     "Bitte versuch es noch einmal.",
     asked_by="Anfrage von {by}",

@@ -28,7 +28,12 @@ CLOCKS_S = 60.0
 """By how much Slack's clock and the run store's may differ."""
 
 # Slack will say these again however often we try: docs.slack.dev/reference/methods/chat.postMessage
-CLOSED_TO_US = {"channel_not_found", "not_in_channel", "is_archived", "restricted_action", "cannot_reply_to_message"}
+NOT_LET_IN = {"channel_not_found", "not_in_channel"}
+_RESTRICTED = {"restricted_action"} | {
+    f"restricted_action_{how}"
+    for how in ("non_threadable_channel", "read_only_channel", "thread_locked", "thread_only_channel")
+}
+CLOSED_TO_US = NOT_LET_IN | _RESTRICTED | {"is_archived", "cannot_reply_to_message"}
 _GONE = "message_not_found"
 _UNCHANGEABLE = {_GONE, "cant_update_message", "edit_window_closed", "is_inactive"}
 _PASSING = {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}

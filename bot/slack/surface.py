@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from slack_sdk.errors import SlackApiError
 
 from bot.languages import Catalogue
-from bot.slack.calls import CLOSED_TO_US, UNCLEAR, SlackCalls, code, is_passing, retry_after
+from bot.slack.calls import CLOSED_TO_US, NOT_LET_IN, UNCLEAR, SlackCalls, code, is_passing, retry_after
 from bot.slack.directory import Directory, is_group
 from bot.slack.pace import HeldBack, Pace
 from bot.slack.posting import Place, Posting
@@ -267,7 +267,8 @@ class SlackSurface(Telling):
             await self._tell_not_asked(claim)
         elif claim.ask is not None and not run.thread:
             await self._runner.cancel(run.run_id, by="")
-            await self._tell_requester(run, lambda words: wording.not_in_channel(run.address, words=words))
+            told = wording.not_in_channel if reason in NOT_LET_IN else wording.closed_channel
+            await self._tell_requester(run, lambda words: told(run.address, words=words))
         elif claim.effect_id.partition(":")[0] == RESULT:
             if run.thread or run.status != "cancelled":  # else they were told that it did not begin
                 await self._tell_requester(run, lambda words: self._showing.result(claim, words).text)

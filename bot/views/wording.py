@@ -35,6 +35,7 @@ from engine.verdicts import (
 # --- Foreign text -----------------------------------------------------------------------
 
 _NEWLINES = re.compile("\r\n|[\r\u2028\u2029\x0b\x0c\x85]")
+_CHANNEL = re.compile(r"[CG][A-Z0-9]+")
 _FLAG = "\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f"  # England, Scotland, Wales
 _SUSPECT = re.compile(
     f"({_FLAG})|[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
@@ -101,7 +102,7 @@ def mention(who: str) -> str:
         return f"<@{who}>"
     if re.fullmatch(r"S[A-Z0-9]+", who):
         return f"<!subteam^{who}>"
-    if re.fullmatch(r"[CG][A-Z0-9]+", who):
+    if _CHANNEL.fullmatch(who):
         return f"<#{who}>"
     return safe(who)
 
@@ -309,9 +310,16 @@ def unknown_command(command: str, known: Sequence[SlashCommand], words: Catalogu
 
 def not_in_channel(channel_id: str, words: Catalogue = ENGLISH) -> str:
     """Return how to let the bot into a channel it cannot post to; nobody can invite it where two people talk."""
-    if re.fullmatch(r"[CG][A-Z0-9]+", channel_id) is None:
+    if _CHANNEL.fullmatch(channel_id) is None:
         return words.not_in_conversation
-    return words.not_in_channel.format(channel=f"<#{channel_id}>", bot=f"@{NAME}")
+    return words.not_in_channel.format(channel=mention(channel_id), bot=f"@{NAME}")
+
+
+def closed_channel(channel_id: str, words: Catalogue = ENGLISH) -> str:
+    """Return that nothing was started since nobody may post to a channel, or the bot may not, though it is there."""
+    if _CHANNEL.fullmatch(channel_id) is None:
+        return words.not_in_conversation
+    return words.closed_channel.format(channel=mention(channel_id))
 
 
 def deed(response: str, labels: Mapping[str, str] | None = None, words: Catalogue = ENGLISH) -> str:

@@ -11,7 +11,7 @@ from bot.languages import ENGLISH, GERMAN
 from bot.operations.reports import reason
 from bot.playground.faults import Kind
 from bot.slack.pace import BURST
-from bot.views.wording import not_in_channel
+from bot.views.wording import closed_channel, not_in_channel
 from engine import HumanResponseEvent, StopEvent, Workflow, step
 from engine.verdicts import Accepted, Already, NotAllowed, Recorded
 from tests.e2e.stage import buttons, shown
@@ -420,6 +420,20 @@ async def test_who_starts_something_where_the_bot_is_not_is_told_so_in_their_lan
         await found.start(board)
 
         assert [message.text for message in found.private(ANA)] == [not_in_channel(HOME, words=GERMAN)]
+
+
+@pytest.mark.parametrize("code", ["restricted_action", "restricted_action_read_only_channel", "is_archived"])
+async def test_who_starts_something_where_posting_is_restricted_is_told_so(code: str) -> None:
+    """No invitation of the bot would help."""
+    board = Board()
+    async with desk(board) as found:
+        found.slack.faults.fail("chat.postMessage", "error", code=code)
+
+        await found.start(board)
+        await found.settle()
+
+        assert [message.text for message in found.private(ANA)] == [closed_channel(HOME)]
+        assert (await found.runner.view(found.run_id)).status == "cancelled"
 
 
 @slash_command("/ask-ben", summary="Ask for words")
