@@ -80,8 +80,9 @@ class Stage:
         return Room(self, channel.id)
 
     def check(self) -> None:
-        """Nothing technical and no secret came before people's eyes or to Slack; no fault is left for the next test."""
+        """Nothing technical and no secret came to anybody's eyes or to Slack; no fault or modal is left behind."""
         self.slack.faults.clear()
+        self.slack.workspace.modals.clear()
         for messages in self.slack.workspace.messages.values():
             for message in messages:
                 posted = json.dumps([message.text, message.blocks])
