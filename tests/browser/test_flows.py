@@ -262,7 +262,7 @@ def test_app_home_begins_at_its_top_and_a_channel_at_its_end(page: Page) -> None
     """Also after a channel that was read to its end, and while Home is still being prepared."""
     page.set_viewport_size({"width": 1280, "height": 360})
     asked = ask(page, "/vote At the top")
-    heading = page.get_by_role("main").get_by_role("heading", name="Waits for you")
+    heading = page.get_by_role("main").get_by_role("heading", name="Waiting for you")
 
     page.get_by_test_id("home-link").click()
 
