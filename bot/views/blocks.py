@@ -111,9 +111,8 @@ def prompt_message(
         facts.append(words.reply_hint)
     foot = context(" · ".join(facts))
     token = AskToken.of(ask)
-    more = menu(
-        question, replace(token, digest=""), words
-    )  # what leaves a question open approves nothing that was shown
+    # What leaves a question open approves nothing that was shown, so it is not bound to that.
+    more = menu(question, replace(token, digest=""), words)
     foot += answers(question, token, words, more=more)
     names = listed([choice.shown for choice in question.choices], words.list_or)
     text = words.notification.format(question=one_line(question.text, 300, words), choices=safe(shorten(names, 300)))
