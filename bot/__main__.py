@@ -67,7 +67,7 @@ def _faults() -> tuple[type[Exception], ...]:
     """Return the errors that are for people to read, importing no more than has been."""
     known: list[type[Exception]] = [settings.SettingsError, PluginError, StoreUnavailable]
     for module, name in (
-        ("bot.app", "SlackRefused"),
+        ("bot.identity", "SlackRefused"),
         ("bot.demo", "DemoError"),
         ("bot.playground.valkey", "ValkeyUnavailable"),
         ("bot.playground.server", "StateFileError"),

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Iterable
-from contextlib import asynccontextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 import aiohttp
@@ -15,12 +15,12 @@ from aiohttp.web import RouteDef
 from pydantic import SecretStr
 from slack_bolt.async_app import AsyncApp, AsyncBoltContext
 from slack_bolt.authorization import AuthorizeResult
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import logs
 from bot.aside import Aside
 from bot.fleet import Fleet
+from bot.identity import Identity, SlackRefused
 from bot.languages import CATALOGUES
 from bot.listeners.admission import Admission
 from bot.listeners.answer_listeners import AnswerListeners
@@ -58,10 +58,6 @@ logger = logging.getLogger(__name__)
 
 GIVE_BACK_S = 2.0
 """How long it may take, once the time to finish is over, to give back what is in hand."""
-
-
-class SlackRefused(Exception):
-    """Slack does not accept the token; the message says what it said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +112,7 @@ class App:
         self.answering = Answering(self.runner, self.admission, self.surface.permalink, self._aside.spawn)
         self.fleet = Fleet(url, self.attend, self.due, self.tidy, name=settings.key_prefix, sweep_s=settings.sweep_s)
         self.runner.wake = self._wake
-        self._identity: AuthorizeResult | None = None
-        self._meeting = asyncio.Lock()
+        self._identity = Identity(self.client, settings.bot_token, settings.app_token)
         self._tenancy = None if self._many is None else self._many.tenancy(self.runner, self.surface, self._aside.spawn)
         self._socket: SocketMode | None = None
         self._stopping = False
@@ -169,7 +164,7 @@ class App:
         # One session for all calls: each of its own would begin with a TLS handshake.
         self.client.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT_S))
         try:
-            await self._introduce()
+            await self._identity.learn()
             async with asyncio.TaskGroup() as tasks, self._measured(), self._ways_in(web) as port:
                 fleet = tasks.create_task(self.fleet.serve(worker=worker))
                 try:
@@ -231,9 +226,9 @@ class App:
         ) -> AuthorizeResult:
             if self._tenancy is not None:
                 return await self._tenancy.authorize(context, enterprise_id, team_id)
-            if self._identity is None and not self._meeting.locked():  # no request waits for Slack
-                self._aside.begin(self._meet())
-            return self._identity or AuthorizeResult(enterprise_id=None, team_id=None)
+            if self._identity.wanted:  # no request waits for Slack
+                self._aside.begin(self._identity.learn_after_all())
+            return self._identity.known or AuthorizeResult(enterprise_id=None, team_id=None)
 
         bolt = AsyncApp(
             client=self.client,
@@ -270,55 +265,16 @@ class App:
             AnythingElse(),
         ]
 
-    # --- who we are, and whether all is well ----------------------------------------------------
-
-    async def _introduce(self) -> None:
-        """Learn from Slack who we are, so that no request has to wait for it; later, if Slack is away."""
-        if self._many is None:
-            await self._accepted("SLACK_BOT_TOKEN", self._introduction())
-        if (token := self.settings.app_token) is not None:  # the socket's client would ask again for ever
-            opened = self.client.apps_connections_open(app_token=token.get_secret_value())
-            await self._accepted("SLACK_APP_TOKEN", opened)
-
-    async def _meet(self) -> None:
-        """Learn who we are after all: Slack was away when we began. A refusal is told by `not_ready`."""
-        async with self._meeting:
-            with suppress(SlackRefused):
-                await self._introduce()
-
-    async def _accepted(self, name: str, call: Awaitable[object]) -> None:
-        try:
-            await call
-        except SlackApiError as error:
-            code = str(error.response.get("error", ""))
-            if error.response.status_code < 500 and code not in ("", "ratelimited"):
-                raise SlackRefused(f"Slack does not accept {name}: {code}") from error
-            logger.warning("Slack is busy; trying again when it is needed", extra={"reason": code})
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            logger.warning("Slack cannot be reached; trying again when it is needed", extra={"reason": str(error)})
-
-    async def _introduction(self) -> AuthorizeResult:
-        if self._identity is None:
-            me = await self.client.auth_test()
-            self._identity = AuthorizeResult(
-                enterprise_id=me.get("enterprise_id"),
-                team_id=me.get("team_id"),
-                bot_token=_value(self.settings.bot_token),
-                bot_id=me.get("bot_id"),
-                bot_user_id=me.get("user_id"),
-            )
-        return self._identity
-
     async def not_ready(self) -> str | None:
         """Return why this process cannot do its work, or None."""
         if self._stopping:
             return "it is stopping"
         try:
-            if self._many is None and self._identity is None:
-                await self._introduce()
+            if self._identity.missing:
+                await self._identity.learn()
         except SlackRefused as error:
             return str(error)
-        if self._many is None and self._identity is None:
+        if self._identity.missing:
             return "Slack has not been reached yet"
         if self._socket is not None and not self._socket.connected:
             return "Slack's socket is not open"
