@@ -297,6 +297,10 @@ class Question:
         """Whether the choice is nothing without words."""
         return choice.value == self.takes_text or choice.asks_comment == "required"
 
+    def in_a_word(self, choice: Choice) -> bool:
+        """Whether a reply that names the choice makes it."""
+        return choice.confirm is None and not choice.asks_form and not self.needs_text(choice)
+
     @property
     def edits(self) -> bool:
         """Whether the text to be approved can be changed first: one that is too long for a modal is not cut."""

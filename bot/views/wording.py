@@ -238,8 +238,8 @@ def not_understood_text(
         case "unknown":
             return words.unknown
         case "words":
-            given = () if question is None else question.choices
-            choices = [f"*{safe(c.shown)}*" for c in given if c.confirm is None]
+            given = () if question is None else filter(question.in_a_word, question.choices)
+            choices = [f"*{safe(choice.shown)}*" for choice in given]
             if not choices or not said.strip():
                 return words.not_understood_buttons
             quoted = safe(shorten(" ".join(said.split()), 80))

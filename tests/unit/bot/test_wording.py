@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from bot.asking.choices import Choice
 from bot.asking.legible import width
@@ -132,6 +133,18 @@ def test_a_reply_that_says_nothing_is_quoted_and_asked_back() -> None:
 
     assert told.startswith("“&lt;!here&gt; hm hm” is not an answer I can take here.")
     assert told.endswith("Please write *Approve* or *Reject* in a new reply, or use the buttons.")
+
+
+def test_nobody_is_asked_to_write_what_a_reply_cannot_say() -> None:
+    class Seal(BaseModel):
+        colour: str
+
+    choices = ["sign", "refuse", Choice("seal", asks_form=True), Choice("send back", asks_comment="required"), "remark"]
+    question = question_of(Prompt(prefix="?", choices=choices, form=Seal, takes_text="remark"))
+
+    told = not_understood_text(NotUnderstood("words"), question, "ok")
+
+    assert "Please write *Sign* or *Refuse* in a new reply" in told
 
 
 @pytest.mark.parametrize(
