@@ -70,7 +70,7 @@ GERMAN = Catalogue(
     "mit `/runs` kannst du sie ansehen und abbrechen.",
     taken_as="„{said}“ wurde als *{label}* verstanden.",
     not_understood="„{said}“ ist hier keine Antwort, die ich nehmen kann. Bitte schreib {choices} in einer neuen "
-    "Antwort oder nimm die Buttons.",
+    "Antwort oder nutze die Buttons.",
     not_understood_buttons="Bitte antworte mit einem der Buttons.",
     needs_text="Bitte schreib in Worten, was du sagen möchtest.",
     needs_button="Diese Antwort verlangt eine Bestätigung; bitte nimm dafür den Button.",
@@ -165,7 +165,7 @@ GERMAN = Catalogue(
     "antworten darf, kann das weiterhin.",
     not_posted="Eine Nachricht, auf die du wartest, konnte ich nicht schreiben. Deine Anfrage bleibt erhalten; bitte "
     "sag denen Bescheid, die mich betreiben.",
-    edited_reply="Eine bearbeitete Antwort zählt nicht. Bitte schreib eine neue oder nimm die Buttons.",
+    edited_reply="Eine bearbeitete Antwort zählt nicht. Bitte schreib eine neue oder nutze die Buttons.",
     nothing_open="Hier ist gerade keine Frage offen, deshalb wurde das nicht als Antwort genommen. Die nächste kommt "
     "weiter unten.",
     modal_not_opened="Slack hat das Formular nur langsam geöffnet. Wenn es nicht erscheint, klick bitte noch einmal "
