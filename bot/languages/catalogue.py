@@ -86,6 +86,9 @@ class Catalogue:
     unknown_command: str
     unknown_command_none: str
     not_recorded: str
+    """Of what is told the same when it comes again."""
+    not_started: str
+    """Of a command: typed again it is another."""
     too_often: str
     not_in_channel: str
     not_in_conversation: str

@@ -101,6 +101,8 @@ ENGLISH = Catalogue(
     unknown_command_none="`{command}` is not something I know, and no command is set up yet.",
     not_recorded="That could not be recorded for certain just now. Please try again in a moment: "
     "it cannot count twice.",
+    not_started="This could not be recorded for certain just now. If nothing appears here within a minute, please "
+    "start it again; if you do so sooner, there may be two.",
     too_often="That was a lot at once, so this was not done. Please try again in {seconds} s.",
     not_in_channel="I am not in {channel}, so I cannot post there. Type `/invite {bot}` there and try again.",
     not_in_conversation="I am not in that conversation, so I cannot post there. Try again in a channel or here.",

@@ -103,6 +103,8 @@ GERMAN = Catalogue(
     unknown_command_none="`{command}` kenne ich nicht, und es ist noch kein Befehl eingerichtet.",
     not_recorded="Das konnte gerade nicht sicher festgehalten werden. Bitte versuch es gleich noch einmal: "
     "Es kann nicht doppelt zählen.",
+    not_started="Das konnte gerade nicht sicher festgehalten werden. Wenn hier binnen einer Minute nichts erscheint, "
+    "starte es bitte noch einmal; tust du es früher, gibt es die Anfrage vielleicht zweimal.",
     too_often="Das war viel auf einmal, deshalb ist das nicht geschehen. Bitte versuch es in {seconds} s wieder.",
     not_in_channel="Ich bin nicht in {channel} und kann dort nichts schreiben. Gib dort `/invite {bot}` ein und "
     "versuch es noch einmal.",

@@ -59,7 +59,7 @@ class Shortcuts:
                 await self._start(plugin, call)
         except StoreUnavailable as error:
             logger.error("run not started", extra={"reason": str(error)})
-            return await self._refuse(ack, call, words.not_recorded)
+            return await self._refuse(ack, call, words.not_started)
         return await ack()
 
     async def _start(self, plugin: Plugin, call: ShortcutCall) -> None:

@@ -63,7 +63,7 @@ class Starting:
                 await self._start(plugin, call, call.text, call.channel_id, call.user_name, call.delivery_id)
         except StoreUnavailable as error:
             logger.error("run not started", extra={"reason": str(error)})
-            return await ack(words.not_recorded)
+            return await ack(words.not_started)
         return await ack("")
 
     async def on_text(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> BoltResponse:

@@ -163,7 +163,7 @@ def _replicas(server: Condition) -> Finding:
     what = "Redis replicas"
     if server.replicas:
         return Finding("ok", what, f"{server.replicas} connected")
-    told = "none connected, so that nothing can be recorded; start one, or set SIGNOFF_DURABILITY=local"
+    told = "none connected, so that nothing counts as recorded; start one, or set SIGNOFF_DURABILITY=local"
     return Finding("fail", what, told)
 
 

@@ -115,6 +115,7 @@ async def test_a_command_while_redis_is_down_is_told_so_and_starts_nothing(
 
     await fragile.idle()
     assert SORRY in (refused.shown or "")
+    assert "cannot count twice" not in (refused.shown or ""), "typed again it is another request"
     assert room.posted("prompt:") == []
 
 

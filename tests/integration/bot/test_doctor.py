@@ -122,7 +122,7 @@ async def test_a_redis_that_may_lose_runs_is_told_to_change(slack: FakeSlack, tm
         "maxmemory-policy": "allkeys-lru; set it to noeviction, or a full Redis drops runs without a word",
         "memory": wrong["memory"],
         "writes": wrong["writes"],
-        "replicas": "none connected, so that nothing can be recorded; start one, or set SIGNOFF_DURABILITY=local",
+        "replicas": "none connected, so that nothing counts as recorded; start one, or set SIGNOFF_DURABILITY=local",
     }
     assert "when it is full, no command and no answer is recorded" in wrong["memory"]
     assert "give it more memory, or remove runs that are over" in wrong["writes"]
