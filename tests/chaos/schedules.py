@@ -237,8 +237,8 @@ class Schedule:
                     if await self._finished():
                         break
                 await self._take_turn(turn)
-            self._over = True
             await self._quiet()
+            self._over = True
             for parked in list(self._parked.values()):
                 parked.told.set_exception(Crash())
         await self._check()
