@@ -156,6 +156,8 @@ class Execution:
         self.on_read: Callable[[], None] | None = None
         """Told whenever somebody begins to read its events."""
         self.idle = False
+        self.stopped = False
+        """Its task is cancelled, and it goes no further whatever a step makes of that."""
 
     @property
     def begun(self) -> bool:
@@ -418,6 +420,8 @@ class Execution:
                 assert self._main is not None
                 self._main.uncancel()
         self._settle(tick)
+        if self.stopped:
+            raise asyncio.CancelledError  # the step has swallowed it, as a task group does that a pause ends meanwhile
 
     def _settle(self, tick: Tick | None) -> None:
         if tick is not None:

@@ -235,6 +235,7 @@ class Nestling:
 
     async def stop(self) -> None:
         """Stop its work where it stands."""
+        self._execution.stopped = True
         self._task.cancel()
         await asyncio.wait([self._task])
 

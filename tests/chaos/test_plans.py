@@ -52,7 +52,7 @@ Plan: TypeAlias = Sequence[Any]
 """The name of what is to be done, and the plans it is done to, if any."""
 
 LEAVES = ("work", "ask", "ask twice", "ask by returning", "remember", "fail at first", "fail")
-BRANCHES = ("send", "list", "in turn", "at once")
+BRANCHES = ("send", "list", "in turn", "at once", "in tasks")
 
 plans: st.SearchStrategy[Plan] = st.recursive(
     st.sampled_from(LEAVES).map(lambda name: [name]),
@@ -138,6 +138,10 @@ class Doing(Workflow):
             case ["at once", inner]:
                 runs = [Doing().run(plan=plan) for plan in inner]
                 value = [*await asyncio.gather(*runs)]  # noqa: TID251 - as authors may
+            case ["in tasks", inner]:
+                async with asyncio.TaskGroup() as tasks:
+                    begun = [tasks.create_task(self.apart(plan)) for plan in inner]
+                value = [one.result() for one in begun]
             case ["ask"]:
                 value = await self.ask(ctx, ev.place)
             case ["ask twice"]:

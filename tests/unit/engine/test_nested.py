@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
@@ -566,6 +567,31 @@ async def test_cancelling_the_parent_stops_its_child() -> None:
     with pytest.raises(WorkflowCancelledByUser):
         await handler
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_child_stops_with_its_parent_even_if_its_step_swallows_that() -> None:
+    class Stubborn(Workflow):
+        @step
+        async def only(self, ev: StartEvent) -> Question:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            return Question(prefix="Go on?")
+
+        @step
+        async def hear(self, ev: Reply) -> StopEvent:
+            return StopEvent()
+
+    class Outer(Workflow):
+        @step
+        async def only(self, ev: StartEvent) -> StopEvent:
+            return StopEvent(result=await Stubborn().run())
+
+    handler = Outer().run()
+    await until_quiet()
+
+    await handler.cancel_run(timeout=1)
+
+    assert handler.is_done()
 
 
 async def test_in_process_the_time_a_child_waits_counts_as_its_own_as_in_llamaindex() -> None:
