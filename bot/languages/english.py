@@ -131,7 +131,8 @@ ENGLISH = Catalogue(
     locked_cancelled="*Closed* without an answer · {at}",
     locked_cancelled_by="*Cancelled* by {by} · {at}",
     notification="{question} – answer with {choices}",
-    parked="It is on hold: this version of Signoff cannot go on with it. It is kept and goes on after the next update.",
+    parked="This request is on hold: I cannot go on with it as I am now. Nothing of it is lost, and it goes on once "
+    "whoever runs me has seen to it. Please tell them.",
     timed_out="Nobody answered in time.",
     reminder="Still waiting for an answer {who}",
     menu_hand_on="Hand on…",

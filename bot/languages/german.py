@@ -137,8 +137,8 @@ GERMAN = Catalogue(
     locked_cancelled="*Geschlossen* ohne Antwort · {at}",
     locked_cancelled_by="*Abgebrochen* von {by} · {at}",
     notification="{question} – antworte mit {choices}",
-    parked="Das ist angehalten: Diese Version von Signoff kann damit nicht weitermachen. Es bleibt erhalten und geht "
-    "nach dem nächsten Update weiter.",
+    parked="Diese Anfrage ist angehalten: So, wie ich jetzt bin, kann ich damit nicht weitermachen. Nichts davon ist "
+    "verloren, und sie geht weiter, sobald sich jemand darum kümmert, der mich betreibt. Bitte sag dort Bescheid.",
     timed_out="Niemand hat rechtzeitig geantwortet.",
     reminder="Wartet noch auf eine Antwort {who}",
     menu_hand_on="Weitergeben…",

@@ -144,7 +144,7 @@ class SlackSurface(Telling):
             case _ if kind == RESULT:
                 await self._say(claim, lambda words: self._showing.result(claim, words))
             case _ if kind == PARKED:
-                await self._say(claim, lambda words: blocks.failure_message(words.parked, words=words))
+                await self._say(claim, lambda words: blocks.parked_message(words=words))
             case _:
                 await self._store.drop_effect(claim, "no such effect")
 

@@ -179,6 +179,11 @@ def failure_message(reason: str = "", *, requester: str = "", words: Catalogue =
     return Message(text, [section(text), *_quote(reason)])
 
 
+def parked_message(*, words: Catalogue = ENGLISH) -> Message:
+    """Return that a run is kept, and goes on when an operator lets it."""
+    return Message(words.parked, [section(words.parked)])
+
+
 def details_message(by: str, requester: str, text: str, *, words: Catalogue = ENGLISH) -> Message:
     """Return what somebody asks the requester before they answer."""
     told = words.details_asked.format(by=mention(by), requester=mention(requester))

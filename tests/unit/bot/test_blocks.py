@@ -24,6 +24,7 @@ from bot.views.blocks import (
     failure_message,
     locked_message,
     metadata,
+    parked_message,
     private_message,
     prompt_message,
     result_message,
@@ -552,6 +553,15 @@ def test_a_failure_names_no_run_and_shows_no_traceback() -> None:
     assert "the model is down" in shown(message)
     check(cancelled_message("U1"))
     check(cancelled_message())
+
+
+@pytest.mark.parametrize("words", [ENGLISH, GERMAN])
+def test_a_run_on_hold_is_not_said_to_be_over(words: Catalogue) -> None:
+    message = parked_message(words=words)
+
+    check(message)
+    assert words.parked in shown(message)
+    assert words.failed not in shown(message)
 
 
 @given(st.text(min_size=1).filter(lambda text: text.strip() != ""))
