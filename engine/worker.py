@@ -154,7 +154,7 @@ class Worker:
         if claim.attempts < 2:
             return self.lease_s
         before = {"run_id": claim.run_id, "attempt": claim.attempts}
-        logger.warning("run taken up again, since a worker ended or stalled while it held it", extra=before)
+        logger.warning("run taken up again, since a worker that held it ended, stalled or lost the store", extra=before)
         lease_s = max(self.lease_s, min(self.lease_s * 2.0 ** (claim.attempts - 1), LONGEST_LEASE_S))
         await self._store.renew(claim, lease_s)
         return lease_s

@@ -165,14 +165,17 @@ class Server:
         """Return every key that begins with *prefix* and a colon, of all servers; not for daily use."""
         pattern = "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in prefix) + ":*"
         found: set[str] = set()
-        for pipe in await self._connections.every():
-            cursor = 0
-            while True:
-                (told,) = _good(await pipe.exchange([("SCAN", cursor, "MATCH", pattern, "COUNT", 1_000)]))
-                cursor = int(told[0])
-                found.update(name.decode() for name in told[1])
-                if not cursor:
-                    break
+        try:
+            for pipe in await self._connections.every():
+                cursor = 0
+                while True:
+                    (told,) = _good(await pipe.exchange([("SCAN", cursor, "MATCH", pattern, "COUNT", 1_000)]))
+                    cursor = int(told[0])
+                    found.update(name.decode() for name in told[1])
+                    if not cursor:
+                        break
+        except _OUT_OF_SERVICE as error:
+            raise StoreUnavailable(_told(error)) from error
         return sorted(found)
 
     async def close(self) -> None:

@@ -337,6 +337,8 @@ async def test_a_server_that_is_down_is_unavailable(tmp_path: Path) -> None:
         await store.due()
     with pytest.raises(StoreUnavailable):
         await store.run("k0-abc")
+    with pytest.raises(StoreUnavailable):
+        await store.leftovers()
     await store.close()
 
 
