@@ -43,6 +43,7 @@ class ButtonClick:
     channel_id: str
     message_ts: str
     thread_ts: str
+    """The thread that the message stands in; "" if it begins one."""
     team_id: str
     enterprise_id: str
     trigger_id: str
@@ -88,6 +89,7 @@ class ShortcutCall:
     """Who wrote the message; "" if an app did."""
     message_ts: str
     thread_ts: str
+    """The thread that the message stands in; "" if it begins one."""
     user_id: str
     user_name: str
     channel_id: str
@@ -154,7 +156,7 @@ def parse_click(body: object) -> ButtonClick:
         user_id=user_id,
         channel_id=channel_id,
         message_ts=message_ts,
-        thread_ts=container.id("thread_ts", "") or message.id("thread_ts", ""),
+        thread_ts=_thread_of(message_ts, container.id("thread_ts", "") or message.id("thread_ts", "")),
         team_id=team_id,
         enterprise_id=enterprise_id,
         trigger_id=trigger_id,
@@ -212,7 +214,7 @@ def parse_shortcut(body: object) -> ShortcutCall:
         text=readable(message.text("text")).strip(),
         author_id="" if message.raw("bot_id") else message.id("user", ""),
         message_ts=message_ts,
-        thread_ts=message.id("thread_ts", ""),
+        thread_ts=_thread_of(message_ts, message.id("thread_ts", "")),
         user_id=user_id,
         user_name=user.text("username") or user.text("name"),
         channel_id=channel_id,
@@ -224,6 +226,11 @@ def parse_shortcut(body: object) -> ShortcutCall:
             *(action_ts, trigger_id),
         ),
     )
+
+
+def _thread_of(message_ts: str, thread_ts: str) -> str:
+    """Return the thread that a message is a reply in; of one that has replies Slack names its own."""
+    return "" if thread_ts == message_ts else thread_ts
 
 
 def _owner(read: JsonReader, user: JsonReader) -> tuple[str, str]:

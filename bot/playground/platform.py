@@ -77,7 +77,6 @@ class ResponseUrl:
     uses_left: int = RESPONSE_URL_USES
     message_ts: str | None = None
     ephemeral: bool = False
-    thread_ts: str | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,6 @@ class Platform:
             expires_at=self.clock.now() + RESPONSE_URL_S,
             message_ts=message.ts if message else None,
             ephemeral=bool(message and message.ephemeral_for),
-            thread_ts=message.thread_ts if message else None,
         )
         self.response_urls[made.id] = made
         return f"{self.url}/response/{made.id}"

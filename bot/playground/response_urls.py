@@ -58,7 +58,7 @@ def answer(slack: Platform, url: ResponseUrl, body: Json) -> Message | None:
         slack.app.bot_user_id,
         text,
         blocks,
-        thread_ts=body.get("thread_ts") or url.thread_ts,
+        thread_ts=body.get("thread_ts"),  # Slack does not infer it: github.com/slackapi/bolt-js/issues/2170
         bot_id=slack.app.bot_id,
     )
     if body.get("response_type") == "in_channel":

@@ -42,7 +42,7 @@ class Telling:
         message = blocks.private_message(text)
         try:
             if response_url and self._is_slack(response_url):
-                await self._answer(response_url, message)
+                await self._answer(response_url, message, thread_ts=thread_ts)
             elif channel:
                 client = await self._workspaces.client(tenant)
                 await client.chat_postEphemeral(
@@ -109,12 +109,13 @@ class Telling:
         except (SlackApiError, *UNCLEAR):
             return None
 
-    async def _answer(self, url: str, message: blocks.Message, *, replace: bool = False) -> None:
+    async def _answer(self, url: str, message: blocks.Message, *, replace: bool = False, thread_ts: str = "") -> None:
         body = {
             "response_type": "ephemeral",
             "replace_original": replace,
             "text": message.text,
             "blocks": message.blocks,
+            **({"thread_ts": thread_ts} if thread_ts else {}),  # else it stands in the channel, out of sight
         }
         async with self._session() as session, session.post(url, json=body, allow_redirects=False) as answer:
             if answer.status >= 300:

@@ -12,6 +12,20 @@ from bot.slack.telling import Telling
 from bot.slack.workspaces import OneWorkspace
 
 
+async def test_what_somebody_is_told_in_a_thread_stands_there() -> None:
+    """Slack puts what comes by a response_url into the channel, unless it says which thread."""
+    async with FakeSlack(AppConfig(signing_secret="unused")) as slack:
+        root = await slack.say("U1", "C2", "A draft")
+        reply = await slack.say("U1", "C2", "A second one", root.ts)
+        telling = Telling(OneWorkspace(AsyncWebClient(token=slack.app.bot_token, base_url=slack.api_base_url)))
+
+        url = slack.response_url("C2", "U2", reply)
+        await telling.tell("T1", "U2", "Thank you", response_url=url, channel="C2", thread_ts=root.ts)
+        await telling.tell("T1", "U2", "Thank you", response_url=url, channel="C2")
+
+        assert [note.thread_ts for note in slack.ephemerals("U2", "C2")] == [root.ts, None]
+
+
 async def test_no_link_in_what_one_person_is_told_is_unfolded() -> None:
     """Security 5."""
     async with FakeSlack(AppConfig(signing_secret="unused")) as slack:

@@ -157,6 +157,12 @@ def test_a_click_is_read() -> None:
     assert (click.message_ts, click.thread_ts) == ("1700000000.000100", "1699999999.000100")
 
 
+def test_a_message_with_replies_is_in_no_thread_of_another() -> None:
+    container = {**CLICK["container"], "thread_ts": CLICK["container"]["message_ts"]}
+
+    assert parse_click({**CLICK, "container": container}).thread_ts == ""
+
+
 def test_a_modal_is_read() -> None:
     sent = parse_modal(MODAL)
 
