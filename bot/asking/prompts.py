@@ -77,6 +77,9 @@ class Prompt(InputRequiredEvent):
     """Which version of a draft this is, shown to people."""
     details: str | None = None
     """More to read, in Markdown, which Slack folds when it is long. What no message holds goes on in a file."""
+    concerns: list[str] = Field(default_factory=list)
+    """Slack ids of the people it is about, as a form brings them; they are named below it. In a text a mention is
+    nothing but its letters, whoever wrote it."""
     approvers: list[str] = Field(default_factory=list)
     """Slack ids of people, user groups or channels whose members may answer; empty: anybody who sees it."""
     guests: bool = False
@@ -128,6 +131,14 @@ class Prompt(InputRequiredEvent):
     @classmethod
     def _from_mentions(cls, given: Any) -> Any:
         return _people_of(given, "approver")
+
+    @field_validator("concerns", mode="after")
+    @classmethod
+    def _are_people(cls, given: list[str]) -> list[str]:
+        found = _people_of(given, "concerns")
+        if others := [who for who in found if who[0] in "SCG"]:
+            raise ValueError(f"concerns {others[0]!r}: no person; name people")
+        return list(found)
 
     @field_validator("where", mode="after")
     @classmethod
@@ -252,6 +263,7 @@ class Question:
     yes: str | None = None
     """Value of the choice that "yes" stands for, if there is just one."""
     no: str | None = None
+    concerns: tuple[str, ...] = ()
     approvers: tuple[str, ...] = ()
     quorum: int = 1
     four_eyes: bool = False
@@ -358,6 +370,7 @@ def question_of(event: InputRequiredEvent) -> Question:
         text_is_response=text_is_response,
         yes=yes,
         no=no,
+        concerns=_words(getattr(event, "concerns", None)),
         approvers=approvers,
         quorum=_count(getattr(event, "quorum", None)) or 1,
         four_eyes=getattr(event, "self_approval", True) is False,

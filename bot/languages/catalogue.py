@@ -96,6 +96,7 @@ class Catalogue:
     not_readable: str
     # on messages
     asked_by: str
+    concerns: str
     version: str
     may_answer: str
     votes_needed: str

@@ -109,6 +109,7 @@ ENGLISH = Catalogue(
     closed_channel="I may not post in {channel}, so nothing was started. Please try again in another channel.",
     not_readable="Slack sent this in a form I cannot read, so nothing has happened. Please try again.",
     asked_by="Asked by {by}",
+    concerns="About {who}",
     version="Version {version}",
     may_answer="For {allowed}",
     votes_needed="{quorum} people must agree",

@@ -115,6 +115,7 @@ GERMAN = Catalogue(
     not_readable="Slack hat das in einer Form geschickt, die ich nicht lesen kann; es ist nichts geschehen. "
     "Bitte versuch es noch einmal.",
     asked_by="Anfrage von {by}",
+    concerns="Betrifft {who}",
     version="Version {version}",
     may_answer="Für {allowed}",
     votes_needed="{quorum} Personen müssen zustimmen",

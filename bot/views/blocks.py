@@ -92,7 +92,7 @@ def prompt_message(
     With *thread_replies* people are told that a reply is an answer too, where the question takes words. Of a question
     that somebody was reminded of, it says when and since when it waits; *asked_too* are those who were asked since.
     """
-    facts = [words.asked_by.format(by=mention(requester))] if requester else []
+    facts = whom(question, requester, words)
     if question.version is not None:
         facts.append(words.version.format(version=question.version))
     if question.approvers:
@@ -122,8 +122,7 @@ def prompt_message(
 def locked_message(question: Question, outcome: Outcome, *, requester: str = "", words: Catalogue = ENGLISH) -> Message:
     """Return the question as it stands once it is closed: what became of it, and no button."""
     notice, foot = _closing(question, outcome, words)
-    if requester:
-        foot += context(words.asked_by.format(by=mention(requester)))
+    foot += context(" · ".join(whom(question, requester, words)))
     text = f"{notice}: {one_line(question.text, 300, words)}"
     return _message(text, question.text, foot, words, question.details)
 
@@ -229,6 +228,14 @@ def _quote(text: str) -> list[Block]:
         return []
     quote = {"type": "rich_text_quote", "elements": [{"type": "text", "text": shown}]}
     return [{"type": "rich_text", "elements": [quote]}]
+
+
+def whom(question: Question | None, requester: str, words: Catalogue) -> list[str]:
+    """Return by whom something is asked, and about whom."""
+    facts = [words.asked_by.format(by=mention(requester))] if requester else []
+    if question is not None and question.concerns:
+        facts.append(words.concerns.format(who=_people(question.concerns, words.list_and)))
+    return facts
 
 
 def _people(who: Sequence[str], template: str) -> str:

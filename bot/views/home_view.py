@@ -16,11 +16,11 @@ from bot.asking.prompts import Question
 from bot.block_kit import Block, plain
 from bot.languages import ENGLISH, Catalogue
 from bot.payloads.tokens import AskToken
-from bot.views.blocks import context
+from bot.views.blocks import context, whom
 from bot.views.buttons import answers
 from bot.views.listing import LAST_PAGE, Row, Waiting, cancel_button, facts, first_line, name_of, waiting
 from bot.views.markdown import SECTION_CHARS, mrkdwn, section, sections
-from bot.views.wording import due, linked, mention
+from bot.views.wording import due, linked
 
 WAITING_PAGE, STARTED_PAGE, RECENT = 20, 10, 5
 """How many of each are shown at a time: a view takes 100 blocks, and a question three of them."""
@@ -116,7 +116,7 @@ def _whole(question: Question) -> Block | None:
 
 
 def _about(row: Row, wait: Waiting, words: Catalogue) -> str:
-    told = [words.asked_by.format(by=mention(row.run.requester))] if row.run.requester else []
+    told = whom(wait.question, row.run.requester, words)
     if wait.ask.quorum > 1:
         told.append(words.votes_count.format(count=len(wait.ask.votes), quorum=wait.ask.quorum))
     if wait.ask.deadline is not None:

@@ -428,6 +428,14 @@ def test_a_prompt_says_who_asks_whom_until_when() -> None:
     assert "<!date^1700000000^{date_short_pretty} at {time}|2023-11-14 22:13 UTC>" in told
 
 
+@pytest.mark.parametrize(("words", "told"), [(ENGLISH, "About <@U4> and <@U5>"), (GERMAN, "Betrifft <@U4> und <@U5>")])
+def test_whom_it_concerns_is_named_while_it_is_open_and_afterwards(words: Catalogue, told: str) -> None:
+    question = asked("Give access?", concerns=["U4", "<@U5>"])
+
+    assert told in shown(prompt(question, words=words))
+    assert told in shown(locked_message(question, Decided("U2", AT, "approve"), words=words))
+
+
 def test_votes_so_far_are_named() -> None:
     message = prompt(asked(approvers=["U2", "U3"], quorum=2), stored(votes=(("U2", "approve"),)))
 
@@ -441,6 +449,7 @@ def test_the_biggest_prompt_still_fits() -> None:
         choices=choices,
         takes_text="feedback",
         approvers=[f"U{n:010}" for n in range(300)],
+        concerns=[f"U{n:010}" for n in range(300)],
         quorum=300,
         details="d" * 9_000,
     )

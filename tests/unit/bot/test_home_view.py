@@ -1,5 +1,6 @@
 """App Home fits into a view of Slack's, whatever is asked, and offers no decision on what it does not show whole."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -57,6 +58,10 @@ def test_a_question_is_answered_below_itself() -> None:
     kinds = [block["type"] for block in shown["blocks"][:7]]
     assert kinds == ["header", "section", "actions", "context", "section", "actions", "context"]
     assert labels(shown) == ["Yes", "No", "Yes", "No"]
+
+
+def test_a_question_that_is_answered_here_says_whom_it_is_about() -> None:
+    assert "About <@U7>" in json.dumps(view(row("Give access?", concerns=["U7"])))
 
 
 @pytest.mark.parametrize("more", [{"prefix": "x" * 1501}, {"prefix": "Good?", "details": "And that, too."}])

@@ -80,6 +80,8 @@ def test_a_button_has_words(label: str) -> None:
         ({"choices": ["yes", "Yes"]}, "yes is there twice"),
         ({"choices": [str(n) for n in range(11)]}, "at most 10"),
         ({"approvers": ["carol"]}, "approver 'carol'"),
+        ({"concerns": ["dan"]}, "concerns 'dan'"),
+        ({"concerns": ["S1"]}, "concerns 'S1': no person; name people"),
         ({"approvers": ["U1"], "quorum": 2}, "only 1 may answer"),
         ({"quorum": 0}, "quorum"),
         ({"timeout": 0}, "timeout"),
