@@ -153,7 +153,6 @@ class Catalogue:
     failed: str
     failed_why: str
     stopped: str
-    stopped_by: str
     # on modals
     comment_label: str
     comment_hint: str

@@ -167,7 +167,6 @@ ENGLISH = Catalogue(
     failed="This request stopped because of a problem and did not finish.",
     failed_why="Please tell whoever runs me: the journal of this request says why.",
     stopped="This request was closed before it finished.",
-    stopped_by="{by} cancelled this request.",
     comment_label="What would you like to say?",
     edit_text="The text",
     edit_hint="What stands here when you send it is what counts.",

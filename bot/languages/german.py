@@ -177,7 +177,6 @@ GERMAN = Catalogue(
     failed="Diese Anfrage ist wegen eines Problems stehen geblieben und wurde nicht fertig.",
     failed_why="Bitte sag denen Bescheid, die mich betreiben: Im Journal dieser Anfrage steht, warum.",
     stopped="Diese Anfrage wurde geschlossen, bevor sie fertig war.",
-    stopped_by="{by} hat diese Anfrage abgebrochen.",
     comment_label="Was möchtest du sagen?",
     edit_text="Der Text",
     edit_hint="Was hier beim Senden steht, gilt.",

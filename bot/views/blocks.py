@@ -172,7 +172,7 @@ def result_message(result: object, *, words: Catalogue = ENGLISH) -> Message:
     return _message(one_line(body, 1000, words), body, [], words)
 
 
-def failure_message(reason: str = "", *, requester: str = "", words: Catalogue = ENGLISH) -> Message:
+def failure_message(reason: str, *, requester: str = "", words: Catalogue = ENGLISH) -> Message:
     """Return that a run ended without a result. *reason* is for people, without a traceback."""
     text = " ".join(filter(None, [mention(requester) if requester else "", words.failed]))
     return Message(text, [section(text), *_quote(reason)])
@@ -189,10 +189,9 @@ def details_message(by: str, requester: str, text: str, *, words: Catalogue = EN
     return Message(told, [section(told), *_quote(text)])
 
 
-def cancelled_message(by: str = "", *, words: Catalogue = ENGLISH) -> Message:
+def cancelled_message(*, words: Catalogue = ENGLISH) -> Message:
     """Return that a run was closed before it finished."""
-    text = words.stopped_by.format(by=mention(by)) if by else words.stopped
-    return Message(text, [section(text)])
+    return Message(words.stopped, [section(words.stopped)])
 
 
 def private_message(text: str) -> Message:

@@ -28,11 +28,10 @@ WAITS = 5
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A question that is open. *question* is None where it cannot be read here; *link* leads to its message."""
+    """A question that is open. *question* is None where it cannot be read here."""
 
     ask: AskRecord
     question: Question | None
-    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

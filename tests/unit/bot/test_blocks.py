@@ -560,7 +560,6 @@ def test_a_failure_names_no_run_and_shows_no_traceback() -> None:
     check(message)
     assert message.text.startswith("<@U1> This request stopped")
     assert "the model is down" in shown(message)
-    check(cancelled_message("U1"))
     check(cancelled_message())
 
 
