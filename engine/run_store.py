@@ -22,8 +22,10 @@ EntryKind: TypeAlias = Literal["sent", "answered", "expired", "cancelled", "reop
 AskStatus: TypeAlias = Literal["open", "answered", "expired", "cancelled"]
 TimerKind: TypeAlias = Literal["remind", "escalate", "expire"]
 
+LIVE: frozenset[RunStatus] = frozenset({"ready", "waiting", "parked"})
+"""What a run may be before it is over."""
 OVER: frozenset[RunStatus] = frozenset({"done", "failed", "cancelled"})
-"""What a run is once it is over; what it is before is the rest of `RunStatus`."""
+"""What a run is once it is over."""
 REOPENABLE: frozenset[RunStatus] = frozenset({"parked", "failed", "cancelled"})
 """What a run may be that is to go on."""
 

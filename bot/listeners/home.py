@@ -25,7 +25,7 @@ from bot.slack.workspaces import Workspaces
 from bot.views import home_view
 from bot.views.home_view import RECENT, STARTED_PAGE, WAITING_PAGE, Pages, Part
 from engine.errors import ContextSerdeError, StoreUnavailable
-from engine.run_store import OVER, AskRecord, EffectClaim, RunStatus
+from engine.run_store import LIVE, OVER, AskRecord, EffectClaim
 from engine.runner import Runner
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,6 @@ LIMIT = 500
 """How many questions of each name somebody answers to are looked at."""
 CONCERNED = 200
 """How many people a change is drawn for at once; the others see it when they open their Home."""
-_OPEN: frozenset[RunStatus] = frozenset({"ready", "waiting", "parked"})
 
 
 class Home:
@@ -142,7 +141,7 @@ class Home:
     async def _started(self, tenant: str, user: str, page: int) -> tuple[Part, int]:
         """Return a page of what somebody has started and is not over, and which it is."""
         first = STARTED_PAGE * page
-        runs = await self._store.runs(tenant=tenant, requester=user, statuses=_OPEN, limit=first + STARTED_PAGE + 1)
+        runs = await self._store.runs(tenant=tenant, requester=user, statuses=LIVE, limit=first + STARTED_PAGE + 1)
         first = min(first, max(0, len(runs) - 1) // STARTED_PAGE * STARTED_PAGE)
         rows = await self._finding.rows(runs[first : first + STARTED_PAGE])
         return Part(rows, len(runs) > first + STARTED_PAGE), first // STARTED_PAGE

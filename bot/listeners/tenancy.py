@@ -21,7 +21,7 @@ from bot.payloads.reading import PayloadError
 from bot.slack.telling import Telling
 from bot.views import modals
 from engine.errors import CodecError, StoreUnavailable
-from engine.run_store import RunStatus
+from engine.run_store import LIVE
 from engine.runner import Runner
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,6 @@ PAGE, PAGES = 100, 10
 """Runs of a workspace that has left are closed in pages, so many at a time."""
 LEFT = "app_uninstalled"
 """Who has closed them, for the journal."""
-_LIVE: tuple[RunStatus, ...] = ("ready", "waiting", "parked")
 _INSTALLED = "signoff_installed"
 
 
@@ -148,7 +147,7 @@ class Tenancy:
         """Cancel the runs that were started before; tell whether these are all."""
         place = (before, "")
         for _ in range(PAGES):
-            runs = await self._runner.store.runs(statuses=_LIVE, tenant=tenant, before=place, limit=PAGE)
+            runs = await self._runner.store.runs(statuses=LIVE, tenant=tenant, before=place, limit=PAGE)
             for run in runs:
                 await self._runner.cancel(run.run_id, LEFT)
             if len(runs) < PAGE:

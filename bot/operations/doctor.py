@@ -21,7 +21,7 @@ from engine.errors import CodecError, ContextSerdeError, StoreUnavailable
 from engine.keyring import PLAIN
 from engine.redis import RedisRunStore
 from engine.redis.condition import Condition
-from engine.run_store import RunStatus
+from engine.run_store import LIVE
 from engine.sealed_store import SealedRunStore
 
 LIMIT_S = 5
@@ -31,7 +31,6 @@ LATE_S = 60.0
 """What has been due for so long is done by nobody."""
 SAMPLE = 200
 """How many runs are read to see whether the keys fit; a thorough look reads all."""
-LIVE: tuple[RunStatus, ...] = ("ready", "waiting", "parked")
 
 Level: TypeAlias = Literal["ok", "warn", "fail"]
 
