@@ -101,8 +101,7 @@ def _servers(servers: Sequence[Condition], settings: Settings) -> Iterator[Findi
         checks.append(_replicas)
     for check in checks:
         found = [check(server) for server in servers]
-        worst = max(found, key=lambda finding: ("ok", "warn", "fail").index(finding.level))
-        yield worst
+        yield max(found, key=lambda finding: ("ok", "warn", "fail").index(finding.level))
 
 
 def _version(server: Condition) -> Finding:
@@ -262,8 +261,8 @@ async def _installs(settings: Settings) -> list[Finding]:
 
 
 def _scopes(granted: str, settings: Settings) -> Finding:
-    described = manifest.build([], thread_replies=settings.thread_replies)
-    missing = sorted(set(described["oauth_config"]["scopes"]["bot"]) - {scope.strip() for scope in granted.split(",")})
+    wanted = manifest.scopes(thread_replies=settings.thread_replies)
+    missing = sorted(set(wanted) - {scope.strip() for scope in granted.split(",")})
     if not missing:
         return Finding("ok", "Slack scopes", "all there")
     return Finding("fail", "Slack scopes", f"missing: {', '.join(missing)}; add them and install the app anew")
