@@ -128,7 +128,7 @@ class Worker:
         scale = Scale(self._limit_bytes, self._warn_bytes)
         try:
             workflow = self._workflow(claim)
-            if claim.attempts > self._max_attempts:
+            if claim.attempts > self._max_attempts and not _is_cancelled(claim):
                 await self._park(store, claim, f"{self._max_attempts} workers in a row ended while they worked on it")
                 return None
             lease_s = await self._lease(claim)
@@ -169,10 +169,10 @@ class Worker:
     async def _give_up(self, store: RunStore | FirstTurn, claim: Claim, reason: str) -> None:
         """Leave a run that this code cannot read to workers of other code; park it once they have had their time.
 
-        One that is cancelled ends at once: no step has to be run for that.
+        One that is cancelled ends at once.
         """
         told = {"run_id": claim.run_id, "reason": reason}
-        if any(entry.kind == "cancelled" for entry in claim.inbox):
+        if _is_cancelled(claim):
             logger.warning("run cancelled, though its stored state cannot be read", extra=told)
             codec = Codec({WorkflowCancelledEvent.__name__: WorkflowCancelledEvent})
             result = NewEffect(RESULT, codec.dumps(WorkflowCancelledEvent(), RESULT))
@@ -197,6 +197,11 @@ class Worker:
         logger.error("run parked", extra={"run_id": claim.run_id, "reason": reason})
         effect = NewEffect(f"{PARKED}:{claim.version}", reason.encode())
         await store.commit(claim, Commit("parked", effects=[effect], note=reason))
+
+
+def _is_cancelled(claim: Claim) -> bool:
+    """Tell whether the run is to end: no step has to be run for that."""
+    return any(entry.kind == "cancelled" for entry in claim.inbox)
 
 
 def _leave_for_later(run_id: str, error: BaseExceptionGroup[StoreUnavailable]) -> None:

@@ -214,7 +214,8 @@ class MemoryRunStore(Answers, Copies, Outbox):
         elif change.release or status == "parked":
             run.until = None
             wake_at = None if status == "parked" else now if wake_at is None and status == "ready" else wake_at
-            run.ready_at = now if run.inbox and status != "parked" else wake_at
+            left = run.inbox and (status != "parked" or run.cancelling)  # one that is cancelled is given out for that
+            status, run.ready_at = ("ready", now) if left else (status, wake_at)
         if run.inbox and status == "waiting":
             status = "ready"
         run.wake_at = wake_at

@@ -94,3 +94,20 @@ async def test_a_run_that_cost_some_workers_and_then_went_on_starts_counting_ane
     assert claim.attempts == 1
     await world.pass_time(LEASE_S + 1)
     assert (await runner.drain(run_id)).result == "a good one"
+
+
+async def test_a_run_that_ends_its_workers_can_be_cancelled(world: StoreWithClock) -> None:
+    """It is not set aside in place of that, nor is its step tried once more."""
+    flow = Deadly(lives=1_000)
+    runner = Runner(world.store, [flow])
+    run_id = await runner.start(flow)
+    while flow.tried <= MAX_ATTEMPTS:
+        await sweep(world, flow)
+        await world.pass_time(LONGEST_LEASE_S)
+
+    await runner.cancel(run_id, by="U1")
+    view = await runner.drain(run_id)
+
+    assert view.status == "cancelled"
+    assert flow.tried == 1 + MAX_ATTEMPTS
+    assert not [effect for effect in await world.store.effects_of(run_id) if effect.startswith(PARKED)]

@@ -114,7 +114,8 @@ end
 
 local inbox = (over or begun) and {} or redis.call('LRANGE', INBOX, 0, -1)
 local left, free = #inbox > 0, over or release
-if left and status == 'waiting' then status = 'ready' end
+-- One that is parked as it is cancelled is given out for that, as one that is cancelled later.
+if left and (status == 'waiting' or (status == 'parked' and meta.z)) then status = 'ready' end
 if over then
   redis.call('DEL', INBOX)
   if status == 'done' then redis.call('DEL', MEMO) end -- any other may be reopened, and its calls remember

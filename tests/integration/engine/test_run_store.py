@@ -333,6 +333,21 @@ async def test_a_parked_run_that_is_cancelled_is_given_out_with_all_that_was_sen
     assert kinds == ["sent", "sent", "cancelled"]
 
 
+async def test_a_run_that_is_cancelled_as_it_is_parked_is_given_out_for_that(world: World) -> None:
+    """Whoever parks it has read its inbox before; whoever cancels it was told that it stops."""
+    claim = await world.start()
+    await world.store.cancel(claim.run_id, "U1")
+
+    await world.store.commit(claim, Commit("parked"))
+
+    assert await world.store.due() == [claim.run_id]
+    run = await world.store.run(claim.run_id)
+    assert run is not None
+    assert run.status == "ready"
+    kinds = [entry.kind for entry in (await world.claim(claim.run_id)).inbox]
+    assert kinds == ["sent", "cancelled"]
+
+
 async def test_the_longest_waiting_run_is_due_first(world: World) -> None:
     ids = []
     for key in ("a", "b", "c"):
