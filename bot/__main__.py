@@ -223,9 +223,9 @@ def _workflows() -> Path:
     if given := os.environ.get("SIGNOFF_WORKFLOWS"):
         return Path(given)
     here = Path("workflows")
-    beside = Path(__file__).parent.parent / "workflows"
     shipped = Path(__file__).parent / "builtin_workflows"
-    return next((folder for folder in (here, beside, shipped) if folder.is_dir()), here)
+    beside = Path(__file__).parent.parent / "workflows"  # in a checkout; beside an installed bot it is LlamaIndex's
+    return next((folder for folder in (here, shipped, beside) if folder.is_dir()), here)
 
 
 def _here() -> dict[str, Path]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bot import __main__ as command_line
 from bot.asking.triggers import CommandReceived
 from bot.plugins import NAMESPACE, PluginError, discover
 from engine.workflow import Workflow
@@ -225,3 +226,21 @@ def test_a_question_whose_answer_no_step_takes_is_refused_at_its_step(tmp_path: 
         f"{tmp_path / 'hello.py'}:8: Hello.greet asks a question, but no step takes the answer; "
         "write one that does, ev: HumanResponseEvent"
     )
+
+
+def test_a_bot_that_is_installed_finds_the_workflows_that_came_with_it_and_no_package_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packages, elsewhere = tmp_path / "site-packages", tmp_path / "elsewhere"
+    for folder in (packages / "workflows", packages / "bot" / "builtin_workflows", elsewhere):
+        folder.mkdir(parents=True)
+    write(packages / "workflows", events="class Event: ...")  # as LlamaIndex has it
+    write(packages / "bot" / "builtin_workflows", hello=hello())
+    monkeypatch.setattr(command_line, "__file__", str(packages / "bot" / "__main__.py"))
+    monkeypatch.delenv("SIGNOFF_WORKFLOWS", raising=False)
+    monkeypatch.chdir(elsewhere)
+
+    code = command_line.main(["manifest"])
+
+    assert code == 0
+    assert '"/hello"' in capsys.readouterr().out
