@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bot.asking.closing_list import VALUE_CHARS
 from bot.asking.legible import has_ink, in_words
-from bot.asking.mistakes import said_plainly
+from bot.asking.mistakes import check_names, said_plainly
 from bot.languages import ENGLISH
 
 Style: TypeAlias = Literal["primary", "danger"]
@@ -61,6 +61,11 @@ class Choice(BaseModel):
         ) -> None: ...
 
     else:
+
+        def __new__(cls, *args: Any, **given: Any) -> Self:
+            if args:  # as authors write it; what is stored comes by names alone, and may be of a newer version
+                check_names(cls, given.keys())
+            return super().__new__(cls)
 
         def __init__(self, *args: Any, **given: Any) -> None:
             placed = dict(zip(Choice.__pydantic_fields__, args, strict=False)) if args else {}

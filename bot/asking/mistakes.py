@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Set
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ValidationError
@@ -10,6 +12,20 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 FOUND_CHARS = 60
+MISSPELT = 0.75
+"""How like a field's name (0 to 1) another must be to be taken for that name misspelt."""
+
+
+def check_names(kind: type[BaseModel], given: Set[str]) -> None:
+    """Refuse what a *kind* does not have, as ``aprovers`` or ``reviewers``: it would be lost, and the rule with it.
+
+    Raises:
+        TypeError: a name is none of its fields'.
+    """
+    for name in sorted(given - kind.__pydantic_fields__.keys()):
+        near = difflib.get_close_matches(name, kind.__pydantic_fields__, 1, MISSPELT)
+        meant = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(kind.__pydantic_fields__)}"
+        raise TypeError(f"{kind.__name__} has no {name!r}; {meant}")
 
 
 class said_plainly:  # noqa: N801  # a generator would read better, and take as long as what it is put around

@@ -7,7 +7,6 @@ Nothing here knows how a question looks in Slack.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,19 +19,18 @@ from bot.asking.closing_list import CHOICES, as_value, closing_list
 from bot.asking.forms import Form, form_of
 from bot.asking.inputs import check_form
 from bot.asking.legible import has_ink, width
-from bot.asking.mistakes import said_plainly
+from bot.asking.mistakes import check_names, said_plainly
 from bot.languages import ENGLISH, Catalogue
 from engine.events import EffectInDoubt, InputRequiredEvent
 
 Home: TypeAlias = Literal["", "channel", "thread", "private"]
 """How a question is shown where its command was typed; "private" is only that others are asked."""
 
-MISSPELT = 0.75
-"""How like a field's name (0 to 1) another must be to be taken for that name misspelt."""
 EDIT_CHARS = 3000  # of a plain_text_input: docs.slack.dev/reference/block-kit/block-elements/plain-text-input-element
 _MENTIONED = re.compile(r"<(?:@|!subteam\^|#)([UWSCG][A-Z0-9]+)(?:\|[^>]*)?>")
 _WHO = re.compile(r"[UWSCG][A-Z0-9]+")
 _PLACES = ("channel", "thread", "approvers")
+_PLACE = "'channel', 'thread', 'approvers' or the Slack id of a person"
 
 
 class Escalation(BaseModel):
@@ -55,7 +53,10 @@ class Escalation(BaseModel):
 
 
 class Prompt(InputRequiredEvent):
-    """A question with buttons; the run waits until it is answered. All but *prefix* is optional."""
+    """A question with buttons; the run waits until it is answered. All but *prefix* is optional.
+
+    A class of your own below it may declare more.
+    """
 
     prefix: str
     """The question, in Markdown. Put what people typed through `literal`."""
@@ -104,14 +105,12 @@ class Prompt(InputRequiredEvent):
     in that one's thread."""
 
     def __new__(cls, /, **given: Any) -> Self:
-        """Refuse a rule that is misspelt, as ``aprovers``: events carry what they do not declare, and it would be lost.
+        """Refuse a rule that there is not: events carry what they do not declare, and it would be lost.
 
         Raises:
-            TypeError: a name is almost that of a field.
+            TypeError: a name is none of its fields'.
         """
-        for name in given.keys() - cls._accepted:
-            if near := difflib.get_close_matches(name, cls.__pydantic_fields__, 1, MISSPELT):
-                raise TypeError(f"{cls.__name__} has no {name!r}; did you mean {near[0]!r}?")
+        check_names(cls, given.keys() - cls._accepted)
         return super().__new__(cls)
 
     if not TYPE_CHECKING:
@@ -144,7 +143,7 @@ class Prompt(InputRequiredEvent):
     @classmethod
     def _are_places(cls, given: str | list[str] | None) -> str | list[str] | None:
         places = [given] if isinstance(given, str) else given or []
-        found = [place if place in _PLACES else _person_of(place, "where") for place in places]
+        found = [place if place in _PLACES else _person_of(place, "where", _PLACE) for place in places]
         for place in found:
             if place[0] in "SCG":
                 raise ValueError(f"where {place!r}: no person, so it cannot be asked in private; name people")
@@ -162,6 +161,8 @@ class Prompt(InputRequiredEvent):
         if self.on_timeout not in ("expire", "fail", *(options := self.options)) and options:
             known = ", ".join(repr(value) for value in ("expire", "fail", *options))
             raise ValueError(f"on_timeout {self.on_timeout!r} is no answer to this; use one of {known}")
+        if self.on_timeout != "expire" and self.timeout is None:
+            raise ValueError(f"on_timeout is {self.on_timeout!r} but there is no timeout, so it never comes; give both")
         if self.home == "private" and not self.copies:
             raise ValueError("where is 'approvers', but approvers names no people: nobody would be asked")
         self._check_form()
@@ -330,12 +331,13 @@ class Question:
 
 def asked_by_us(name: str, about: Mapping[str, str], answers: Sequence[str], **rules: Any) -> Prompt:
     """Return a question that the catalogue has the words for, under this *name*; *about* is filled in, as Markdown."""
-    return Prompt(
+    prompt = Prompt(
         prefix=ENGLISH.questions[name].format(**about),
         choices=[Choice(answer, label=ENGLISH.answers[answer]) for answer in answers],
-        ours={"name": name, "about": dict(about)},
         **rules,
     )
+    prompt["ours"] = {"name": name, "about": dict(about)}
+    return prompt
 
 
 def question_of(event: InputRequiredEvent) -> Question:
@@ -435,10 +437,10 @@ def _people_of(given: Any, what: str) -> Any:
     return list(dict.fromkeys(_person_of(str(item), what) for item in given))
 
 
-def _person_of(given: str, what: str) -> str:
+def _person_of(given: str, what: str, wanted: str = "a Slack id of a person, user group or channel") -> str:
     person = _MENTIONED.sub(r"\1", given).lstrip("@")
     if _WHO.fullmatch(person) is None:
-        raise ValueError(f"{what} {person!r}: give a Slack id of a person, user group or channel, as U012AB3CD")
+        raise ValueError(f"{what} {person!r}: give {wanted}, as U012AB3CD")
     return person
 
 

@@ -126,8 +126,8 @@ def slash_command(
 ) -> Callable[[W], W]:
     """Start a run of the decorated workflow whenever *command* is typed.
 
-    *usage* is the hint Slack shows behind the command and the refusal of an empty text repeats.
-    With ``required=False`` the command works without any text.
+    *usage* is the hint that Slack shows behind the command. Typed without words, a command asks for them in a
+    modal; with ``required=False`` it begins without any. It takes at most *max_chars* characters.
 
     Raises:
         DefinitionError: Slack would not accept the command, or the class has one already.

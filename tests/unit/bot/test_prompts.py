@@ -39,6 +39,22 @@ def test_a_misspelt_rule_is_refused_and_not_left_out(name: str, meant: str) -> N
         Prompt(prefix="Pay?", **{name: ["U1"]})
 
 
+def test_a_rule_that_there_is_not_is_refused_and_those_there_are_told() -> None:
+    with pytest.raises(TypeError, match=r"Prompt has no 'reviewers'; it takes prefix, .*, approvers, "):
+        Prompt(prefix="Pay?", reviewers=["U1"])
+    with pytest.raises(TypeError, match="Choice has no 'color'; it takes value, label, style, "):
+        Choice("stop", color="red")  # type: ignore[call-arg]  # that is the point
+
+
+def test_a_prompt_of_your_own_has_the_fields_it_declares() -> None:
+    class Payment(Prompt):
+        amount: int
+
+    assert Payment(prefix="Pay?", amount=3).amount == 3
+    with pytest.raises(TypeError, match="Payment has no 'amoun'; did you mean 'amount'"):
+        Payment(prefix="Pay?", amount=3, amoun=4)
+
+
 def values(question: Question) -> list[str]:
     return [choice.value for choice in question.choices]
 
@@ -148,13 +164,6 @@ def test_approvers_may_be_mentions() -> None:
     assert prompt.allowed == prompt.approvers
 
 
-def test_undeclared_keywords_are_carried() -> None:
-    prompt = Prompt(prefix="?", ticket=7)
-
-    assert prompt.ticket == 7
-    assert prompt["ticket"] == 7
-
-
 def test_the_engine_finds_its_own_names() -> None:
     prompt = Prompt(prefix="?", choices=["ship"], takes_text="feedback", approvers=["U1"], four_eyes=True)
 
@@ -175,9 +184,8 @@ def test_a_prompt_that_takes_any_text_limits_nothing() -> None:
 
 def test_a_prompt_survives_storage() -> None:
     codec = Codec({kind.__name__: kind for kind in (Prompt, Choice, Escalation)})
-    prompt = Prompt(
-        prefix="?", choices=["a", Choice("b", confirm="Sure?")], escalate=[Escalation(after=60, to=["U9"])], x=1
-    )
+    prompt = Prompt(prefix="?", choices=["a", Choice("b", confirm="Sure?")], escalate=[Escalation(after=60, to=["U9"])])
+    prompt["from_a_newer_version"] = 1
 
     assert codec.loads(codec.dumps(prompt, "prompt"), "prompt") == prompt
 
@@ -337,7 +345,10 @@ def test_a_question_that_no_author_asks_is_said_in_any_language() -> None:
 
 
 def test_a_question_that_no_catalogue_knows_any_more_is_said_as_it_was_stored() -> None:
-    question = question_of(Prompt(prefix="So?", choices=["again"], ours={"name": "long ago", "about": {}}))
+    prompt = Prompt(prefix="So?", choices=["again"])
+    prompt["ours"] = {"name": "long ago", "about": {}}
+
+    question = question_of(prompt)
 
     assert (question.said_in(GERMAN).text, labels(question.said_in(GERMAN))) == ("So?", ["Again"])
 
@@ -593,7 +604,7 @@ def test_a_question_is_shown_where_it_was_asked_unless_it_says_where() -> None:
         ("S123", "name people"),
         (["channel", "thread"], "name one of them"),
         ("approvers", "nobody would be asked"),
-        ("", "give a Slack id"),
+        ("#general", "give 'channel', 'thread', 'approvers' or the Slack id of a person"),
     ],
 )
 def test_a_place_that_cannot_be_is_refused(where: str | list[str], told: str) -> None:
@@ -723,6 +734,8 @@ def test_a_text_is_edited_whole_or_not_at_all() -> None:
 
 def test_silence_stands_for_an_answer_that_there_is() -> None:
     with pytest.raises(ValueError, match="use one of 'expire', 'fail', 'yes', 'no'"):
-        Prompt(prefix="?", choices=["yes", "no"], on_timeout="maybe")
+        Prompt(prefix="?", choices=["yes", "no"], timeout=60, on_timeout="maybe")
+    with pytest.raises(ValueError, match="on_timeout is 'no' but there is no timeout, so it never comes; give both"):
+        Prompt(prefix="?", choices=["yes", "no"], on_timeout="no")
 
-    assert question_of(Prompt(prefix="?", choices=["yes", "no"], on_timeout="no")).silence == "no"
+    assert question_of(Prompt(prefix="?", choices=["yes", "no"], timeout=60, on_timeout="no")).silence == "no"
