@@ -39,6 +39,7 @@ key                     type    holds
 ``by:<tenant>|<user>``  zset    run -> created: what one person has started; gone `LINK_KEPT_S` after the last
 ``skew``                string  seconds added to the server's clock; tests only
 ``tried``               string  what `doctor` has written to see whether the server takes writes; gone at once
+``told``                string  written before replicas are waited for, so that what others wrote is, too; a minute
 ``<prefix>:link:<ref>`` string  run id; of no lane, gone `LINK_KEPT_S` after it was made
 ``<prefix>:lanes``      set     every lane in use, so that a store with fewer lanes still sweeps the others
 ======================  ======  ==========================================================================

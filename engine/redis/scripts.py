@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from redis import exceptions
 
@@ -63,6 +63,10 @@ _KEPT_FOR_SOMEBODY = frozenset(
     {"start", "begin", "send", "deliver", "refuse", "amend", "cancel", "reopen", "fork", "purge", "remember", "commit"}
 )
 """Scripts after which somebody is told that it is done."""
+_TOLD_S = 60
+"""How long the key stays that `Server` writes before it waits."""
+_Waited: TypeAlias = Literal["", "own", "all"]
+"""What replicas have to have: nothing, what the calls write, or all that they may tell of."""
 _DECLARED = re.compile(r"^local (?:function )?([\w, ]+)", re.MULTILINE)
 _COMMENT = re.compile(r"(^|\s)--.*")
 _META_READ = re.compile(r"\bmeta\.(\w)\b")
@@ -115,7 +119,8 @@ class Server:
     """The one way to Redis: every call of the store goes through it.
 
     With *replicas*, what somebody is told is kept is known to so many of them; *timeout_s* limits how long that is
-    waited for.
+    waited for. That goes for what another process has written, too, as when an answer is delivered again: WAIT is for
+    the last write of its own connection, so there is one, to a key beside what is told of.
     """
 
     def __init__(self, connections: Connections, replicas: int = 0, timeout_s: float = 5.0) -> None:
@@ -133,12 +138,13 @@ class Server:
         sent: list[_Sent] = [
             (names[0], ("EVALSHA", found.digest, len(names), *names, *arguments)) for names, arguments in calls
         ]
-        replicated = self._wait is not None and name in _KEPT_FOR_SOMEBODY
-        answers = await self._send(sent, replicated)
+        # One that is full takes no mark, but a purge, which tells of nothing that others wrote.
+        waited: _Waited = "" if name not in _KEPT_FOR_SOMEBODY else "own" if name == "purge" else "all"
+        answers = await self._send(sent, waited)
         missed = [i for i, answer in enumerate(answers) if isinstance(answer, Refused) and answer.code == "NOSCRIPT"]
         if missed:
             again: list[_Sent] = [(sent[i][0], ("EVAL", found.text, *sent[i][1][2:])) for i in missed]
-            for i, answer in zip(missed, await self._send(again, replicated), strict=True):
+            for i, answer in zip(missed, await self._send(again, waited), strict=True):
                 answers[i] = answer
         return _good(answers)
 
@@ -152,7 +158,7 @@ class Server:
 
     async def keep(self, key: str, *call: Argument) -> Any:
         """Send one command, to where *key* is; somebody is told afterwards that it is done."""
-        return _good(await self._send([(key, call)], self._wait is not None))[0]
+        return _good(await self._send([(key, call)], "all"))[0]
 
     async def each(self, *calls: Call) -> list[list[Any]]:
         """Send *calls* to every server that has keys; an answer that is an error is a `Refused`. Not for daily use."""
@@ -181,48 +187,53 @@ class Server:
     async def close(self) -> None:
         await self._connections.close()
 
-    async def _send(self, calls: Sequence[_Sent], replicated: bool = False) -> list[Any]:
+    async def _send(self, calls: Sequence[_Sent], waited: _Waited = "") -> list[Any]:
         """Return an answer or a `Refused` for each call."""
         try:
             if len(calls) == 1:
-                ((key, call),) = calls
-                answers = await self._exchange(await self._connections.pipe(key), [call], replicated)
+                answers = await self._exchange(await self._connections.pipe(calls[0][0]), calls, waited)
             else:
-                answers = await self._send_each(calls, replicated)
+                answers = await self._send_each(calls, waited)
             for i, answer in enumerate(answers):
                 if isinstance(answer, Refused) and answer.code == "MOVED":
-                    answers[i] = await self._follow(answer, calls[i][1], replicated)
+                    answers[i] = await self._follow(answer, calls[i], waited)
             return answers
         except _OUT_OF_SERVICE as error:
             raise StoreUnavailable(_told(error)) from error
 
-    async def _send_each(self, calls: Sequence[_Sent], replicated: bool) -> list[Any]:
+    async def _send_each(self, calls: Sequence[_Sent], waited: _Waited) -> list[Any]:
         places: dict[Pipe, list[int]] = {}
         for i, (key, _) in enumerate(calls):
             places.setdefault(await self._connections.pipe(key), []).append(i)
         answers: list[Any] = [None] * len(calls)
         for pipe, here in places.items():
-            told = await self._exchange(pipe, [calls[i][1] for i in here], replicated)
+            told = await self._exchange(pipe, [calls[i] for i in here], waited)
             for i, answer in zip(here, told, strict=True):
                 answers[i] = answer
         return answers
 
-    async def _exchange(self, pipe: Pipe, calls: list[Call], replicated: bool) -> list[Any]:
-        if not replicated or self._wait is None:
+    async def _exchange(self, pipe: Pipe, sent: Sequence[_Sent], waited: _Waited) -> list[Any]:
+        calls = [call for _, call in sent]
+        if not waited or self._wait is None:
             answers = await pipe.exchange(calls)
         else:
-            *answers, reached = await pipe.exchange([*calls, self._wait])
+            mark: Call = ("SET", f"{sent[0][0].partition('}')[0]}}}:told", 1, "EX", _TOLD_S)
+            marks = [mark] if waited == "all" else []
+            *told, reached = await pipe.exchange([*calls, *marks, self._wait])
             if isinstance(reached, Refused) or reached < self._replicas:
                 raise exceptions.TimeoutError(f"{reached} of {self._replicas} replicas have it; it may be lost")
+            answers, marked = told[: len(calls)], told[len(calls) :]
+            if not any(isinstance(answer, Refused) for answer in answers):
+                _good(marked)
         for answer in answers:
             if isinstance(answer, Refused) and answer.code == "READONLY":
                 pipe.end(exceptions.ConnectionError("the server has become a replica"))  # look for the master again
         return answers
 
-    async def _follow(self, told: Refused, call: Call, replicated: bool) -> Any:
-        """Send *call* to where its keys have moved to."""
+    async def _follow(self, told: Refused, sent: _Sent, waited: _Waited) -> Any:
+        """Send a call to where its keys have moved to."""
         pipe = await self._connections.moved(str(told).split(" ")[2])
-        return told if pipe is None else (await self._exchange(pipe, [call], replicated))[0]
+        return told if pipe is None else (await self._exchange(pipe, [sent], waited))[0]
 
 
 def _told(error: BaseException) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -124,6 +126,30 @@ async def test_a_replica_that_is_gone_is_not_kept_silent(tmp_path: Path, prefix:
 
         await careful.close()
         await store.close()
+
+
+@pytest.mark.chaos
+async def test_nobody_is_told_by_another_process_what_no_replica_has(tmp_path: Path, prefix: str) -> None:
+    """The one that took the answer did not say that it is kept, and whoever is asked again does not either."""
+    with servers.watched(tmp_path) as (url, _, replica):
+        first, second = (RedisRunStore.from_url(url, prefix=prefix, lanes=2, timeout_s=1, replicas=1) for _ in range(2))
+        run_id = await asked(first, "run")
+        before = await second.deliver(click(await asked(first, "another")))
+        os.kill(replica.process.pid, signal.SIGSTOP)
+        with pytest.raises(StoreUnavailable, match="0 of 1 replicas have it"):
+            await first.deliver(click(run_id))
+
+        for late in (click(run_id), click(run_id, "d2", "U2")):
+            with pytest.raises(StoreUnavailable, match="0 of 1 replicas have it"):
+                await second.deliver(late)
+        os.kill(replica.process.pid, signal.SIGCONT)
+        again = await in_time(lambda: second.deliver(click(run_id)))
+
+        assert isinstance(before, Accepted)
+        assert isinstance(again, Accepted)
+        assert await first.leftovers() == []
+        await first.close()
+        await second.close()
 
 
 async def test_a_server_is_reached_over_tls_by_those_who_trust_it(tmp_path: Path, redis_url: str, prefix: str) -> None:
