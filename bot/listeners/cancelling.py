@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from bot.languages import Catalogue
 from bot.listeners.finding import Finding
+from bot.views.escaping import safe, shorten
 from bot.views.listing import Row, name_of
-from bot.views.wording import safe, shorten
 from engine.runner import Runner
 
 logger = logging.getLogger(__name__)

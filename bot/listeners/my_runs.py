@@ -18,7 +18,7 @@ from bot.slack.directory import Directory
 from bot.slack.telling import Telling
 from bot.views import listing
 from bot.views.blocks import Message, private_message
-from bot.views.wording import safe, shorten
+from bot.views.escaping import safe, shorten
 from engine.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)

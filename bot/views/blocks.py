@@ -16,20 +16,10 @@ from bot.block_kit import Block
 from bot.languages import ENGLISH, Catalogue
 from bot.payloads.tokens import AskToken
 from bot.views.buttons import answers, menu
+from bot.views.escaping import escape, safe, shorten, visible
 from bot.views.markdown import SECTION_CHARS, bare, mrkdwn, section, sections, split
 from bot.views.results import result_text
-from bot.views.wording import (
-    deed,
-    due,
-    escape,
-    listed,
-    mention,
-    number,
-    safe,
-    shorten,
-    visible,
-    when,
-)
+from bot.views.wording import deed, due, listed, mention, number, when
 from engine.run_store import AskRecord
 from engine.verdicts import Cancelled, Expired
 

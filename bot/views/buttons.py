@@ -12,7 +12,7 @@ from bot.asking.prompts import Question
 from bot.block_kit import Block, plain
 from bot.languages import ENGLISH, Catalogue
 from bot.payloads.tokens import AskToken
-from bot.views.wording import shorten, visible
+from bot.views.escaping import shorten, visible
 
 BUTTON_CHARS = 75
 OPTION_CHARS = 75

@@ -10,8 +10,9 @@ from bot.asking.prompts import Question
 from bot.block_kit import Block, plain
 from bot.languages import ENGLISH, Catalogue
 from bot.views.blocks import Message, context
+from bot.views.escaping import safe, shorten, visible
 from bot.views.markdown import bare, mrkdwn, section
-from bot.views.wording import due, linked, listed, mention, safe, shorten, visible, when
+from bot.views.wording import due, linked, listed, mention, when
 from engine.run_store import OVER, AskRecord, RunRecord
 
 PAGE = 10

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from bot.asking.legible import width
 from bot.block_kit import Block
-from bot.views.wording import escape, fitting, visible
+from bot.views.escaping import escape, fitting, visible
 
 SECTION_CHARS = 3000  # docs.slack.dev/reference/block-kit
 

@@ -17,8 +17,8 @@ from bot.payloads.interactions import ModalSubmit
 from bot.payloads.tokens import AskToken
 from bot.views.blocks import context, cut, one_line
 from bot.views.buttons import DETAILS, HAND_ON, edit_label
+from bot.views.escaping import escape, shorten, visible
 from bot.views.markdown import SECTION_CHARS, section
-from bot.views.wording import escape, shorten, visible
 
 # docs.slack.dev/reference/views
 TITLE_CHARS = 24

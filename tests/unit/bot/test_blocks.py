@@ -30,8 +30,8 @@ from bot.views.blocks import (
     result_message,
 )
 from bot.views.buttons import ACTION
+from bot.views.escaping import visible
 from bot.views.markdown import LANGUAGES
-from bot.views.wording import visible
 from engine.run_store import AskRecord
 from engine.verdicts import Cancelled, Expired
 from tests.unit.bot.records import ASK

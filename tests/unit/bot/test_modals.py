@@ -16,8 +16,8 @@ from bot.asking.triggers import SlashCommand
 from bot.languages import GERMAN
 from bot.payloads.tokens import AskToken
 from bot.playground.limits import problems_with_view
+from bot.views.escaping import safe
 from bot.views.modals import ANSWER, COMMENT, answer_modal, field_errors, notice_modal, replaced_by, text_modal
-from bot.views.wording import safe
 from engine.events import InputRequiredEvent
 from tests.unit.bot.test_blocks import MARKUP, MOST, asked, check_block, check_text
 from tests.unit.bot.test_forms import models
