@@ -219,7 +219,7 @@ def _why_not(asked: Asked, user: str, names: Collection[str], to: str, words: Ca
     if to == requester and not ask.self_approval:
         return words.handed_to_requester
     if ask.quorum > 1 and (groups := _groups(ask.allowed, names)):  # they could answer beside whom they have chosen
-        beside = wording.listed([wording.mention(group) for group in groups], words.list_or)
+        beside = wording.mentions(groups, words.list_or)
         return words.handed_by_group.format(quorum=ask.quorum, beside=beside)
     left = _handed_on(ask.allowed, user, names, to)
     if len(left) < ask.quorum and not any(is_group(name) for name in left):

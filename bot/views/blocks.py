@@ -19,7 +19,7 @@ from bot.views.buttons import answers, menu
 from bot.views.escaping import escape, safe, shorten, visible
 from bot.views.markdown import SECTION_CHARS, bare, mrkdwn, section, sections, split
 from bot.views.results import result_text
-from bot.views.wording import deed, due, listed, mention, number, when
+from bot.views.wording import deed, due, listed, mention, mentions, number, when
 from engine.run_store import AskRecord
 from engine.verdicts import Cancelled, Expired
 
@@ -86,13 +86,13 @@ def prompt_message(
     if question.version is not None:
         facts.append(words.version.format(version=question.version))
     if question.approvers:
-        facts.append(words.may_answer.format(allowed=_people(question.approvers, words.list_or)))
+        facts.append(words.may_answer.format(allowed=mentions(question.approvers, words.list_or, PEOPLE)))
     if question.quorum > 1:
         facts.append(_progress(question, ask.votes, words))
     if ask.reminded_at is not None:
         facts.append(words.reminded.format(asked=when(ask.opened_at, words), at=when(ask.reminded_at, words)))
     if asked_too:
-        facts.append(words.asked_too.format(who=_people(asked_too, words.list_and)))
+        facts.append(words.asked_too.format(who=mentions(asked_too, words.list_and, PEOPLE)))
     if ask.deadline is not None:
         facts.append(due(ask.deadline, question, words))
     if question.editable is not None and not question.edits:
@@ -122,7 +122,7 @@ def elsewhere_message(question: Question, outcome: Outcome | None = None, *, wor
 
     The words of whoever answered stay with the question.
     """
-    text = words.asked_privately.format(who=_people(question.copies, words.list_and))
+    text = words.asked_privately.format(who=mentions(question.copies, words.list_and, PEOPLE))
     if outcome is None:
         return Message(text, [section(text)])
     if isinstance(outcome, Decided):
@@ -223,13 +223,8 @@ def whom(question: Question | None, requester: str, words: Catalogue) -> list[st
     """Return by whom something is asked, and about whom."""
     facts = [words.asked_by.format(by=mention(requester))] if requester else []
     if question is not None and question.concerns:
-        facts.append(words.concerns.format(who=_people(question.concerns, words.list_and)))
+        facts.append(words.concerns.format(who=mentions(question.concerns, words.list_and, PEOPLE)))
     return facts
-
-
-def _people(who: Sequence[str], template: str) -> str:
-    shown = [mention(person) for person in who[:PEOPLE]]
-    return listed([*shown, f"+{len(who) - PEOPLE}"] if len(who) > PEOPLE else shown, template)
 
 
 def _votes(question: Question, votes: Sequence[tuple[str, str]], words: Catalogue) -> str:

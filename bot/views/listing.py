@@ -12,7 +12,7 @@ from bot.languages import ENGLISH, Catalogue
 from bot.views.blocks import Message, context
 from bot.views.escaping import safe, shorten, visible
 from bot.views.markdown import bare, mrkdwn, section
-from bot.views.wording import due, linked, listed, mention, when
+from bot.views.wording import due, linked, mentions, when
 from engine.run_store import OVER, AskRecord, RunRecord
 
 PAGE = 10
@@ -96,7 +96,7 @@ def facts(row: Row, words: Catalogue = ENGLISH) -> str:
 
 def waiting(wait: Waiting, words: Catalogue = ENGLISH) -> Block:
     """Return what a run waits for, and for whom."""
-    told = [words.run_waits.format(who=whose(wait.ask, words))]
+    told = [words.run_waits.format(who=_whose(wait.ask, words))]
     if wait.ask.quorum > 1:
         told.append(words.votes_count.format(count=len(wait.ask.votes), quorum=wait.ask.quorum))
     if wait.ask.deadline is not None:
@@ -111,12 +111,11 @@ def first_line(text: str, words: Catalogue) -> str:
     return shorten(" ".join(line.split()), TITLE_CHARS) or words.no_text
 
 
-def whose(ask: AskRecord, words: Catalogue = ENGLISH) -> str:
+def _whose(ask: AskRecord, words: Catalogue = ENGLISH) -> str:
     """Return who may answer."""
     if not ask.allowed:
         return words.anybody
-    shown = [mention(one) for one in ask.allowed[:PEOPLE]]
-    return listed([*shown, *([f"+{len(ask.allowed) - PEOPLE}"] if len(ask.allowed) > PEOPLE else [])], words.list_or)
+    return mentions(ask.allowed, words.list_or, PEOPLE)
 
 
 def _pager(page: int, *, more: bool, words: Catalogue) -> list[Block]:

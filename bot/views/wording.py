@@ -49,6 +49,12 @@ def mention(who: str) -> str:
     return safe(who)
 
 
+def mentions(who: Sequence[str], template: str, most: int | None = None) -> str:
+    """Return whom several ids stand for, by a catalogue's ``list_and`` or ``list_or``; beyond *most* how many more."""
+    shown = [mention(one) for one in who[:most]]
+    return listed([*shown, f"+{len(who) - len(shown)}"] if len(shown) < len(who) else shown, template)
+
+
 def when(at: float, words: Catalogue = ENGLISH) -> str:
     """Return a time (POSIX seconds) that each reader sees in their own time zone."""
     try:
@@ -64,6 +70,24 @@ def due(deadline: float, question: Question | None, words: Catalogue = ENGLISH) 
         return words.deadline.format(at=when(deadline, words))
     silence = safe(question.said_in(words).labels.get(question.silence, question.silence))
     return words.deadline_or.format(at=when(deadline, words), choice=silence)
+
+
+def linked(address: str, text: str) -> str:
+    """Return a link that Slack gave us, under our own *text*."""
+    address = address.replace("|", "%7C").replace(">", "%3E").replace("<", "%3C")
+    return f"<{address}|{text}>"
+
+
+def number(n: int, words: Catalogue = ENGLISH) -> str:
+    """Return a whole number as people write it."""
+    return f"{n:,}".replace(",", words.thousands)
+
+
+def listed(items: Sequence[str], template: str) -> str:
+    """Return "a, b and c", by a catalogue's ``list_and`` or ``list_or``."""
+    if len(items) < 2:
+        return "".join(items)
+    return template.format(items=", ".join(items[:-1]), last=items[-1])
 
 
 # --- Choosing among them ----------------------------------------------------------------
@@ -98,7 +122,7 @@ def verdict_text(
         case NotAllowed(allowed=allowed):
             if not allowed:
                 return words.not_allowed_anyone
-            return words.not_allowed.format(allowed=listed([mention(who) for who in allowed], words.list_or))
+            return words.not_allowed.format(allowed=mentions(allowed, words.list_or))
         case Invalid(problems=problems):
             told = [f"{safe(name)}: {safe(problem)}" if name else safe(problem) for name, problem in problems]
             return words.invalid.format(problems="; ".join(problem.rstrip(".") for problem in told) or "?")
@@ -115,12 +139,6 @@ def outdated_text(current: str | None, words: Catalogue = ENGLISH) -> str:
     return words.outdated_link.format(link=linked(current, words.outdated_link_text))
 
 
-def linked(address: str, text: str) -> str:
-    """Return a link that Slack gave us, under our own *text*."""
-    address = address.replace("|", "%7C").replace(">", "%3E").replace("<", "%3C")
-    return f"<{address}|{text}>"
-
-
 def taken_as(said: str, choice: str, labels: Mapping[str, str] | None, words: Catalogue = ENGLISH) -> str:
     """Return as which choice somebody's words were taken."""
     quoted = safe(shorten(" ".join(said.split()), 80))
@@ -129,14 +147,14 @@ def taken_as(said: str, choice: str, labels: Mapping[str, str] | None, words: Ca
 
 def too_few_left(allowed: Sequence[str], link: str | None, words: Catalogue = ENGLISH) -> str:
     """Return what to tell whoever asked something that too few people are left to answer."""
-    told = words.too_few_left.format(allowed=listed([mention(who) for who in allowed], words.list_or))
+    told = words.too_few_left.format(allowed=mentions(allowed, words.list_or))
     return told if link is None or not link.startswith("https://") else f"{told} {link}"
 
 
 def handed_on(to: str, beside: Sequence[str], words: Catalogue = ENGLISH) -> str:
     """Return that *to* may answer now, and that the groups *beside*, of whoever handed it on, still may, too."""
     template = words.handed_on_beside if beside else words.handed_on
-    return template.format(who=mention(to), beside=listed([mention(group) for group in beside], words.list_and))
+    return template.format(who=mention(to), beside=mentions(beside, words.list_and))
 
 
 def not_taken_text(reply: NotTaken, words: Catalogue = ENGLISH) -> str:
@@ -270,15 +288,3 @@ def deed(response: str, labels: Mapping[str, str] | None = None, words: Catalogu
         return known
     label = (labels or {}).get(response, response)
     return words.deed_other.format(label=safe(shorten(" ".join(label.split()), 80)))
-
-
-def number(n: int, words: Catalogue = ENGLISH) -> str:
-    """Return a whole number as people write it."""
-    return f"{n:,}".replace(",", words.thousands)
-
-
-def listed(items: Sequence[str], template: str) -> str:
-    """Return "a, b and c", by a catalogue's ``list_and`` or ``list_or``."""
-    if len(items) < 2:
-        return "".join(items)
-    return template.format(items=", ".join(items[:-1]), last=items[-1])
