@@ -19,7 +19,8 @@ from redis.asyncio import Redis
 
 from bot.asking.triggers import BUILT_IN
 from bot.playground import AppConfig, CommandInfo, FakeSlack, ShortcutInfo
-from bot.playground.valkey import PrivateValkey, die_with_parent, end_process, free_port
+from bot.playground.processes import die_with_parent, end_process, free_port
+from bot.playground.valkey import PrivateValkey
 from bot.plugins import discover
 from engine.redis.keys import Keys
 

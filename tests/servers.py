@@ -22,6 +22,7 @@ from redis.asyncio.connection import parse_url
 from redis.exceptions import RedisError
 
 from bot.playground import valkey
+from bot.playground.processes import die_with_parent, free_port
 
 SLOTS = 16_384
 READY_LIMIT_S = 30.0
@@ -157,14 +158,14 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _node(folder: Path) -> contextlib.AbstractContextManager[Running]:
-    bus = str(valkey.free_port())
+    bus = str(free_port())
     return server(folder, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000", port=0)
 
 
 @contextlib.contextmanager
 def _sentinel(folder: Path, service: str, master: int) -> Iterator[Running]:
     folder.mkdir(parents=True)
-    port, config = valkey.free_port(), folder / "sentinel.conf"
+    port, config = free_port(), folder / "sentinel.conf"
     config.write_text(
         f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
         f"sentinel monitor {service} 127.0.0.1 {master} 2\n"
@@ -173,7 +174,7 @@ def _sentinel(folder: Path, service: str, master: int) -> Iterator[Running]:
     )
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [*valkey.die_with_parent(), str(valkey.server_binary()), str(config), "--sentinel"],
+            [*die_with_parent(), str(valkey.server_binary()), str(config), "--sentinel"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

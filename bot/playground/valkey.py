@@ -16,7 +16,6 @@ import fcntl
 import importlib.util
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -34,20 +33,13 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import TimeoutError as NoReply
 from redis.retry import Retry
 
+from bot.playground.processes import die_with_parent, end_process, free_port
+
 START_LIMIT_S = 30.0  # an append-only file of some hundred megabytes is read before the first PONG
 STOP_LIMIT_S = 5.0
 POLL_S = 0.005
 
 _SOCKET_PATH_BYTES = 103  # sun_path holds 108 bytes on Linux and 104 on macOS, the closing zero included
-
-# Run by a bare interpreter that becomes the server: unlike preexec_fn this is safe beside threads.
-_DIE_WITH_PARENT = """
-import ctypes, os, sys
-ctypes.CDLL(None).prctl(1, 15)  # PR_SET_PDEATHSIG, SIGTERM
-if os.getppid() != int(sys.argv[1]):
-    sys.exit("the process that wanted this server is gone")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 class ValkeyUnavailable(RuntimeError):
@@ -268,26 +260,6 @@ class PrivateValkey:
             raise self._launch.failure(f"did not answer within {START_LIMIT_S:g} s") from None
 
 
-async def end_process(process: asyncio.subprocess.Process, limit_s: float) -> None:
-    """End a process with SIGTERM, and after *limit_s* seconds by force. One that has ended is left alone."""
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        async with asyncio.timeout(limit_s):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-
-
-def die_with_parent() -> list[str]:
-    """What to put before a command so that, on Linux, the kernel ends it when the thread that starts it dies."""
-    if sys.platform != "linux":
-        return []
-    return [sys.executable, "-ISc", _DIE_WITH_PARENT, str(os.getpid())]
-
-
 def _socket_folder() -> Path:
     """A new folder only we may enter, with a path short enough for a socket in it."""
     folder = Path(tempfile.mkdtemp(prefix="valkey-"))
@@ -295,11 +267,3 @@ def _socket_folder() -> Path:
         return folder
     folder.rmdir()
     return Path(tempfile.mkdtemp(prefix="valkey-", dir="/tmp"))
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.playground.valkey import die_with_parent
+from bot.playground.processes import die_with_parent
 from tests.e2e.process import LIMIT_S, ROOT, environment, until
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")

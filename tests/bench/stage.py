@@ -19,7 +19,8 @@ from bot.asking.prompts import question_of
 from bot.asking.triggers import CommandReceived
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.delivery import signature_headers
-from bot.playground.valkey import PrivateValkey, free_port
+from bot.playground.processes import free_port
+from bot.playground.valkey import PrivateValkey
 from bot.playground.workspace import Channel, Message
 from bot.plugins import discover
 from bot.views import blocks

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
-from bot.playground.valkey import free_port
+from bot.playground.processes import free_port
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 30.0

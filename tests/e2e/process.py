@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import aiohttp
 
-from bot.playground.valkey import free_port
+from bot.playground.processes import free_port
 from tests.forks import forks, run_bot
 
 ROOT = Path(__file__).parents[2]

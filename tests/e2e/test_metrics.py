@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from bot.playground.valkey import free_port
+from bot.playground.processes import free_port
 from tests.e2e.process import BotProcess
 from tests.e2e.shapes import HTTP_FLEET, Shape, only
 from tests.e2e.stage import ANA, BEN, Logs, Stage, stage

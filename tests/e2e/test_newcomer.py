@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from bot.playground import AppConfig, CommandInfo, FakeSlack, ShortcutInfo
-from bot.playground.valkey import die_with_parent, free_port
+from bot.playground.processes import die_with_parent, free_port
 from tests.e2e.process import LIMIT_S, ROOT, environment
 from tests.e2e.stage import ANA, APP_TOKEN, BEN, BOT_TOKEN, SIGNING_SECRET, button, buttons
 

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from bot.playground import FakeSlack
-from bot.playground.valkey import free_port
+from bot.playground.processes import free_port
 from tests.e2e.process import Ended, signoff, until
 from tests.e2e.shapes import SOCKET
 from tests.e2e.stage import ANA, SECRETS, Stage, app_config, bot_settings, buttons
