@@ -52,12 +52,7 @@ def post(slack: Platform, message: Message) -> None:
 
 
 def update(slack: Platform, args: Arguments) -> Json:
-    channel = known_channel(slack, args.text("channel"))
-    message = slack.workspace.find(channel.id, args.text("ts"))
-    if message is None or message.subtype == "tombstone":
-        raise Failure("message_not_found")
-    if message.user != slack.app.bot_user_id:
-        raise Failure("cant_update_message")
+    channel, message = _own_message(slack, args, "cant_update_message")
     if channel.archived:
         raise Failure("is_inactive")
     text, blocks, attachments = _content_of(args)
@@ -85,12 +80,7 @@ def change(slack: Platform, message: Message, before: Json) -> None:
 
 
 def delete(slack: Platform, args: Arguments) -> Json:
-    channel = known_channel(slack, args.text("channel"))
-    message = slack.workspace.find(channel.id, args.text("ts"))
-    if message is None or message.subtype == "tombstone":
-        raise Failure("message_not_found")
-    if message.user != slack.app.bot_user_id:
-        raise Failure("cant_delete_message")
+    channel, message = _own_message(slack, args, "cant_delete_message")
     remove(slack, message)
     return {"ok": True, "channel": channel.id, "ts": message.ts}
 
@@ -182,6 +172,17 @@ def writable_channel(slack: Platform, name: str) -> Channel:
     if channel.archived:
         raise Failure("is_archived")
     return channel
+
+
+def _own_message(slack: Platform, args: Arguments, otherwise: str) -> tuple[Channel, Message]:
+    """The message that is meant, and its channel; one that is not the bot's own ends the call with *otherwise*."""
+    channel = known_channel(slack, args.text("channel"))
+    message = slack.workspace.find(channel.id, args.text("ts"))
+    if message is None or message.subtype == "tombstone":
+        raise Failure("message_not_found")
+    if message.user != slack.app.bot_user_id:
+        raise Failure(otherwise)
+    return channel, message
 
 
 def thread_of(slack: Platform, channel: Channel, thread_ts: str) -> str | None:

@@ -350,9 +350,7 @@ class People:
     def _with_shown(
         self, result: DeliveryResult, shown: str | None, errors: dict[str, str] | None = None
     ) -> DeliveryResult:
-        return DeliveryResult(
-            result.status, result.body, result.duration_s, result.error, shown, dict(errors or {}), result.may_retry
-        )
+        return replace(result, shown=shown, errors=dict(errors or {}))
 
     def _mention(self, found: re.Match[str]) -> str:
         named = [user.id for user in self._slack.workspace.users.values() if user.name == found[1].lower()]

@@ -213,10 +213,8 @@ def view_json(slack: Platform, view: View) -> Json:
     return found
 
 
-def with_ids(blocks: list[Json] | None) -> list[Json] | None:
+def with_ids(blocks: list[Json]) -> list[Json]:
     """The same blocks with the ids that Slack gives to blocks and elements which came without."""
-    if blocks is None:
-        return None
     made = []
     for block in blocks:
         block = {**block, "block_id": block.get("block_id") or secrets.token_urlsafe(4)}
