@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 
+LINE_ENDS = "\r\u2028\u2029\x0b\x0c\x85"
+"""What ends a line besides ``\\n``, as which it is shown."""
+
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"}
 _BLANK = "\u2800\u3164\u115f\u1160\uffa0\u034f"  # letters and symbols that leave no ink
 

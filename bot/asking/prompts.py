@@ -18,7 +18,7 @@ from bot.asking.choices import Choice, known, polarity, styled, with_free_text
 from bot.asking.closing_list import CHOICES, as_value, closing_list
 from bot.asking.forms import Form, form_of
 from bot.asking.inputs import check_form
-from bot.asking.legible import has_ink, width
+from bot.asking.legible import LINE_ENDS, has_ink, width
 from bot.asking.mistakes import check_names, said_plainly
 from bot.languages import ENGLISH, Catalogue
 from engine.events import EffectInDoubt, InputRequiredEvent
@@ -391,7 +391,7 @@ def question_of(event: InputRequiredEvent) -> Question:
     )
 
 
-_ESCAPED = re.compile(r"[\\*_~`]|^\s*[#+>-]", re.MULTILINE)
+_ESCAPED = re.compile(rf"[\\*_~`]|(?:^|(?<=[{LINE_ENDS}]))[^\S\n{LINE_ENDS}]*[#+>-]", re.MULTILINE)
 
 
 def literal(text: str) -> str:

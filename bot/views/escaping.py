@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from bot.asking.legible import width
+from bot.asking.legible import LINE_ENDS, width
 
-_NEWLINES = re.compile("\r\n|[\r\u2028\u2029\x0b\x0c\x85]")
+_NEWLINES = re.compile(f"\r\n|[{LINE_ENDS}]")
 _FLAG = "\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f"  # England, Scotland, Wales
 _SUSPECT = re.compile(
     f"({_FLAG})|[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"

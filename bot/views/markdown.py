@@ -21,7 +21,7 @@ _MARKUP = re.compile(r"(?<!\\)\*\*|^[ \t]*#{1,6}[ \t]+|^[ \t]*```\w*$", re.MULTI
 _CODE = re.compile(r"(`[^`\n]+`)")
 _BOLD = re.compile(r"\*\*(?=\S)(.{1,1200}?)(?<=\S)\*\*")
 _STRUCK = re.compile(r"~~(?=\S)(.{1,1200}?)(?<=\S)~~")
-_HEADING = re.compile(r"#{1,6}[ \t]+(.*?)[ \t]*#*$")
+_HEADING = re.compile(r"#{1,6}[ \t]+")
 _ITEM = re.compile(r"([ \t]*)[-*+][ \t]+(?=\S)")
 # A backslash and what follows count as one, so that an escaped star closes nothing.
 _STYLED = re.compile(
@@ -91,12 +91,18 @@ def _mrkdwn_parts(code: bool, text: str) -> list[tuple[int, str]]:
 
 
 def _mrkdwn_line(line: str) -> str:
-    if (heading := _HEADING.fullmatch(line)) and heading[1]:
-        title = heading[1].replace("**", "")
-        return f"*{escape(title)}*" if not set("*`") & set(title) else _mrkdwn_inline(heading[1])
+    if heading := _heading(line):
+        title = heading.replace("**", "")
+        return f"*{escape(title)}*" if not set("*`") & set(title) else _mrkdwn_inline(heading)
     if item := _ITEM.match(line):
         return f"{item[1]}• {_mrkdwn_inline(line[item.end() :])}"
     return _mrkdwn_inline(line)
+
+
+def _heading(line: str) -> str:
+    """Return what a heading says; "" of any other line."""
+    signs = _HEADING.match(line)
+    return "" if signs is None else line[signs.end() :].rstrip("#").rstrip(" \t")
 
 
 def _mrkdwn_inline(text: str) -> str:
@@ -121,8 +127,8 @@ def _rich_lines(text: str) -> list[Block]:
     found: list[tuple[str, str]] = []
     for n, line in enumerate(text.split("\n")):
         style = ""
-        if (heading := _HEADING.fullmatch(line)) and heading[1]:
-            line, style = heading[1].replace("**", ""), "bold"
+        if heading := _heading(line):
+            line, style = heading.replace("**", ""), "bold"
         elif item := _ITEM.match(line):
             line = f"{item[1]}• {line[item.end() :]}"
         found += [("\n" if n else "", ""), *_rich_inline(line, style)]

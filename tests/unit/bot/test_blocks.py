@@ -302,6 +302,8 @@ def test_text_that_seeks_to_be_slow_is_not() -> None:
 
     for evil in ("**a " * 50_000, "**" * 100_000, "\\*" + "*a" * 90_000, "_a " * 60_000, "~~" * 90_000, "`" * 200_000):
         prompt(asked(evil))
+    for evil in ("# a" + " " * 200_000 + "b", "# a" + "#" * 200_000 + "b", literal("a" + "\n" * 200_000 + "b")):
+        prompt(asked(evil))
 
     assert time.perf_counter() - started < 10  # about 1 s; a quadratic pattern takes minutes
 

@@ -564,6 +564,7 @@ def test_a_forged_token_is_none(garbage: str) -> None:
         ("*bold* `x` _y_ ~z~", r"\*bold\* \`x\` \_y\_ \~z\~"),
         ("# a\n- b\n > c", "\\# a\n\\- b\n \\> c"),
         ("a\\b", "a\\\\b"),
+        ("a\u2028# b\r- c\x85> d", "a\u2028\\# b\r\\- c\x85\\> d"),
     ],
 )
 def test_markup_in_literal_text_is_escaped(text: str, escaped: str) -> None:
