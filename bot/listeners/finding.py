@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from bot.asking.prompts import Question, question_of
@@ -13,6 +14,7 @@ from engine.run_store import AskRecord, RunRecord
 from engine.runner import Runner
 
 LINKS_KEPT = 2000
+_NUMBER = re.compile(r"\d{1,9}")  # Python reads no number of more than 4,300 digits
 
 
 class Finding:
@@ -61,10 +63,11 @@ class Finding:
         ]
 
     async def _numbered(self, tenant: str, user: str, given: str) -> RunRecord | None:
-        if not given.isdecimal() or not 1 <= int(given) <= PAGE * (LAST_PAGE + 1):
+        number = int(given) if _NUMBER.fullmatch(given) else 0
+        if not 1 <= number <= PAGE * (LAST_PAGE + 1):
             return None
-        runs = await self._runner.store.runs(tenant=tenant, requester=user, limit=int(given))
-        return runs[-1] if len(runs) == int(given) else None
+        runs = await self._runner.store.runs(tenant=tenant, requester=user, limit=number)
+        return runs[-1] if len(runs) == number else None
 
     async def _row(self, run: RunRecord, link: str | None) -> Row:
         waits = [Waiting(ask, self._question(run, ask)) for ask in await self._open(run)]

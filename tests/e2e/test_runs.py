@@ -179,3 +179,11 @@ async def test_what_is_typed_wrong_is_answered_with_how_it_goes(room: Room) -> N
         assert "Like this: `/runs`" in shown(await listed(room, ANA, line))
     for line in ("/runs show 9999", "/runs cancel nothing|<!channel>"):
         assert "nothing that goes by" in shown(await listed(room, ANA, line))
+
+
+async def test_a_number_longer_than_any_list_is_no_run_of_mine(room: Room) -> None:
+    """Adversarial 18."""
+    told = await listed(room, ANA, f"/runs show {'9' * 5_000}")
+
+    assert "999" in told.text
+    assert "\N{HORIZONTAL ELLIPSIS}" in told.text
