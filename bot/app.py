@@ -245,9 +245,9 @@ class App:
         cancelling, spawn = Cancelling(self.runner, self.finding), self._aside.spawn
         tenancy = [] if self._tenancy is None else [self._tenancy]
         return [
+            Unreadable(self.directory, spawn),
             Pacing(self.settings.per_minute, self.directory, self.surface, spawn),
             *tenancy,
-            Unreadable(self.directory, spawn),
             Leaving(self.store, self.directory, self.surface, spawn),
             MyRuns(self.finding, cancelling, self.surface, self.directory, spawn),
             Shortcuts(self.plugins, self.runner, self.surface, self.directory, spawn),

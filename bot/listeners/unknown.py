@@ -12,26 +12,34 @@ from bot.views import modals
 
 
 class Unreadable(Gate):
-    """Answers what Bolt would fail on, or with 404: it takes the first action, and a view's type, without asking."""
+    """Answers what Bolt would fail on, or with 404: what it goes by it takes for text, if it is there at all."""
 
     def __init__(self, directory: Directory, spawn: Spawn) -> None:
         self._unread = Readers(directory, spawn).unread
 
     async def answer(self, req: AsyncBoltRequest) -> BoltResponse | None:
         """Refuse what Bolt would not get over."""
+        by = (req.context.enterprise_id, req.context.team_id, req.context.user_id)
+        if not all(isinstance(one, str | None) for one in by):
+            unreadable(PayloadError("a request of whom is no text"))
+            return EMPTY
         match req.body:
-            case {"type": "block_actions", "actions": [{}, *_]} | {"type": "view_submission", "view": {"type": _}}:
+            case {"type": "block_actions", "actions": [{"action_id": str()}, *_]}:
+                return None
+            case {"type": "view_submission", "view": {"type": _, "callback_id": str()}}:
                 return None
             case {"type": "block_actions"}:
-                unreadable(PayloadError("block_actions: actions is empty"))
+                unreadable(PayloadError("block_actions: there is no action"))
                 return EMPTY
             case {"type": "view_submission"}:
                 words = self._unread(PayloadError("view_submission: view is missing"), req.context)
                 told = modals.notice_modal(words.not_readable, words)
                 return BoltResponse(status=200, body=modals.replaced_by(told))
-            case {"command": _} | {"event": _} | {"ssl_check": _}:
+            case {"command": str()} | {"type": "event_callback", "event": {"type": str()}} | {"ssl_check": _}:
                 return None
-            case {"type": "shortcut" | "message_action" | "block_suggestion" | "url_verification"}:
+            case {"type": "shortcut" | "message_action", "callback_id": str()}:
+                return None
+            case {"type": "block_suggestion", "action_id": str()} | {"type": "url_verification"}:
                 return None
             case _:
                 unreadable(PayloadError("a request of a kind that is not known here"))

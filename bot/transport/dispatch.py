@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from prometheus_client import Histogram
-from slack_bolt.async_app import AsyncApp
+from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
 from bot.deadline import heard
+
+logger = logging.getLogger(__name__)
 
 Dispatch: TypeAlias = Callable[[dict[str, Any]], Awaitable[BoltResponse]]
 """Takes what Slack has sent just now and returns the answer to it."""
@@ -20,6 +23,20 @@ def dispatch_to(bolt: AsyncApp, took: Histogram) -> Dispatch:
 
     async def dispatch(said: dict[str, Any]) -> BoltResponse:
         with took.time():
-            return await bolt.async_dispatch(heard(said))
+            if (request := _request(said)) is None:
+                logger.warning("payload not readable", extra={"reason": "its parts are of other kinds than Slack's"})
+                return BoltResponse(status=200)
+            return await bolt.async_dispatch(request)
 
     return dispatch
+
+
+def _request(said: dict[str, Any]) -> AsyncBoltRequest | None:
+    """Return it as Bolt takes it; None of what Bolt fails on before it asks anybody, which would end a socket's reader.
+
+    It looks for who has sent it, and into its event, as if each part were of the kind that Slack says.
+    """
+    try:
+        return heard(said) if isinstance(said.get("event", {}), dict) else None
+    except (AttributeError, KeyError, TypeError):
+        return None

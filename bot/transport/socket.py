@@ -160,7 +160,7 @@ def _said(frame: aiohttp.WSMessage) -> Mapping[str, Any]:
     """Return the JSON object of a frame, or an empty one."""
     try:
         said = json.loads(frame.data) if frame.type is aiohttp.WSMsgType.TEXT else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         said = {}
     return said if isinstance(said, dict) else {}
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e import requests
+from tests.e2e.shapes import everywhere
 from tests.e2e.stage import ANA, BEN, Room
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -25,6 +26,21 @@ ODD_INTERACTIONS: dict[str, dict[str, Any]] = {
         "container": {"type": "view", "view_id": "V1"},
         "actions": [{"type": "button", "action_id": "decide.0", "block_id": "b", "value": "x"}],
     },
+    "a number for a user": {"type": "block_actions", "user": 7, "actions": [{"action_id": "decide.0"}]},
+    "a list for a user's id": {
+        "type": "block_actions",
+        "user": {"id": [BEN]},
+        "team": {"id": "T1"},
+        "actions": [{"action_id": "decide.0"}],
+    },
+    "an action without an id": {"type": "block_actions", "user": {"id": BEN}, "team": {"id": "T1"}, "actions": [{}]},
+    "a number for a modal's name": {
+        "type": "view_submission",
+        "user": {"id": BEN},
+        "team": {"id": "T1"},
+        "view": {"id": "V1", "type": "modal", "callback_id": 7},
+    },
+    "a message without a shortcut": {"type": "message_action", "user": {"id": BEN}, "team": {"id": "T1"}},
     "a list for a user": {"type": "block_actions", "user": [], "team": {"id": "T1"}, "actions": [{"action_id": "a"}]},
     "a number for a value": {
         "type": "block_actions",
@@ -93,3 +109,13 @@ async def test_an_event_nobody_waits_for_is_acknowledged(room: Room, event: dict
 
     assert answer.status == 200
     assert "Traceback" not in str(answer.body)
+
+
+@everywhere
+@pytest.mark.parametrize("odd", [{"event": {}}, {"event": {"type": 7}}, {"authorizations": [7]}])
+async def test_an_envelope_of_no_known_form_ends_no_connection(room: Room, odd: dict[str, object]) -> None:
+    """Adversarial 22."""
+    answer = await room.slack.send_envelope({"type": "event_callback", "team_id": "T1", "event_id": "Ev1", **odd})
+
+    assert answer.status == 200
+    assert (await room.command(ANA, "/runs")).ok
