@@ -139,8 +139,8 @@ class SlackSurface(Telling):
                 await self._remind(claim, claim.ask)
             case "escalate" if claim.ask is not None:
                 await self._escalate(claim, claim.ask)
-            case "details":
-                await self._say(claim, lambda words: self._showing.details(claim, words))
+            case "details" if claim.ask is not None:
+                await self._ask_back(claim, claim.ask)
             case _ if kind == RESULT:
                 await self._say(claim, lambda words: self._showing.result(claim, words))
             case _ if kind == PARKED:
@@ -227,9 +227,18 @@ class SlackSurface(Telling):
             return
         await self._say(claim, lambda words: self._showing.escalation(ask, who, words))
 
-    async def _say(self, claim: EffectClaim, message: Callable[[Catalogue], blocks.Message]) -> None:
-        """Post a message where the run is shown."""
-        place = self._home(claim.run)
+    async def _ask_back(self, claim: EffectClaim, ask: AskRecord) -> None:
+        """Ask the requester something; of a question that is asked in private, in private."""
+        run, place = claim.run, self._home(claim.run)
+        if self._showing.hidden(run, ask, place.channel):
+            place = Place(await self._slack.open(run.tenant, run.requester))
+        await self._say(claim, lambda words: self._showing.details(claim, words), place)
+
+    async def _say(
+        self, claim: EffectClaim, message: Callable[[Catalogue], blocks.Message], place: Place | None = None
+    ) -> None:
+        """Post a message where the run is shown, unless another *place* is named."""
+        place = place or self._home(claim.run)
         await self._posting.post(claim, place, message(await self._words_in(claim.run, place.channel)))
 
     async def _words_in(self, run: RunRecord, channel: str) -> Catalogue:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from pydantic_core import to_json
 
 from bot import Choice, CommandReceived, Escalation, Prompt, slash_command
 from bot.languages import ENGLISH, GERMAN
@@ -13,6 +14,7 @@ from bot.playground.faults import Kind
 from bot.slack.pace import BURST
 from bot.views.wording import closed_channel, not_in_channel
 from engine import HumanResponseEvent, StopEvent, Workflow, step
+from engine.run_store import Amendment, NewEffect
 from engine.verdicts import Accepted, Already, NotAllowed, Recorded
 from tests.e2e.stage import buttons, shown
 from tests.integration.bot.desk import ANA, BEN, CHLOE, DAN, HOME, desk
@@ -233,6 +235,24 @@ async def test_a_question_asked_in_private_stays_there() -> None:
         assert "boat" not in shown(note) + note.text
         assert f"*Approved* by <@{BEN}>" in shown(note)
         assert found.private(CHLOE) == []
+
+
+async def test_what_is_asked_back_about_a_private_question_stays_in_private() -> None:
+    """Security 8."""
+    board = Board(where=BEN)
+    async with desk(board) as found:
+        await found.start(board)
+        before, ask = found.home(), await found.ask()
+        details = NewEffect(f"details:{ask.ask_id}:1", to_json({"by": BEN, "text": "Which boat?"}), ask.ask_id)
+
+        await found.runner.amend(
+            Amendment(ask.run_id, ask.ask_id, "1", BEN, "asked back", effects=[details], asks_back=True)
+        )
+        await found.settle()
+
+        (asked,) = found.private(ANA)
+        assert "Which boat?" in shown(asked)
+        assert found.home() == before
 
 
 async def test_somebody_who_cannot_be_asked_is_told_of_to_the_requester() -> None:
