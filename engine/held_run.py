@@ -31,7 +31,7 @@ from engine.core.model import (
     Unstorable,
     Woke,
 )
-from engine.core.questions import as_awaited
+from engine.core.questions import as_awaited, listed, seconds, words
 from engine.core.reducer import begin, reduce
 from engine.core.snapshot import START, dump_fields, load_fields
 from engine.core.timing import timers
@@ -354,17 +354,19 @@ class HeldRun:
         rungs = [Timer("expire", 0, ask.deadline)] if ask.deadline is not None else []
         kinds: tuple[TimerKind, ...] = ("remind", "escalate")
         for kind in kinds:
-            for n, after_s in enumerate(getattr(event, kind, None) or ()):
-                rungs.append(Timer(kind, n, ask.opened_at + float(getattr(after_s, "after", after_s))))
+            for n, rung in enumerate(listed(getattr(event, kind, None))):
+                after_s = seconds(getattr(rung, "after", rung))
+                if after_s is not None:
+                    rungs.append(Timer(kind, n, ask.opened_at + after_s))
         return NewAsk(
             ask_id=ask.id,
             event=body,
             digest=hashlib.sha256(body).hexdigest()[:16],
-            allowed=tuple(getattr(event, "allowed", None) or ()),
-            quorum=int(getattr(event, "quorum", None) or 1),
+            allowed=_allowed(event),
+            quorum=_quorum(event),
             self_approval=bool(getattr(event, "self_approval", True)),
-            options=tuple(getattr(event, "options", None) or ()),
-            complete=tuple(getattr(event, "complete_options", None) or ()),
+            options=words(getattr(event, "options", None)),
+            complete=words(getattr(event, "complete_options", None)),
             deadline=ask.deadline,
             timers=tuple(rungs),
         )
@@ -426,6 +428,26 @@ class _NoOutlet:
         yield
 
 
+def _allowed(event: InputRequiredEvent) -> tuple[str, ...]:
+    """Return who may answer, none: anybody.
+
+    Raises:
+        CodecError: it cannot be told; nobody is let in for that.
+    """
+    given = getattr(event, "allowed", None)
+    if given and not words(given):
+        raise CodecError(f"allowed is {given!r}; give a list of the ids of those who may answer, or leave it out")
+    return words(given)
+
+
+def _quorum(event: InputRequiredEvent) -> int:
+    """Return how many have to agree; raises as `_allowed`."""
+    given = getattr(event, "quorum", None) or 1
+    if type(given) is not int or given < 1:
+        raise CodecError(f"quorum is {given!r}; give the number of people who have to agree, or leave it out")
+    return given
+
+
 def _parts(name: str) -> tuple[int, int, str]:
     """Return the call, the number of the intent (0: a result) and the key that the name of a memo stands for."""
     place, _, key = name.partition(":")
@@ -435,7 +457,7 @@ def _parts(name: str) -> tuple[int, int, str]:
 
 def _copies(asks: Iterable[Ask]) -> list[NewEffect]:
     """Return what is owed besides the first message of each question: one more in each place its author has named."""
-    return [copy_of(ask.id, place) for ask in asks for place in getattr(ask.event, "copies", None) or ()]
+    return [copy_of(ask.id, place) for ask in asks for place in words(getattr(ask.event, "copies", None))]
 
 
 def _result_id(state: RunState) -> str:

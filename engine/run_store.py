@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from typing import Literal, Protocol, TypeAlias
 
 from engine.errors import FencedError
@@ -213,13 +214,17 @@ class Commit:
         """Return the ids of the asks it opens.
 
         Raises:
-            ValueError: it may not open them.
+            ValueError: it may not open them, or has a time that is none.
         """
         opened = [ask.ask_id for ask in self.asks]
         if len(set(opened)) < len(opened):
             raise ValueError(f"a commit opens an ask twice: {opened}")
         if opened and self.status in OVER:
             raise ValueError(f"a run that is {self.status} opens no asks, but this commit opens {opened}")
+        if self.asks or self.wake_at is not None:
+            times = [self.wake_at, *(at for ask in self.asks for at in (ask.deadline, *(one.at for one in ask.timers)))]
+            if any(at is not None and isnan(at) for at in times):  # a script would meet it after its first write
+                raise ValueError(f"a commit has a time that is not a number: {times}")
         return opened
 
 

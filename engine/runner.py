@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.core.codec import Codec
 from engine.core.model import Definition
+from engine.core.questions import words
 from engine.core.snapshot import START, load_fields
 from engine.core.versions import stored_names
 from engine.core.weight import LIMIT_BYTES, WARN_BYTES
@@ -465,7 +466,7 @@ def _barred(asked: Asked, names: Collection[str]) -> str | None:
 
 def _invalid(event: InputRequiredEvent, response: str) -> Invalid | None:
     """Return what is wrong with an answer, or None."""
-    options = getattr(event, "options", None)
+    options = words(getattr(event, "options", None))
     if options and response not in options:
         return Invalid((("", f"answer with one of: {', '.join(options)}"),))
     return None

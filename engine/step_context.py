@@ -103,6 +103,8 @@ class StepContext(Context[S]):
                 raise TypeError(f"waiter_event must be an event, found {question!r}; prompt= asks with a text")
             seconds = self._live.default_wait_s if timeout is UNSET else timeout
             seconds = None if seconds == math.inf else seconds
+            if seconds is not None and not math.isfinite(seconds):
+                raise ValueError(f"timeout is {seconds!r}; give a number of seconds, or None to wait for ever")
             wait = Wait(
                 id=name,
                 accepts=stored_name(event_type),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
@@ -95,7 +95,7 @@ class Prompt(InputRequiredEvent):
     """Seconds until the question expires."""
     on_timeout: str = "expire"
     """``"expire"``, ``"fail"``, or the response that silence stands for."""
-    remind: list[float] = Field(default_factory=list)
+    remind: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=list)
     """Seconds after which people are reminded."""
     escalate: list[Escalation] = Field(default_factory=list)
     where: str | list[str] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -43,7 +44,7 @@ def open_question(
     """Open a question and owe its showing. A *stream* that a step has asked in stays open until it is closed."""
     if event._ask_id is not None:
         event = event.model_copy()  # an author may ask with the same object again
-    timeout = _seconds(getattr(event, "timeout", None))
+    timeout = seconds(getattr(event, "timeout", None))
     on_timeout = getattr(event, "on_timeout", None)
     ask = Ask(
         id=f"a{state.next_id}",
@@ -67,11 +68,22 @@ def open_question(
         out.append(WakeAt(Timer(ask.deadline, "ask", ask.id)))
 
 
-def _seconds(value: Any) -> float | None:
-    """Read a question's `timeout`; what an author of LlamaIndex may keep there besides is none."""
+def seconds(value: Any) -> float | None:
+    """Read a number of seconds in a question; what an author of LlamaIndex may keep there besides is none."""
     if isinstance(value, timedelta):
         value = value.total_seconds()
     return float(value) if type(value) in (int, float) and math.isfinite(value) else None
+
+
+def listed(value: Any) -> Sequence[Any]:
+    """Read a list in a question, as `seconds` does a number."""
+    return value if isinstance(value, list | tuple) else ()
+
+
+def words(value: Any) -> tuple[str, ...]:
+    """Read a list of words in a question, as `seconds` does a number."""
+    found = listed(value)
+    return tuple(found) if all(isinstance(item, str) for item in found) else ()
 
 
 def close_question(definition: Definition, state: RunState, ask: Ask, at: float, out: list[Command]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import nan
 
 import pytest
 
 from engine.errors import FencedError
-from engine.run_store import LEAVE_PAUSE_S, Commit, NewEffect, NewRun
+from engine.run_store import LEAVE_PAUSE_S, Commit, NewEffect, NewRun, Timer
 from engine.verdicts import Accepted
 from tests.integration.engine.contract import LEASE_S, World, answer, question, world
 
@@ -400,6 +401,25 @@ async def test_a_commit_opens_an_ask_once(world: World) -> None:
 
     with pytest.raises(ValueError, match="twice"):
         await world.store.commit(claim, Commit("waiting", asks=[question("a1"), question("a1")]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Commit("waiting", consumed=1, written={"x": b"1"}, wake_at=nan),
+        Commit("waiting", consumed=1, written={"x": b"1"}, asks=[question("a1", deadline=nan)]),
+        Commit("waiting", consumed=1, written={"x": b"1"}, asks=[question("a1", timers=(Timer("remind", 0, nan),))]),
+    ],
+    ids=["wake", "deadline", "rung"],
+)
+async def test_a_commit_with_a_time_that_is_none_is_refused_whole(world: World, change: Commit) -> None:
+    claim = await world.start()
+
+    with pytest.raises(ValueError, match="not a number"):
+        await world.store.commit(claim, change)
+
+    assert await world.store.state(claim.run_id) == {}
+    await world.store.commit(claim, Commit("done", consumed=1))
 
 
 async def test_an_ask_id_is_never_used_again(world: World) -> None:

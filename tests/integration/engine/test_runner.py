@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,50 @@ async def test_an_event_can_be_sent_to_a_run_and_to_no_other(world: StoreWithClo
     assert (await runner.drain(run_id)).result["by"] == "U5"
     with pytest.raises(RunNotFound):
         await runner.send("k0-nosuchrun", Event())
+
+
+class Asking(Workflow):
+    """Asks with whatever rules it is started with."""
+
+    @step
+    async def ask(self, ev: StartEvent) -> InputRequiredEvent:
+        return InputRequiredEvent(prefix="?", **ev.rules)
+
+    @step
+    async def end(self, ev: HumanResponseEvent) -> StopEvent:
+        return StopEvent(result=ev.response)
+
+
+async def test_what_an_author_keeps_by_the_name_of_a_rule_is_none(world: StoreWithClock) -> None:
+    """Events of LlamaIndex may carry anything."""
+    rules = {"remind": "soon", "escalate": [math.nan, {"after": 5}], "options": 3, "complete_options": [1], "copies": 7}
+    runner = Runner(world.store, [Asking()])
+    run_id = await runner.start(Asking(), rules=rules)
+    (ask,) = (await runner.drain(run_id)).asks
+
+    await world.pass_time(10)
+    await runner.sweep()
+    owed = await world.store.effects_of(run_id)
+    await runner.answer(run_id, ask.id, "anything", user_id="U1")
+
+    assert owed == [f"prompt:{ask.id}"]
+    assert (await runner.drain(run_id)).result == "anything"
+
+
+@pytest.mark.parametrize("rules", [{"allowed": "U1"}, {"allowed": [7]}, {"quorum": "two"}, {"quorum": -1}], ids=str)
+async def test_a_question_that_does_not_tell_who_decides_it_is_not_asked(
+    world: StoreWithClock, rules: dict[str, object]
+) -> None:
+    """Nobody is let in by a mistake; its step fails with what to mend."""
+    runner = Runner(world.store, [Asking()])
+    run_id = await runner.start(Asking(), rules=rules)
+
+    view = await runner.drain(run_id)
+
+    assert view.status == "failed"
+    (name,) = rules
+    assert f"{name} is" in str(view.error)
+    assert view.asks == ()
 
 
 async def test_a_serializer_is_no_help_to_a_durable_run(world: StoreWithClock) -> None:

@@ -112,6 +112,7 @@ def test_a_prompt_that_cannot_work_is_refused(fields: dict[str, object], problem
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
+        ({"remind": [float("nan")]}, "Prompt.remind.0 is nan: Input should be"),
         ({"quorum": 0}, "Prompt.quorum is 0: Input should be greater than or equal to 1"),
         (
             {"approvers": ["bob"]},

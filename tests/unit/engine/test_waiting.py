@@ -92,6 +92,17 @@ async def test_a_prompt_is_a_question() -> None:
     assert await handler == "yes"
 
 
+async def test_a_wait_for_no_number_of_seconds_fails_its_step() -> None:
+    class Flow(Workflow):
+        @step
+        async def ask(self, ctx: Context, ev: StartEvent) -> StopEvent:
+            await ctx.wait_for_event(HumanResponseEvent, timeout=float("nan"))
+            return StopEvent()
+
+    with pytest.raises(ValueError, match="timeout is nan; give a number of seconds"):
+        await Flow().run()
+
+
 async def test_a_wait_may_show_an_event_that_is_no_question() -> None:
     """Behaviour 6."""
 
