@@ -25,6 +25,8 @@ from bot.playground.workspace import Channel, Json, Message, User, View
 PAGE = Path(__file__).with_name("page")
 PING_S = 15.0
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+OTHERS = frozenset({"cross-site", "same-site"})
+"""As what a browser marks a request that another site's page made it send, or one of another port."""
 Act = Callable[[Json], Awaitable[Json]]
 
 
@@ -282,8 +284,10 @@ class Control:
 async def only_from_here(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what another site's page could make a browser send to the playground."""
     host = urlsplit(f"//{request.host}").hostname
-    origin = request.headers.get("Origin")
-    if host not in LOOPBACK or (origin is not None and urlsplit(origin).netloc != request.host):
+    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
+    elsewhere = origin is not None and urlsplit(origin).netloc != request.host
+    # A picture or a link to us has no origin, and Slack's methods are called by GET, too; only the page may be linked.
+    if host not in LOOPBACK or elsewhere or (site in OTHERS and request.path != "/"):
         return _refused("the playground answers only pages of its own", 403)
     return await handler(request)
 

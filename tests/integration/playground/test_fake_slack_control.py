@@ -345,6 +345,17 @@ async def test_another_sites_page_cannot_use_the_playground(page: Page, headers:
         assert response.status == 403
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_no_picture_or_link_on_another_sites_page_acts_as_the_bot(page: Page, site: str) -> None:
+    call = f"{page.url}/api/chat.postMessage?token={CONFIG.bot_token}&channel=C2&text=hi"
+
+    async with page.http.get(call, headers={"Sec-Fetch-Site": site}) as response:
+        assert response.status == 403
+
+    async with page.http.get(f"{page.url}/", headers={"Sec-Fetch-Site": site}) as response:
+        assert response.status == 200
+
+
 @pytest.mark.parametrize(
     ("act", "body", "status"), [("nonsense", {}, 404), ("command", {}, 400), ("clock", {"advance_s": "soon"}, 400)]
 )
