@@ -151,14 +151,16 @@ class JsonLines(_Redacting):
 
 
 class TextLines(_Redacting):
-    """One readable line, extras behind it as ``name=value``; a traceback below."""
+    """One readable line, extras behind it as ``name=value``; a traceback below, indented, so that no error's words
+    pass for a line."""
 
     def line(self, record: logging.LogRecord) -> str:
         run_id = _run_of(record)
         shown = {"run_id": run_id, **extras(record)} if run_id else extras(record)
         parts = [self.when(record), f"{record.levelname:<7}", record.name, _one_line(record.getMessage())]
         parts += [f"{name}={_one_line(str(value))}" for name, value in shown.items()]
-        return "\n".join(filter(None, [" ".join(parts), self.trace(record)]))
+        trace = [f"  {_one_line(line)}" for line in self.trace(record).splitlines()]
+        return "\n".join([" ".join(parts), *trace])
 
 
 def extras(record: logging.LogRecord) -> dict[str, Any]:
@@ -193,7 +195,10 @@ def _run_of(record: logging.LogRecord) -> str:
 
 
 def _one_line(text: str) -> str:
-    return text.replace("\r", "\\r").replace("\n", "\\n")
+    """Return *text* with what would end a line, or do something to a terminal, spelled out."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _with_run(record: logging.LogRecord) -> bool:

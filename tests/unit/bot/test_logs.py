@@ -92,6 +92,22 @@ def test_a_readable_line_is_one_line(written: Written) -> None:
     assert text.endswith(r"INFO    bot.x a\nforged line run_id=r1 by=U1\nINFO forged")
 
 
+def test_no_error_s_words_pass_for_a_line_or_speak_to_the_terminal(written: Written) -> None:
+    """Security 5."""
+    configure("INFO", "text")
+    typed = "\x1b]0;title\x07\u2028\n2026-01-01T00:00:00.000Z INFO    bot.app ready\x9b2J\u202e"
+
+    try:
+        raise ValueError(typed)
+    except ValueError:
+        logging.getLogger("bot.x").exception("step failed", extra={"reason": typed})
+
+    first, *below = written().removesuffix("\n").split("\n")
+    assert "step failed reason=\\x1b]0;title" in first
+    assert all(line.startswith("  ") for line in below)
+    assert all(line.isprintable() for line in (first, *below))
+
+
 def test_what_stays_true_is_not_written_again_and_again(written: Written) -> None:
     now = 0.0
     held_back = logs.Repetitions(lambda: now)
