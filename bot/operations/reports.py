@@ -309,4 +309,16 @@ def decision_line(fact: Mapping[str, Any]) -> str:
 
 def json_lines(items: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return one line of JSON for each item."""
-    return [json.dumps(item, ensure_ascii=False) for item in items]
+    return [json_text(item) for item in items]
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Return *value* as JSON in letters that people read; escaped is what no reader sees, ends a line or is no text."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() or letter == "\n" else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    return f"\\u{ord(letter):04x}" if ord(letter) <= 0xFFFF else json.dumps(letter).strip('"')

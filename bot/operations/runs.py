@@ -61,7 +61,7 @@ class _Operator:
             case "show":
                 return await self._show()
             case "export":
-                print(json.dumps(reports.whole_json(await self._whole()), indent=2, ensure_ascii=False))
+                print(reports.json_text(reports.whole_json(await self._whole()), indent=2))
                 return 0
             case "audit":
                 return await self._audit()
@@ -230,7 +230,7 @@ def _unknown(run_id: str) -> Refused:
 
 
 def _complain(error: Exception) -> None:
-    print(f"signoff: {error}", file=sys.stderr)
+    print(f"signoff: {reports.line_of(str(error))}", file=sys.stderr)
 
 
 def _say(lines: Iterable[str]) -> None:

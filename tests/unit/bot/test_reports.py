@@ -134,6 +134,19 @@ def test_json_is_all_there_is_as_far_as_json_goes() -> None:
     assert len(found["journal"]) == 12
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_json_is_legible_and_neither_ends_a_line_nor_speaks_to_a_terminal(indent: int | None) -> None:
+    """Security 5, 13."""
+    said = "für 你 👍 a\u2028b\x85c\x9b31m\x7f\u202e\n\x1b[2J\U000e0041\ud800"
+
+    text = reports.json_text({"said": said}, indent)
+
+    assert "für 你 👍 a" in text
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert len(text.splitlines()) == (1 if indent is None else 3)
+    assert json.loads(text) == {"said": said}
+
+
 def test_json_of_a_run_has_iso_times() -> None:
     found = reports.details_json(WHOLE, 1)
 
