@@ -29,6 +29,8 @@ _ID_BYTES = 4
 _NONCE_BYTES = 12
 _HEAD_BYTES = len(_FORMAT) + _ID_BYTES + _NONCE_BYTES
 _TEXT = "sealed:"
+_AS_IS = "plain:"
+"""Stands before text that begins as if one of the two stood before it."""
 
 
 class Keyring:
@@ -111,7 +113,7 @@ class Keyring:
     def seal_text(self, run_id: str, kind: str, name: str, text: str) -> str:
         """Do as `seal` does, for what is kept as text."""
         if not self.seals or not text:
-            return text
+            return _AS_IS + text if text.startswith((_TEXT, _AS_IS)) else text
         return _TEXT + base64.b64encode(self.seal(run_id, kind, name, text.encode())).decode()
 
     def open_text(self, run_id: str, kind: str, name: str, text: str) -> str:
@@ -121,7 +123,7 @@ class Keyring:
             CodecError: see `open`.
         """
         if not text.startswith(_TEXT):
-            return self.open(run_id, kind, name, text.encode()).decode()
+            return self.open(run_id, kind, name, text.encode()).decode().removeprefix(_AS_IS)
         try:
             sealed = base64.b64decode(text.removeprefix(_TEXT), validate=True)
         except binascii.Error:

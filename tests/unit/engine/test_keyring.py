@@ -123,6 +123,15 @@ def test_text_is_sealed_as_text() -> None:
     assert Keyring([PLAIN]).seal_text("k0-one", "note", "", "Übergabe") == "Übergabe"
 
 
+@pytest.mark.parametrize("typed", ["sealed:", "sealed:////", "plain:", "plain:sealed:x", "plain"])
+def test_nobody_s_words_pass_for_sealed_ones(typed: str) -> None:
+    """Security 13: else a note that begins so would be missing from the audit."""
+    kept = Keyring([PLAIN]).seal_text("k0-one", "note", "", typed)
+
+    for ring in (Keyring([PLAIN]), Keyring([NEW, PLAIN])):
+        assert ring.open_text("k0-one", "note", "", kept) == typed
+
+
 @pytest.mark.parametrize("spoilt", ["sealed:####", "sealed:AAAA"])
 def test_spoilt_text_does_not_open(spoilt: str) -> None:
     with pytest.raises(CodecError):
