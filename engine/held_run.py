@@ -45,6 +45,7 @@ from engine.run_store import Claim, Commit, Entry, NewAsk, NewEffect, RunStatus,
 
 logger = logging.getLogger(__name__)
 
+_NOWHERE = "no step is at work and nothing is asked; a step that returns None leads nowhere"
 RESULT = "result"
 """Id of the effect that tells a run's end, and with ``:2`` its second end; its body is the encoded event that ended
 it."""
@@ -270,6 +271,8 @@ class HeldRun:
         if change.release and self.state.error is not None:
             failed = {"run_id": self.claim.run_id, "error": type(self.state.error).__name__}
             logger.error("run failed", extra=failed)
+        elif change.release and _leads_nowhere(self.state):
+            logger.warning("run leads nowhere", extra={"run_id": self.claim.run_id, "reason": _NOWHERE})
         return self.claim
 
     def _end_as_saved(self) -> None:
@@ -474,8 +477,15 @@ def _stored_status(state: RunState) -> RunStatus:
             return status
 
 
+def _leads_nowhere(state: RunState) -> bool:
+    """Tell whether only an event that somebody sends can bring the run on: most often a step forgot its ``return``."""
+    return not (state.finished or state.calls or state.asks)
+
+
 def _note(state: RunState) -> str:
     if state.error is not None:
         return told(state.error, state.final.step_name if isinstance(state.final, WorkflowFailedEvent) else "")
+    if _leads_nowhere(state):
+        return _NOWHERE
     steps = [call.step for call in state.calls.values()]
     return ", ".join(steps[:5]) if steps else state.status

@@ -146,6 +146,30 @@ async def test_the_log_tells_of_each_attempt_and_once_that_the_run_failed(
     assert {record.__dict__["run_id"] for record in caplog.records} == {run_id}
 
 
+async def test_the_log_and_the_journal_tell_of_a_run_that_leads_nowhere(
+    world: StoreWithClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Forgot(Workflow):
+        @step
+        async def ask(self, ev: StartEvent) -> InputRequiredEvent:  # type: ignore[return]  # that is the point
+            InputRequiredEvent(prefix="Ship?")
+
+        @step
+        async def end(self, ev: HumanResponseEvent) -> StopEvent:
+            return StopEvent()
+
+    runner = Runner(world.store, [Forgot()])
+    run_id = await runner.start(Forgot())
+
+    with caplog.at_level(logging.WARNING):
+        view = await runner.drain(run_id)
+
+    told = "no step is at work and nothing is asked; a step that returns None leads nowhere"
+    assert view.status == "waiting"
+    assert [(line.message, line.__dict__["reason"]) for line in caplog.records] == [("run leads nowhere", told)]
+    assert (await world.store.journal(run_id))[-1].details["note"] == told
+
+
 async def test_a_store_that_goes_away_while_a_step_works_is_told_as_that_alone() -> None:
     class Leaving(MemoryRunStore):
         async def renew(self, claim: Claim, lease_s: float) -> None:
