@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -200,7 +201,8 @@ async def play(
 
     ``await play(Deploy(), CommandReceived(...), later(hours=1), "ship")``. A retry that is waited for
     comes by itself. With ``to_end=False`` the run may still wait when no move is left. The *requester* is
-    the start event's ``user_id`` unless given.
+    the start event's ``user_id`` unless given. Between two moves the run is in its store alone, so that what a step
+    has kept on ``self`` is gone, as after a deploy.
 
     Raises:
         AnswersRanOut: no move is left and the run waits.
@@ -222,6 +224,7 @@ class _Play:
     """One run being played."""
 
     def __init__(self, workflow: Workflow, runner: Runner, clock: ManualClock) -> None:
+        self._workflow = workflow
         self._definition = workflow.definition
         self._runner = runner
         self._store = runner.store
@@ -303,13 +306,14 @@ class _Play:
         return await self._runner.view(self._run_id)
 
     async def work(self) -> RunView:
-        """Let the run do what it has to do now."""
+        """Let the run do what it has to do now, as a process that has just been started."""
+        worker = Runner(self._store, [copy.copy(self._workflow)])
         began = time.monotonic()
         worked, view = True, await self.view()
         while worked:
             await self._store.fire_timers()
             await self._ask_too()
-            worked = await self._runner.work(self._run_id)
+            worked = await worker.work(self._run_id)
             view = await self.view()
             if view.status == "parked":
                 raise PlayError(await self.standing(view))

@@ -515,3 +515,20 @@ async def test_retries_without_end_are_told() -> None:
 
     with pytest.raises(PlayError, match="give its retry policy an end"):
         await play(Hopeless())
+
+
+async def test_what_a_step_keeps_on_self_is_gone_after_a_pause_as_in_another_process() -> None:
+    class Forgetful(Workflow):
+        @step
+        async def ask(self, ev: StartEvent) -> InputRequiredEvent:
+            self.topic = ev.get("topic")
+            return InputRequiredEvent(prefix=f"Ship {self.topic}?")
+
+        @step
+        async def end(self, ev: HumanResponseEvent) -> StopEvent:
+            return StopEvent(result=self.topic)
+
+    played = await play(Forgetful(), StartEvent(topic="v2"), "yes")
+
+    assert played.questions == ["Ship v2?"]
+    assert "'Forgetful' object has no attribute 'topic'" in str(played.error)
