@@ -61,7 +61,7 @@ def discover(folder: Path) -> dict[str, Plugin]:
 
 
 def load(path: Path) -> ModuleType:
-    """Run one workflow file under a private module name.
+    """Run one workflow file under a private module name and return the module, as tests do.
 
     Raises:
         PluginError: it cannot be read or compiled, or its code raises.

@@ -260,7 +260,8 @@ class Settings(StoreSettings, WriterSettings):
         elif self.bot_token is None:
             yield "SLACK_BOT_TOKEN is missing"
         if self.app_token is None and self.signing_secret is None:
-            yield "SLACK_SIGNING_SECRET is missing"
+            yield "SLACK_APP_TOKEN is missing"
+            yield "SLACK_SIGNING_SECRET takes its place where Slack is to call this bot over HTTP"
         if self.metrics_port is not None and self.metrics_token is None:
             yield "SIGNOFF_METRICS_TOKEN is missing"
 

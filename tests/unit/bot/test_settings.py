@@ -118,7 +118,10 @@ def test_everything_missing_is_told_at_once_and_where_to_find_it() -> None:
         "Signoff cannot start:\n"
         "  SLACK_BOT_TOKEN is missing\n"
         "      api.slack.com/apps > your app > OAuth & Permissions > Bot User OAuth Token; it begins with xoxb-\n"
-        "  SLACK_SIGNING_SECRET is missing\n"
+        "  SLACK_APP_TOKEN is missing\n"
+        "      api.slack.com/apps > your app > Basic Information > App-Level Tokens, with the scope connections:write; "
+        "it begins with xapp-\n"
+        "  SLACK_SIGNING_SECRET takes its place where Slack is to call this bot over HTTP\n"
         "      api.slack.com/apps > your app > Basic Information > App Credentials > Signing Secret"
     )
 
@@ -135,7 +138,7 @@ def test_everything_wrong_is_told_at_once(environment: Any) -> None:
 
 
 def test_a_wrong_token_does_not_hide_a_missing_secret() -> None:
-    assert "SLACK_SIGNING_SECRET is missing" in problems(bot_token="xoxp-1")
+    assert "SLACK_APP_TOKEN is missing" in problems(bot_token="xoxp-1")
 
 
 @pytest.mark.parametrize(
@@ -298,7 +301,7 @@ def test_an_app_for_many_workspaces_needs_no_token_of_one() -> None:
         ({"authorize_url": "ftp://slack.com"}, "SLACK_AUTHORIZE_URL is not an https address"),
         ({"bot_token": "xoxb-1"}, "SLACK_BOT_TOKEN is for one workspace and SLACK_CLIENT_ID for many"),
         ({"encryption_keys": "plain"}, "SIGNOFF_ENCRYPTION_KEYS must begin with a key"),
-        ({"signing_secret": None}, "SLACK_SIGNING_SECRET is missing"),
+        ({"signing_secret": None}, "SLACK_APP_TOKEN is missing"),
     ],
 )
 def test_what_an_app_for_many_workspaces_lacks_is_told(given: dict[str, Any], told: str) -> None:
