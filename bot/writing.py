@@ -164,7 +164,9 @@ def _model(settings: WriterSettings) -> Model:
         from pydantic_ai.models import infer_model  # noqa: PLC0415  # an extra
         from pydantic_ai.providers import Provider, infer_provider_class  # noqa: PLC0415  # an extra
     except ImportError:
-        raise SettingsError("SIGNOFF_MODEL needs the language model clients: pip install 'pydantic-ai-slim[anthropic,openai]'") from None
+        raise SettingsError(
+            "SIGNOFF_MODEL needs the language model clients: pip install 'pydantic-ai-slim[anthropic,openai]'"
+        ) from None
 
     def provider(name: str) -> Provider[Any]:
         given = {
