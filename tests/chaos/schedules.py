@@ -23,7 +23,7 @@ from engine.run_store import AskRecord
 from engine.runner import Runner
 from engine.verdicts import Accepted, Already, Cancelled, Expired, Recorded, Unknown, Verdict
 from tests.chaos.crashing import Crash
-from tests.integration.engine.contract import skewing
+from tests.integration.engine.stores import skewing
 
 LEASE_S = 30.0
 LANES = 2

@@ -29,8 +29,7 @@ from engine.errors import FencedError
 from engine.redis import RedisRunStore
 from engine.run_store import Answer, Claim, Commit, NewAsk, NewRun, Timer
 from engine.verdicts import Accepted, Already, Cancelled, Expired, Stale, Unknown, Verdict
-from tests.integration.engine.contract import skewing
-from tests.integration.engine.stores import LANES, StoreWithClock, in_memory
+from tests.integration.engine.stores import LANES, StoreWithClock, in_memory, skewing
 
 pytestmark = pytest.mark.chaos
 

@@ -18,7 +18,7 @@ from engine.redis import RedisRunStore
 from engine.run_store import Answer, Claim, Commit, EffectClaim, NewAsk, NewEffect, NewRun, Timer
 from engine.verdicts import Accepted, Unknown, Verdict
 from tests.chaos.crashing import Crash, CrashingStore, Fuse, pairs, singles
-from tests.integration.engine.contract import skewing
+from tests.integration.engine.stores import skewing
 
 pytestmark = pytest.mark.chaos
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from engine.keyring import Keyring, new_key
-from engine.memory_store import MemoryRunStore
-from engine.redis import RedisRunStore
-from engine.run_store import Answer, Claim, Commit, NewAsk, NewRun, RunStore
+from engine.run_store import PATIENCE_S, Answer, AskRecord, Claim, Commit, EffectClaim, NewAsk, NewRun
 from engine.sealed_store import SealedRunStore
+from tests.integration.engine.stores import StoreWithClock, in_memory, in_redis
 
 LEASE_S = 30.0
-LANES = 3
+SENDING_S = 20.0
+"""For how long an effect is taken."""
 
 
-@dataclass(frozen=True)
-class World:
-    """A store and the way to let its clock run."""
-
-    store: RunStore
-    pass_time: Callable[[float], Awaitable[None]]
+class World(StoreWithClock):
+    """A store and the way to let its clock run, with what most tests begin with."""
 
     async def start(self, key: str = "run") -> Claim:
         run = NewRun(self.store.new_run_id(key), "Deploy", "r1", b"start", tenant="T1", requester="U0", address="C1")
@@ -45,6 +41,16 @@ class World:
         await self.store.send(run_id, "more", b"more")
         return await self.claim(run_id)
 
+    async def stored(self, run_id: str, ask_id: str = "a1") -> AskRecord:
+        ask = await self.store.ask(run_id, ask_id)
+        assert ask is not None
+        return ask
+
+    async def take(self, run_id: str, effect_id: str) -> EffectClaim:
+        claim = await self.store.claim_effect(run_id, effect_id, SENDING_S)
+        assert claim is not None
+        return claim
+
     async def whats(self, run_id: str) -> list[str]:
         return [entry.what for entry in await self.store.journal(run_id)]
 
@@ -52,33 +58,13 @@ class World:
 @pytest.fixture(params=["memory", "redis", "cluster", "sealed"])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     if request.param == "memory":
-        now = [1_700_000_000.0]
-
-        async def pass_time(seconds: float) -> None:
-            now[0] += seconds
-
-        yield World(MemoryRunStore(lambda: now[0]), pass_time)
+        memory = in_memory(PATIENCE_S)
+        yield World(memory.store, memory.pass_time)
         return
     url = request.getfixturevalue("cluster_url" if request.param == "cluster" else "redis_url")
-    prefix = request.getfixturevalue("prefix")
-    store = RedisRunStore.from_url(url, prefix=prefix, lanes=LANES)
-    try:
-        sealed = SealedRunStore(store, Keyring([new_key()]))
-        yield World(sealed if request.param == "sealed" else store, skewing(store))
-        assert await store.leftovers() == []
-    finally:
-        await store.close()
-
-
-def skewing(store: RedisRunStore, lanes: int = LANES) -> Callable[[float], Awaitable[None]]:
-    """Return what moves a Redis store's clock."""
-    names = [f"{store.prefix}:{{{lane}}}:skew" for lane in range(lanes)]
-
-    async def pass_time(seconds: float) -> None:
-        for name in names:
-            await store.server.read("INCRBYFLOAT", name, seconds)
-
-    return pass_time
+    async with in_redis(url, request.getfixturevalue("prefix"), PATIENCE_S) as redis:
+        store = SealedRunStore(redis.store, Keyring([new_key()])) if request.param == "sealed" else redis.store
+        yield World(store, redis.pass_time)
 
 
 def question(ask_id: str, **changes: object) -> NewAsk:

@@ -37,14 +37,19 @@ def in_memory(patience_s: float = 0) -> StoreWithClock:
 async def in_redis(url: str, prefix: str, patience_s: float = 0) -> AsyncIterator[StoreWithClock]:
     """A store on a real server; leaving it checks that nothing is kept for ever that no open run needs."""
     store = RedisRunStore.from_url(url, prefix=prefix, lanes=LANES, patience_s=patience_s)
-    names = [f"{prefix}:{{{lane}}}:skew" for lane in range(LANES)]
+    try:
+        yield StoreWithClock(store, skewing(store, LANES))
+        assert await store.leftovers() == []
+    finally:
+        await store.close()
+
+
+def skewing(store: RedisRunStore, lanes: int) -> Callable[[float], Awaitable[None]]:
+    """Return what moves a Redis store's clock."""
+    names = [f"{store.prefix}:{{{lane}}}:skew" for lane in range(lanes)]
 
     async def pass_time(seconds: float) -> None:
         for name in names:
             await store.server.read("INCRBYFLOAT", name, seconds)
 
-    try:
-        yield StoreWithClock(store, pass_time)
-        assert await store.leftovers() == []
-    finally:
-        await store.close()
+    return pass_time

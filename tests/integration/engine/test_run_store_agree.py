@@ -29,7 +29,7 @@ from engine.run_store import (
     Shown,
     Timer,
 )
-from tests.integration.engine.contract import skewing
+from tests.integration.engine.stores import skewing
 
 T0 = 1_700_000_000.0
 RUNS = ("k0-one", "k1-two")

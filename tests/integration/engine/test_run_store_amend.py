@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.run_store import Amendment, AskRecord, Commit, NewEffect, copy_of
+from engine.run_store import Amendment, Commit, NewEffect, copy_of
 from engine.verdicts import Accepted, Already, Cancelled, Expired, Recorded, Stale, Unknown
 from tests.integration.engine.contract import World, answer, question, world
 
@@ -25,25 +25,19 @@ def handover(run_id: str, delivery_id: str = "h1", **changes: object) -> Amendme
     return replace(change, **changes)  # type: ignore[arg-type]
 
 
-async def stored(world: World, run_id: str) -> AskRecord:
-    ask = await world.store.ask(run_id, "a1")
-    assert ask is not None
-    return ask
-
-
 async def waiting_for(world: World, actor: str) -> list[str]:
     return [ask.run_id for ask in await world.store.asks_for("T1", actor)]
 
 
 async def test_a_question_given_to_somebody_else_is_theirs(world: World) -> None:
     run_id = await asked(world)
-    before = await stored(world, run_id)
+    before = await world.stored(run_id)
 
     told = await world.store.amend(handover(run_id, effects=[copy_of("a1", "U3")]))
 
     assert isinstance(told, Accepted)
     assert (told.by, told.response) == ("U1", "reassigned")
-    assert await stored(world, run_id) == replace(before, allowed=("U3", "U2"))
+    assert await world.stored(run_id) == replace(before, allowed=("U3", "U2"))
     assert [await waiting_for(world, actor) for actor in ("U1", "U2", "U3")] == [[], [run_id], [run_id]]
     assert await world.store.effects_of(run_id) == ["prompt:a1", "update:a1:1.1", "copy:a1:U3"]
     line = (await world.store.journal(run_id))[-1]
@@ -77,7 +71,7 @@ async def test_who_may_answer_must_be_who_the_caller_thinks(world: World) -> Non
 
     assert told == Stale()
     assert isinstance(again, Accepted)
-    assert (await stored(world, run_id)).allowed == ("U4", "U2")
+    assert (await world.stored(run_id)).allowed == ("U4", "U2")
 
 
 async def test_who_gives_their_place_away_takes_their_vote_along(world: World) -> None:
@@ -87,29 +81,27 @@ async def test_who_gives_their_place_away_takes_their_vote_along(world: World) -
 
     await world.store.amend(handover(run_id))
 
-    assert (await stored(world, run_id)).votes == (("U2", "as U2"),)
+    assert (await world.stored(run_id)).votes == (("U2", "as U2"),)
     told = await world.store.deliver(answer(run_id, "late", actor="U3", response="ship"))
     assert told == Recorded(1, 2)
 
 
 async def test_a_question_to_the_requester_leaves_the_ask_as_it_is(world: World) -> None:
     run_id = await asked(world)
-    before = await stored(world, run_id)
+    before = await world.stored(run_id)
     made = NewEffect("details:d1", b"why?", "a1")
 
     await world.store.amend(
         Amendment(run_id, "a1", "d1", "U2", "asked back", effects=[made], note="why?", asks_back=True)
     )
 
-    assert await stored(world, run_id) == replace(before, asks_back=True)
+    assert await world.stored(run_id) == replace(before, asks_back=True)
     assert await world.store.effects_of(run_id) == ["prompt:a1", "details:d1"]
     line = (await world.store.journal(run_id))[-1]
     assert (line.what, dict(line.details)) == ("asked back", {"ask": "a1", "note": "why?"})
-    effect = await world.store.claim_effect(run_id, "prompt:a1", 20.0)
-    assert effect is not None
+    effect = await world.take(run_id, "prompt:a1")
     await world.store.finish_effect(effect, "C1:1")
-    owed = await world.store.claim_effect(run_id, "details:d1", 20.0)
-    assert owed is not None
+    owed = await world.take(run_id, "details:d1")
     assert owed.body == b"why?"
 
 
@@ -121,7 +113,7 @@ async def test_a_question_that_was_decided_is_not_changed(world: World) -> None:
     told = await world.store.amend(handover(run_id))
 
     assert told == Already(decided.by, decided.at, decided.response)
-    assert (await stored(world, run_id)).allowed == ("U1", "U2")
+    assert (await world.stored(run_id)).allowed == ("U1", "U2")
 
 
 async def test_a_question_that_is_over_is_not_changed(world: World) -> None:

@@ -53,8 +53,7 @@ async def test_the_first_answer_decides_and_wakes_the_run(world: World) -> None:
     assert await world.store.open_asks(claim.run_id) == []
     woken = await world.claim(claim.run_id)
     assert woken.inbox == (Entry("answered", verdict.at, b"yes", "a1", "U1"),)
-    ask = await world.store.ask(claim.run_id, "a1")
-    assert ask is not None
+    ask = await world.stored(claim.run_id)
     assert (ask.status, ask.by, ask.at, ask.response, ask.answer) == ("answered", "U1", verdict.at, "ship", b"yes")
 
 
@@ -192,8 +191,7 @@ async def test_what_was_shown_takes_a_whole_answer_only_as_it_is_now(
 ) -> None:
     claim = await world.ask(question("a1", **{"complete": ("ship",), **asked}))
     await _show(world, claim.run_id, "C1:1.0")
-    ask = await world.store.ask(claim.run_id, "a1")
-    assert ask is not None
+    ask = await world.stored(claim.run_id)
     seen = replace(Shown("T1", ask.digest), **given.get("unseen", {}))
     shown = answer(claim.run_id, **{"revision": 1, **given, "unseen": seen})
 
@@ -225,8 +223,7 @@ async def test_what_was_shown_takes_a_whole_answer_and_tells_the_same_again(
 
 
 async def _show(world: World, run_id: str, ref: str) -> None:
-    claim = await world.store.claim_effect(run_id, "prompt:a1", LEASE_S)
-    assert claim is not None
+    claim = await world.take(run_id, "prompt:a1")
     await world.store.finish_effect(claim, ref)
 
 
@@ -245,8 +242,7 @@ async def test_an_answer_to_an_older_question_is_stale(world: World) -> None:
 
     assert await world.store.deliver(answer(claim.run_id, "d1", revision=1)) == Stale()
 
-    ask = await world.store.ask(claim.run_id, "a1")
-    assert ask is not None
+    ask = await world.stored(claim.run_id)
     assert (ask.revision, ask.event, ask.digest) == (2, b"Ship v3?", "new")
     assert isinstance(await world.store.deliver(answer(claim.run_id, "d2", revision=2)), Accepted)
 
@@ -261,8 +257,7 @@ async def test_votes_for_one_response_add_up(world: World) -> None:
     assert (first, other) == (Recorded(1, 2), Recorded(1, 2))
     assert isinstance(last, Accepted)
     assert (last.by, last.response) == ("U3", "ship")
-    ask = await world.store.ask(claim.run_id, "a1")
-    assert ask is not None
+    ask = await world.stored(claim.run_id)
     assert ask.votes == (("U1", "ship"), ("U2", "keep"), ("U3", "ship"))
 
 
@@ -283,8 +278,7 @@ async def test_a_person_may_change_their_vote(world: World) -> None:
     verdict = await world.store.deliver(answer(claim.run_id, "d3", actor="U2", response="ship"))
 
     assert verdict == Recorded(1, 2)
-    ask = await world.store.ask(claim.run_id, "a1")
-    assert ask is not None
+    ask = await world.stored(claim.run_id)
     assert ask.votes == (("U1", "keep"), ("U2", "ship"))
 
 
@@ -304,7 +298,6 @@ async def test_an_answer_that_looks_like_our_own_format_is_kept_whole(world: Wor
     verdict = await world.store.deliver(answer(claim.run_id, "d2", actor="ü{}", response=odd, body=b"\xff1:"))
 
     assert isinstance(verdict, Accepted)
-    ask = await world.store.ask(claim.run_id, "a1")
-    assert ask is not None
+    ask = await world.stored(claim.run_id)
     assert (ask.allowed, ask.votes) == (("3:a|b", "ü{}"), ((odd, odd), ("ü{}", odd)))
     assert ask.answer == (await world.claim(claim.run_id)).inbox[0].body == b"\xff1:"

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from engine.run_store import Commit, EffectClaim, NewEffect, Timer
-from tests.integration.engine.contract import World, answer, question, world
+from engine.run_store import Commit, NewEffect, Timer
+from tests.integration.engine.contract import SENDING_S, World, answer, question, world
 
 __all__ = ["world"]  # the fixture
-
-LEASE_S = 20.0
-
-
-async def take(world: World, run_id: str, effect_id: str) -> EffectClaim:
-    claim = await world.store.claim_effect(run_id, effect_id, LEASE_S)
-    assert claim is not None
-    return claim
 
 
 async def test_an_opened_ask_owes_its_prompt(world: World) -> None:
@@ -23,23 +15,23 @@ async def test_an_opened_ask_owes_its_prompt(world: World) -> None:
 
     assert await world.store.effects_of(claim.run_id) == ["prompt:a1"]
     assert await world.store.due_effects() == [(claim.run_id, "prompt:a1")]
-    effect = await take(world, claim.run_id, "prompt:a1")
+    effect = await world.take(claim.run_id, "prompt:a1")
     assert (effect.attempt, effect.again) == (1, False)
-    assert effect.until - effect.now == pytest.approx(LEASE_S)
+    assert effect.until - effect.now == pytest.approx(SENDING_S)
     assert effect.ask == await world.store.ask(claim.run_id, "a1")
     assert effect.run == await world.store.run(claim.run_id)
 
 
 async def test_a_prompt_that_was_shown_is_no_longer_owed(world: World) -> None:
     claim = await world.ask()
-    effect = await take(world, claim.run_id, "prompt:a1")
+    effect = await world.take(claim.run_id, "prompt:a1")
     assert await world.store.effects_of(claim.run_id) == []
 
     counts = await world.store.finish_effect(effect, "C1:1")
 
     assert counts == "C1:1"
     assert await world.store.due_effects() == []
-    assert await world.store.claim_effect(claim.run_id, "prompt:a1", LEASE_S) is None
+    assert await world.store.claim_effect(claim.run_id, "prompt:a1", SENDING_S) is None
     run, ask = await world.store.run(claim.run_id), await world.store.ask(claim.run_id, "a1")
     assert run is not None
     assert ask is not None
@@ -50,7 +42,7 @@ async def test_the_first_message_shown_is_the_thread(world: World) -> None:
     claim = await world.ask(question("a1"), question("a2"))
 
     for ask_id, ref in (("a2", "C1:1"), ("a1", "C1:2")):
-        await world.store.finish_effect(await take(world, claim.run_id, f"prompt:{ask_id}"), ref)
+        await world.store.finish_effect(await world.take(claim.run_id, f"prompt:{ask_id}"), ref)
 
     run = await world.store.run(claim.run_id)
     assert run is not None
@@ -59,37 +51,36 @@ async def test_the_first_message_shown_is_the_thread(world: World) -> None:
 
 async def test_an_effect_belongs_to_one_sender_at_a_time(world: World) -> None:
     claim = await world.ask()
-    await take(world, claim.run_id, "prompt:a1")
+    await world.take(claim.run_id, "prompt:a1")
 
-    assert await world.store.claim_effect(claim.run_id, "prompt:a1", LEASE_S) is None
-    await world.pass_time(LEASE_S + 1)
-    again = await take(world, claim.run_id, "prompt:a1")
+    assert await world.store.claim_effect(claim.run_id, "prompt:a1", SENDING_S) is None
+    await world.pass_time(SENDING_S + 1)
+    again = await world.take(claim.run_id, "prompt:a1")
     assert (again.attempt, again.again) == (2, True)
 
 
 async def test_of_two_copies_the_first_recorded_counts(world: World) -> None:
     claim = await world.ask()
-    stalled = await take(world, claim.run_id, "prompt:a1")
-    await world.pass_time(LEASE_S + 1)
-    second = await take(world, claim.run_id, "prompt:a1")
+    stalled = await world.take(claim.run_id, "prompt:a1")
+    await world.pass_time(SENDING_S + 1)
+    second = await world.take(claim.run_id, "prompt:a1")
 
     assert await world.store.finish_effect(second, "C1:2") == "C1:2"
     assert await world.store.finish_effect(stalled, "C1:1") == "C1:2"
 
     assert await world.store.finish_effect(second, "C1:2") == "C1:2"
-    ask = await world.store.ask(claim.run_id, "a1")
-    assert ask is not None
+    ask = await world.stored(claim.run_id)
     assert ask.messages == ("C1:2",)
 
 
 async def test_what_was_sent_twice_is_looked_at_again_later(world: World) -> None:
     claim = await world.ask()
-    await take(world, claim.run_id, "prompt:a1")
-    await world.pass_time(LEASE_S + 1)
-    await world.store.finish_effect(await take(world, claim.run_id, "prompt:a1"), "C1|2")
+    await world.take(claim.run_id, "prompt:a1")
+    await world.pass_time(SENDING_S + 1)
+    await world.store.finish_effect(await world.take(claim.run_id, "prompt:a1"), "C1|2")
     assert await world.store.doubtful() == []
 
-    await world.pass_time(2 * LEASE_S + 1)
+    await world.pass_time(2 * SENDING_S + 1)
 
     assert await world.store.doubtful() == [(claim.run_id, "prompt:a1", "C1|2")]
     await world.store.settle(claim.run_id, "prompt:a1", "C1|2")
@@ -100,20 +91,20 @@ async def test_what_was_sent_twice_is_looked_at_again_later(world: World) -> Non
 
 async def test_what_was_sent_once_is_never_in_doubt(world: World) -> None:
     claim = await world.ask()
-    await world.store.finish_effect(await take(world, claim.run_id, "prompt:a1"), "C1:1")
+    await world.store.finish_effect(await world.take(claim.run_id, "prompt:a1"), "C1:1")
 
-    await world.pass_time(10 * LEASE_S)
+    await world.pass_time(10 * SENDING_S)
 
     assert await world.store.doubtful() == []
 
 
 async def test_a_second_copy_by_a_stalled_sender_is_looked_for(world: World) -> None:
     claim = await world.ask()
-    effect = await take(world, claim.run_id, "prompt:a1")
+    effect = await world.take(claim.run_id, "prompt:a1")
     await world.store.finish_effect(effect, "C1:1")
     await world.store.finish_effect(effect, "C1:2")
 
-    await world.pass_time(2 * LEASE_S + 1)
+    await world.pass_time(2 * SENDING_S + 1)
 
     assert await world.store.doubtful() == [(claim.run_id, "prompt:a1", "C1:1")]
     await world.store.settle(claim.run_id, "prompt:a1", "C1:1")
@@ -132,26 +123,26 @@ async def test_a_prompt_goes_before_everything_that_changes_it(world: World) -> 
     assert sorted(owed) == sorted(["prompt:a1", *waiting])
     assert owed.index("prompt:a1") == 0
 
-    held_back = [await world.store.claim_effect(claim.run_id, effect, LEASE_S) for effect in waiting]
+    held_back = [await world.store.claim_effect(claim.run_id, effect, SENDING_S) for effect in waiting]
 
     assert held_back == [None] * 4
-    await world.store.finish_effect(await take(world, claim.run_id, "prompt:a1"), "C1:1")
-    assert await world.store.claim_effect(claim.run_id, "update:a1:1.1", LEASE_S) is None  # the lock shows as much
+    await world.store.finish_effect(await world.take(claim.run_id, "prompt:a1"), "C1:1")
+    assert await world.store.claim_effect(claim.run_id, "update:a1:1.1", SENDING_S) is None  # the lock shows as much
     for effect in waiting[1:]:
-        await take(world, claim.run_id, effect)
+        await world.take(claim.run_id, effect)
 
 
 async def test_a_lock_held_back_is_owed_as_soon_as_its_prompt_is_there(world: World) -> None:
     claim = await world.ask()
     await world.store.deliver(answer(claim.run_id))
-    prompt = await take(world, claim.run_id, "prompt:a1")
-    assert await world.store.claim_effect(claim.run_id, "lock:a1", LEASE_S) is None
+    prompt = await world.take(claim.run_id, "prompt:a1")
+    assert await world.store.claim_effect(claim.run_id, "lock:a1", SENDING_S) is None
     assert await world.store.due_effects() == []
 
     await world.store.finish_effect(prompt, "C1:1")
 
     assert await world.store.due_effects() == [(claim.run_id, "lock:a1")]
-    lock = await take(world, claim.run_id, "lock:a1")
+    lock = await world.take(claim.run_id, "lock:a1")
     assert lock.ask is not None
     assert (lock.ask.status, lock.ask.messages) == ("answered", ("C1:1",))
 
@@ -160,30 +151,30 @@ async def test_a_prompt_given_up_holds_nothing_back(world: World) -> None:
     claim = await world.ask()
     await world.store.deliver(answer(claim.run_id))
 
-    await world.store.drop_effect(await take(world, claim.run_id, "prompt:a1"), "channel gone")
+    await world.store.drop_effect(await world.take(claim.run_id, "prompt:a1"), "channel gone")
 
     assert await world.store.effects_of(claim.run_id) == ["lock:a1"]
-    await take(world, claim.run_id, "lock:a1")
+    await world.take(claim.run_id, "lock:a1")
     line = (await world.store.journal(claim.run_id))[-1]
     assert (line.what, dict(line.details)) == ("dropped", {"effect": "prompt:a1", "reason": "channel gone"})
 
 
 async def test_a_delayed_effect_is_owed_when_it_was_said(world: World) -> None:
     claim = await world.ask()
-    effect = await take(world, claim.run_id, "prompt:a1")
+    effect = await world.take(claim.run_id, "prompt:a1")
 
     await world.store.delay_effect(effect, effect.now + 100)
 
-    await world.pass_time(LEASE_S + 1)
+    await world.pass_time(SENDING_S + 1)
     assert await world.store.due_effects() == []
-    assert await world.store.claim_effect(claim.run_id, "prompt:a1", LEASE_S) is None
+    assert await world.store.claim_effect(claim.run_id, "prompt:a1", SENDING_S) is None
     await world.pass_time(100)
-    assert (await take(world, claim.run_id, "prompt:a1")).attempt == 2
+    assert (await world.take(claim.run_id, "prompt:a1")).attempt == 2
 
 
 async def test_the_journal_says_why_an_effect_is_held_back(world: World) -> None:
     claim = await world.ask()
-    effect = await take(world, claim.run_id, "prompt:a1")
+    effect = await world.take(claim.run_id, "prompt:a1")
 
     await world.store.delay_effect(effect, effect.now + 100, why="not installed in T1")
 
@@ -193,24 +184,24 @@ async def test_the_journal_says_why_an_effect_is_held_back(world: World) -> None
 
 async def test_an_attempt_that_did_nothing_is_none(world: World) -> None:
     claim = await world.ask()
-    effect = await take(world, claim.run_id, "prompt:a1")
+    effect = await world.take(claim.run_id, "prompt:a1")
 
     await world.store.delay_effect(effect, effect.now + 100, untried=True)
 
     await world.pass_time(101)
-    assert (await take(world, claim.run_id, "prompt:a1")).again is False
+    assert (await world.take(claim.run_id, "prompt:a1")).again is False
 
 
 async def test_a_sender_that_was_overtaken_neither_delays_nor_drops(world: World) -> None:
     claim = await world.ask()
-    stalled = await take(world, claim.run_id, "prompt:a1")
-    await world.pass_time(LEASE_S + 1)
-    current = await take(world, claim.run_id, "prompt:a1")
+    stalled = await world.take(claim.run_id, "prompt:a1")
+    await world.pass_time(SENDING_S + 1)
+    current = await world.take(claim.run_id, "prompt:a1")
 
     await world.store.delay_effect(stalled, 0.0)
     await world.store.drop_effect(stalled, "no")
 
-    assert await world.store.claim_effect(claim.run_id, "prompt:a1", LEASE_S) is None
+    assert await world.store.claim_effect(claim.run_id, "prompt:a1", SENDING_S) is None
     assert await world.store.finish_effect(current, "C1:1") == "C1:1"
 
 
@@ -218,15 +209,15 @@ async def test_a_question_asked_anew_is_shown_anew_and_in_order(world: World) ->
     claim = await world.start()
     claim = await world.store.commit(claim, Commit("waiting", consumed=1, asks=[question("a1")], release=False))
     await world.store.commit(claim, Commit("waiting", asks=[question("a1", event=b"v3?")]))
-    assert await world.store.claim_effect(claim.run_id, "prompt:a1:2", LEASE_S) is None
-    await world.store.finish_effect(await take(world, claim.run_id, "prompt:a1"), "C1:1")
+    assert await world.store.claim_effect(claim.run_id, "prompt:a1:2", SENDING_S) is None
+    await world.store.finish_effect(await world.take(claim.run_id, "prompt:a1"), "C1:1")
 
-    effect = await take(world, claim.run_id, "prompt:a1:2")
+    effect = await world.take(claim.run_id, "prompt:a1:2")
 
     assert effect.ask is not None
     assert (effect.ask.event, effect.ask.messages) == (b"v3?", ("C1:1",))
     await world.store.deliver(answer(claim.run_id))
-    assert await world.store.claim_effect(claim.run_id, "lock:a1", LEASE_S) is None
+    assert await world.store.claim_effect(claim.run_id, "lock:a1", SENDING_S) is None
 
 
 async def test_effects_come_in_the_order_they_were_made_and_once_each(world: World) -> None:
@@ -238,16 +229,16 @@ async def test_effects_come_in_the_order_they_were_made_and_once_each(world: Wor
     await world.store.commit(claim, Commit("waiting", effects=[NewEffect("e5")]))
 
     assert await world.store.effects_of(claim.run_id) == [f"e{n}" for n in range(12)]
-    assert (await take(world, claim.run_id, "e3")).body == b"body"
+    assert (await world.take(claim.run_id, "e3")).body == b"body"
 
 
 async def test_an_effect_of_the_author_brings_the_ask_it_shows(world: World) -> None:
     claim = await world.start()
     change = Commit("waiting", consumed=1, asks=[question("a1")], effects=[NewEffect("odd:name", b"", "a1")])
     await world.store.commit(claim, change)
-    await world.store.finish_effect(await take(world, claim.run_id, "prompt:a1"), "C1:1")
+    await world.store.finish_effect(await world.take(claim.run_id, "prompt:a1"), "C1:1")
 
-    effect = await take(world, claim.run_id, "odd:name")
+    effect = await world.take(claim.run_id, "odd:name")
 
     assert effect.ask == await world.store.ask(claim.run_id, "a1")
 
@@ -256,7 +247,7 @@ async def test_a_run_that_is_over_still_owes_its_result(world: World) -> None:
     claim = await world.start()
     await world.store.commit(claim, Commit("done", consumed=1, effects=[NewEffect("result", b"42")]))
 
-    effect = await take(world, claim.run_id, "result")
+    effect = await world.take(claim.run_id, "result")
 
     assert (effect.body, effect.run.status) == (b"42", "done")
     assert await world.store.finish_effect(effect, "C1:1") == "C1:1"
@@ -266,6 +257,6 @@ async def test_a_run_that_is_over_still_owes_its_result(world: World) -> None:
 async def test_nobody_can_do_what_is_not_owed(world: World) -> None:
     claim = await world.ask()
 
-    assert await world.store.claim_effect(claim.run_id, "prompt:a9", LEASE_S) is None
-    assert await world.store.claim_effect(world.store.new_run_id(), "prompt:a1", LEASE_S) is None
+    assert await world.store.claim_effect(claim.run_id, "prompt:a9", SENDING_S) is None
+    assert await world.store.claim_effect(world.store.new_run_id(), "prompt:a1", SENDING_S) is None
     assert await world.store.effects_of(world.store.new_run_id()) == []

@@ -20,7 +20,8 @@ from engine.redis.keys import SEEN_KEPT, Keys
 from engine.run_store import ASKS_KEPT, DONE_KEPT, JOURNAL_KEPT, Claim, Commit, NewAsk, NewEffect, NewRun, Timer
 from engine.verdicts import Accepted, Recorded, Unknown
 from tests import servers
-from tests.integration.engine.contract import World, answer, question, skewing
+from tests.integration.engine.contract import World, answer, question
+from tests.integration.engine.stores import skewing
 
 LEASE_S = 30.0
 

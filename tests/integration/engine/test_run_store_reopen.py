@@ -41,8 +41,7 @@ async def test_the_asks_of_a_run_that_goes_on_stay_closed_and_can_be_read(world:
     await world.store.reopen(claim.run_id, "U9")
 
     assert isinstance(await world.store.deliver(answer(claim.run_id)), Cancelled)
-    ask = await world.store.ask(claim.run_id, "a1")
-    assert ask is not None
+    ask = await world.stored(claim.run_id)
     assert ask.event == question("a1").event
     assert (await world.claim(claim.run_id)).asks == ("a1",)
 

@@ -36,8 +36,7 @@ async def test_an_ask_expires_once_and_wakes_its_run(world: World) -> None:
     assert fired == [[claim.run_id], []]
     woken = await world.claim(claim.run_id)
     assert [(entry.kind, entry.ask_id) for entry in woken.inbox] == [("expired", "a1")]
-    stored = await world.store.ask(claim.run_id, "a1")
-    assert stored is not None
+    stored = await world.stored(claim.run_id)
     assert (stored.status, stored.at) == ("expired", claim.now + 100)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from engine.run_store import AskRecord, Commit, NewEffect, Timer
+from engine.run_store import Commit, NewEffect, Timer
 from engine.verdicts import Recorded
-from tests.integration.engine.contract import World, answer, question, world
-from tests.integration.engine.test_run_store_effects import LEASE_S, take
+from tests.integration.engine.contract import SENDING_S, World, answer, question, world
 
 __all__ = ["world"]  # the fixture
 
@@ -15,7 +14,7 @@ async def asked_of_three(world: World, *copies: str) -> str:
     claim = await world.start()
     effects = [NewEffect(f"copy:a1:{place}", place.encode(), "a1") for place in copies]
     await world.store.commit(claim, Commit("waiting", 1, asks=[question("a1", quorum=3)], effects=effects))
-    await world.store.finish_effect(await take(world, claim.run_id, "prompt:a1"), "C1:1")
+    await world.store.finish_effect(await world.take(claim.run_id, "prompt:a1"), "C1:1")
     return claim.run_id
 
 
@@ -25,19 +24,13 @@ async def vote(world: World, run_id: str, actor: str, response: str = "ship") ->
     assert isinstance(told, Recorded)
 
 
-async def stored(world: World, run_id: str) -> AskRecord:
-    ask = await world.store.ask(run_id, "a1")
-    assert ask is not None
-    return ask
-
-
 async def test_each_vote_owes_an_update(world: World) -> None:
     run_id = await asked_of_three(world)
 
     await vote(world, run_id, "U1")
 
     assert await world.store.effects_of(run_id) == ["update:a1:1.1"]
-    update = await take(world, run_id, "update:a1:1.1")
+    update = await world.take(run_id, "update:a1:1.1")
     assert update.ask is not None
     assert update.ask.votes == (("U1", "ship"),)
 
@@ -45,7 +38,7 @@ async def test_each_vote_owes_an_update(world: World) -> None:
 async def test_the_same_vote_again_changes_nothing_that_is_shown(world: World) -> None:
     run_id = await asked_of_three(world)
     await vote(world, run_id, "U1")
-    await world.store.finish_effect(await take(world, run_id, "update:a1:1.1"), "")
+    await world.store.finish_effect(await world.take(run_id, "update:a1:1.1"), "")
 
     told = await world.store.deliver(answer(run_id, "another click"))
 
@@ -56,15 +49,15 @@ async def test_the_same_vote_again_changes_nothing_that_is_shown(world: World) -
 async def test_an_update_waits_for_the_one_before_it(world: World) -> None:
     run_id = await asked_of_three(world)
     await vote(world, run_id, "U1")
-    first = await take(world, run_id, "update:a1:1.1")
+    first = await world.take(run_id, "update:a1:1.1")
     await vote(world, run_id, "U2")
-    assert await world.store.claim_effect(run_id, "update:a1:1.2", LEASE_S) is None
+    assert await world.store.claim_effect(run_id, "update:a1:1.2", SENDING_S) is None
     assert await world.store.due_effects() == []
 
     await world.store.finish_effect(first, "")
 
     assert await world.store.due_effects() == [(run_id, "update:a1:1.2")]
-    second = await take(world, run_id, "update:a1:1.2")
+    second = await world.take(run_id, "update:a1:1.2")
     assert second.ask is not None
     assert len(second.ask.votes) == 2
 
@@ -75,7 +68,7 @@ async def test_of_updates_that_wait_only_the_newest_is_done(world: World) -> Non
     await vote(world, run_id, "U1", "hold")
     await vote(world, run_id, "U2")
 
-    taken = [await world.store.claim_effect(run_id, name, LEASE_S) for name in await world.store.effects_of(run_id)]
+    taken = [await world.store.claim_effect(run_id, name, SENDING_S) for name in await world.store.effects_of(run_id)]
 
     assert [claim.effect_id for claim in taken if claim is not None] == ["update:a1:1.3"]
     assert await world.store.due_effects() == []
@@ -86,7 +79,7 @@ async def test_a_decision_takes_the_place_of_updates_that_wait(world: World) -> 
     await vote(world, run_id, "U1")
     await world.store.deliver(answer(run_id, "no", actor="U2", response="no", final=True))
 
-    taken = [await world.store.claim_effect(run_id, name, LEASE_S) for name in await world.store.effects_of(run_id)]
+    taken = [await world.store.claim_effect(run_id, name, SENDING_S) for name in await world.store.effects_of(run_id)]
 
     assert [claim.effect_id for claim in taken if claim is not None] == ["lock:a1"]
 
@@ -94,28 +87,28 @@ async def test_a_decision_takes_the_place_of_updates_that_wait(world: World) -> 
 async def test_a_decision_is_shown_after_an_update_that_is_on_its_way(world: World) -> None:
     run_id = await asked_of_three(world)
     await vote(world, run_id, "U1")
-    update = await take(world, run_id, "update:a1:1.1")
+    update = await world.take(run_id, "update:a1:1.1")
     await world.store.deliver(answer(run_id, "no", actor="U2", response="no", final=True))
-    assert await world.store.claim_effect(run_id, "lock:a1", LEASE_S) is None
+    assert await world.store.claim_effect(run_id, "lock:a1", SENDING_S) is None
 
     await world.store.finish_effect(update, "")
 
     assert await world.store.due_effects() == [(run_id, "lock:a1")]
-    await take(world, run_id, "lock:a1")
+    await world.take(run_id, "lock:a1")
 
 
 async def test_a_question_asked_anew_is_shown_after_the_updates_of_the_old_one(world: World) -> None:
     claim = await world.start()
     claim = await world.store.commit(claim, Commit("waiting", 1, asks=[question("a1", quorum=3)], release=False))
-    await world.store.finish_effect(await take(world, claim.run_id, "prompt:a1"), "C1:1")
+    await world.store.finish_effect(await world.take(claim.run_id, "prompt:a1"), "C1:1")
     await vote(world, claim.run_id, "U1")
-    update = await take(world, claim.run_id, "update:a1:1.1")
+    update = await world.take(claim.run_id, "update:a1:1.1")
     await world.store.commit(claim, Commit("waiting", asks=[question("a1", event=b"v3?", quorum=3)]))
-    assert await world.store.claim_effect(claim.run_id, "prompt:a1:2", LEASE_S) is None
+    assert await world.store.claim_effect(claim.run_id, "prompt:a1:2", SENDING_S) is None
 
     await world.store.finish_effect(update, "")
 
-    await world.store.finish_effect(await take(world, claim.run_id, "prompt:a1:2"), "C1:2")
+    await world.store.finish_effect(await world.take(claim.run_id, "prompt:a1:2"), "C1:2")
     await vote(world, claim.run_id, "U2")
     assert await world.store.effects_of(claim.run_id) == ["update:a1:2.1"]
 
@@ -124,13 +117,13 @@ async def test_a_rung_tells_when_it_fired_and_owes_an_update(world: World) -> No
     claim = await world.start()
     ask = question("a1", timers=(Timer("remind", 0, claim.now + 10),))
     await world.store.commit(claim, Commit("waiting", 1, asks=[ask]))
-    await world.store.finish_effect(await take(world, claim.run_id, "prompt:a1"), "C1:1")
-    assert (await stored(world, claim.run_id)).reminded_at is None
+    await world.store.finish_effect(await world.take(claim.run_id, "prompt:a1"), "C1:1")
+    assert (await world.stored(claim.run_id)).reminded_at is None
     await world.pass_time(25)
 
     await world.store.fire_timers()
 
-    reminded_at = (await stored(world, claim.run_id)).reminded_at
+    reminded_at = (await world.stored(claim.run_id)).reminded_at
     assert reminded_at is not None
     assert 24 < reminded_at - claim.now < 30
     assert sorted(await world.store.effects_of(claim.run_id)) == ["remind:a1:0", "update:a1:1.1"]
@@ -140,15 +133,15 @@ async def test_a_copy_comes_after_the_first_message_and_is_one_of_them(world: Wo
     claim = await world.start()
     made = [NewEffect("copy:a1:U2", b"U2", "a1")]
     await world.store.commit(claim, Commit("waiting", 1, asks=[question("a1")], effects=made))
-    assert await world.store.claim_effect(claim.run_id, "copy:a1:U2", LEASE_S) is None
-    await world.store.finish_effect(await take(world, claim.run_id, "prompt:a1"), "C1:1")
+    assert await world.store.claim_effect(claim.run_id, "copy:a1:U2", SENDING_S) is None
+    await world.store.finish_effect(await world.take(claim.run_id, "prompt:a1"), "C1:1")
     assert await world.store.due_effects() == [(claim.run_id, "copy:a1:U2")]
 
-    copy = await take(world, claim.run_id, "copy:a1:U2")
+    copy = await world.take(claim.run_id, "copy:a1:U2")
     await world.store.finish_effect(copy, "D2:1")
 
     assert copy.body == b"U2"
-    assert (await stored(world, claim.run_id)).messages == ("C1:1", "D2:1")
+    assert (await world.stored(claim.run_id)).messages == ("C1:1", "D2:1")
     assert await world.store.effects_of(claim.run_id) == []
 
 
@@ -156,9 +149,9 @@ async def test_a_copy_is_not_the_thread(world: World) -> None:
     claim = await world.start()
     made = [NewEffect("copy:a1:U2", b"U2", "a1")]
     await world.store.commit(claim, Commit("waiting", 1, asks=[question("a1")], effects=made))
-    await world.store.drop_effect(await take(world, claim.run_id, "prompt:a1"), "no")
+    await world.store.drop_effect(await world.take(claim.run_id, "prompt:a1"), "no")
 
-    await world.store.finish_effect(await take(world, claim.run_id, "copy:a1:U2"), "D2:1")
+    await world.store.finish_effect(await world.take(claim.run_id, "copy:a1:U2"), "D2:1")
 
     run = await world.store.run(claim.run_id)
     assert run is not None
@@ -167,27 +160,27 @@ async def test_a_copy_is_not_the_thread(world: World) -> None:
 
 async def test_a_copy_that_was_on_its_way_during_a_vote_is_updated(world: World) -> None:
     run_id = await asked_of_three(world, "U2")
-    copy = await take(world, run_id, "copy:a1:U2")
+    copy = await world.take(run_id, "copy:a1:U2")
     await vote(world, run_id, "U1")
-    await world.store.finish_effect(await take(world, run_id, "update:a1:1.1"), "")
+    await world.store.finish_effect(await world.take(run_id, "update:a1:1.1"), "")
 
     await world.store.finish_effect(copy, "D2:1")
 
     assert await world.store.effects_of(run_id) == ["update:a1:1.2"]
-    update = await take(world, run_id, "update:a1:1.2")
+    update = await world.take(run_id, "update:a1:1.2")
     assert update.ask is not None
     assert update.ask.messages == ("C1:1", "D2:1")
 
 
 async def test_a_copy_that_was_on_its_way_during_the_decision_is_updated(world: World) -> None:
     run_id = await asked_of_three(world, "U2")
-    copy = await take(world, run_id, "copy:a1:U2")
+    copy = await world.take(run_id, "copy:a1:U2")
     await world.store.deliver(answer(run_id, "no", response="no", final=True))
-    await world.store.finish_effect(await take(world, run_id, "lock:a1"), "")
+    await world.store.finish_effect(await world.take(run_id, "lock:a1"), "")
 
     await world.store.finish_effect(copy, "D2:1")
 
-    update = await take(world, run_id, "update:a1:1.1")
+    update = await world.take(run_id, "update:a1:1.1")
     assert update.ask is not None
     assert (update.ask.status, update.ask.messages) == ("answered", ("C1:1", "D2:1"))
 
@@ -200,5 +193,5 @@ async def test_a_message_that_is_gone_is_replaced_also_as_the_thread(world: Worl
 
     run = await world.store.run(run_id)
     assert run is not None
-    assert (run.thread, (await stored(world, run_id)).messages) == ("C1:2", ("C1:2",))
+    assert (run.thread, (await world.stored(run_id)).messages) == ("C1:2", ("C1:2",))
     assert (await world.whats(run_id)).count("shown again") == 1

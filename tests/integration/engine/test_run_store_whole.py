@@ -9,7 +9,7 @@ import pytest
 from engine.errors import FencedError
 from engine.run_store import Claim, Commit, EffectRecord, Entry, NewEffect, Timer, WholeRun
 from engine.verdicts import Cancelled, Unknown
-from tests.integration.engine.contract import LEASE_S, World, answer, question, world
+from tests.integration.engine.contract import World, answer, question, world
 
 __all__ = ["world"]  # the fixture
 
@@ -22,8 +22,7 @@ async def lived_in(world: World) -> Claim:
     change = Commit("waiting", consumed=1, written={"s": b"1", "core": b"{}"}, asks=asks, effects=effects)
     claim = await world.store.commit(claim, change)
     await world.store.deliver(answer(claim.run_id))
-    effect = await world.store.claim_effect(claim.run_id, "prompt:a1", LEASE_S)
-    assert effect is not None
+    effect = await world.take(claim.run_id, "prompt:a1")
     await world.store.finish_effect(effect, "C1:1")
     claim = await world.claim(claim.run_id)
     await world.store.remember(claim, "call", b"done")
