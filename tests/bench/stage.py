@@ -30,6 +30,7 @@ from engine.runner import Runner
 from engine.workflow import Workflow
 from tests.bench.processes import Answers, Watched, load, program
 from tests.e2e.process import ROOT, until
+from tests.messages import effect_of
 
 FLOWS = ROOT / "tests" / "bench" / "flows"
 SIGNING_SECRET = "a-benchmark-signing-secret"
@@ -249,7 +250,3 @@ def all_saved(answers: Answers) -> Answers:
     """Check that each request was acknowledged, which the bot does only for what is saved."""
     assert set(answers.statuses) == {200}
     return answers
-
-
-def effect_of(message: Message) -> str:
-    return str(((message.metadata or {}).get("event_payload") or {}).get("effect_id", ""))

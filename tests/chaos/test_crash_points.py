@@ -32,6 +32,7 @@ from engine.runner import Runner
 from engine.verdicts import Accepted
 from tests.chaos.crashing import LEASE_OVER_S, Crash, CrashingStore, Fuse, pairs, singles
 from tests.integration.engine.stores import StoreWithClock, in_redis
+from tests.messages import buttons
 
 ROUNDS = 60
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
@@ -176,7 +177,7 @@ async def live(world: StoreWithClock, story: Story, fuse: Fuse) -> None:
     assert (run.status, story.accepted) == ("done", ["feedback", "approve"])
     assert sorted(map(str, effects)) == sorted({*map(str, effects)}), "an effect shows twice"
     assert len(effects) == 3, "two questions and a result"
-    assert not any(has_buttons(message) for message in story.posted()), "a closed question still has buttons"
+    assert not any(buttons(message) for message in story.posted()), "a closed question still has buttons"
     assert sum("approved" in message.text for message in story.posted() if story.effect(message) == "result") == 1
     assert list(await world.store.due()) == []
     assert list(await world.store.due_effects()) == []
@@ -188,7 +189,3 @@ async def over(store: RunStore, story: Story) -> bool:
         return False
     run = await store.run(story.run_id)
     return run is not None and run.status == "done" and not await store.due_effects()
-
-
-def has_buttons(message: Message) -> bool:
-    return any(block["type"] == "actions" for block in message.blocks or [])

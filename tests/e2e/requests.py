@@ -17,7 +17,8 @@ import aiohttp
 from bot.playground.widgets import filled_in
 from bot.playground.workspace import Message, View
 from tests.e2e.process import BotProcess
-from tests.e2e.stage import ANA, SIGNING_SECRET, Room, button
+from tests.e2e.stage import ANA, SIGNING_SECRET, Room
+from tests.messages import button
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"

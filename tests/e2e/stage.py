@@ -21,6 +21,7 @@ from engine.redis.keys import Keys
 from engine.run_store import JournalEntry
 from tests.e2e.process import LIMIT_S, ROOT, BotProcess, until
 from tests.e2e.shapes import HTTP, Shape
+from tests.messages import button, buttons, effect_of, run_of, shown
 
 SIGNING_SECRET = "an-end-to-end-signing-secret"
 BOT_TOKEN = "xoxb-end-to-end-bot"
@@ -134,7 +135,7 @@ class Room:
 
     async def press(self, user: str, message: Message, label: str, *, as_seen: Message | None = None) -> DeliveryResult:
         """Press the button with this label; *as_seen* is the message as this person's screen still shows it."""
-        action_id = _actions(as_seen or message)[label]["action_id"]
+        action_id = button(as_seen or message, label)["action_id"]
         return await self.slack.click(user, self.channel, message.ts, action_id, as_seen=as_seen)
 
     async def reply(self, user: str, to: Message, text: str, **more: Any) -> Message:
@@ -160,7 +161,7 @@ class Room:
 
     def posted(self, effect: str) -> list[Message]:
         """Public messages of one kind, by the id of their effect, oldest first."""
-        return [message for message in self.slack.messages(self.channel) if _effect(message).startswith(effect)]
+        return [message for message in self.slack.messages(self.channel) if effect_of(message).startswith(effect)]
 
     async def see(self, claim: Callable[[], T | None]) -> T:
         """Wait until *claim*, about the workspace, is truthy, and return what it said."""
@@ -286,49 +287,3 @@ def bot_settings(slack: FakeSlack, redis_url: str, prefix: str, shape: Shape = H
         "SIGNOFF_SWEEP_S": "0.2",
         "SIGNOFF_PER_MINUTE": "0",
     }
-
-
-def buttons(message: Message) -> list[str]:
-    """The labels of a message's buttons."""
-    return list(_actions(message))
-
-
-def shown(message: Message) -> str:
-    """All text of a message, as its blocks show it."""
-    return "\n".join(_texts(message.blocks or []))
-
-
-def run_of(message: Message) -> str:
-    return str((message.metadata or {})["event_payload"]["run_id"])
-
-
-def button(message: Message, label: str) -> dict[str, Any]:
-    """A button as Slack would send it back."""
-    return _actions(message)[label]
-
-
-def _actions(message: Message) -> dict[str, dict[str, Any]]:
-    blocks = [block for block in message.blocks or [] if block["type"] == "actions"]
-    return {
-        element["text"]["text"]: element
-        for block in blocks
-        for element in block["elements"]
-        if element["type"] == "button"
-    }
-
-
-def _effect(message: Message) -> str:
-    return str(((message.metadata or {}).get("event_payload") or {}).get("effect_id", ""))
-
-
-def _texts(value: Any) -> list[str]:
-    match value:
-        case list():
-            return [text for item in value for text in _texts(item)]
-        case {"type": str(kind), "elements": list(parts)} if kind.startswith("rich_text_"):
-            return ["".join(text for part in parts for text in _texts(part))]
-        case dict():
-            own = [value["text"]] if isinstance(value.get("text"), str) else []
-            return own + [text for item in value.values() if isinstance(item, dict | list) for text in _texts(item)]
-        case _:
-            return []

@@ -11,7 +11,8 @@ from tests.e2e import requests
 from tests.e2e.conftest import SetStage
 from tests.e2e.process import until
 from tests.e2e.shapes import everywhere
-from tests.e2e.stage import ANA, BEN, Room, Stage, buttons, shown
+from tests.e2e.stage import ANA, BEN, Room, Stage
+from tests.messages import buttons, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 EFFECT_LEASE_S = 31

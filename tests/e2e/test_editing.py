@@ -8,7 +8,8 @@ import pytest
 
 from bot.playground.workspace import Message, View
 from tests.e2e import requests
-from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Room, buttons, shown
+from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Room
+from tests.messages import buttons, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -15,7 +15,8 @@ from bot.playground.workspace import Message, View
 from tests.e2e import requests
 from tests.e2e.conftest import SetStage
 from tests.e2e.shapes import Shape
-from tests.e2e.stage import ANA, BEN, CHLOE, Logs, Room, Stage, buttons, shown, stage
+from tests.e2e.stage import ANA, BEN, CHLOE, Logs, Room, Stage, stage
+from tests.messages import buttons, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

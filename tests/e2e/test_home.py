@@ -12,7 +12,8 @@ import pytest_asyncio
 from bot.playground.workspace import Message, View
 from tests.e2e.process import ROOT
 from tests.e2e.shapes import Shape
-from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Logs, Room, Stage, buttons, run_of, shown, stage
+from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Logs, Room, Stage, stage
+from tests.messages import buttons, run_of, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 FLOWS = ROOT / "tests" / "e2e" / "flows"

@@ -11,7 +11,8 @@ import pytest
 from bot.payloads.tokens import AskToken
 from tests.e2e import requests
 from tests.e2e.shapes import HTTP, HTTP_FLEET, only
-from tests.e2e.stage import ANA, BEN, CHLOE, Room, button, buttons, shown
+from tests.e2e.stage import ANA, BEN, CHLOE, Room
+from tests.messages import button, buttons, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

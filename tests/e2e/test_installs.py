@@ -22,20 +22,8 @@ from engine.redis import RedisRunStore
 from engine.redis.keys import Keys
 from tests.e2e.process import BotProcess, signoff, until
 from tests.e2e.shapes import Shape
-from tests.e2e.stage import (
-    ANA,
-    APP_TOKEN,
-    BEN,
-    LANES,
-    SIGNING_SECRET,
-    Logs,
-    Room,
-    Stage,
-    app_config,
-    buttons,
-    run_of,
-    shown,
-)
+from tests.e2e.stage import ANA, APP_TOKEN, BEN, LANES, SIGNING_SECRET, Logs, Room, Stage, app_config
+from tests.messages import buttons, run_of, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

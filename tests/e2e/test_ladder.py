@@ -11,7 +11,8 @@ import pytest
 from bot.playground.workspace import Message
 from tests.e2e.conftest import SetStage
 from tests.e2e.shapes import Shape
-from tests.e2e.stage import ANA, BEN, CHLOE, Room, buttons, shown
+from tests.e2e.stage import ANA, BEN, CHLOE, Room
+from tests.messages import buttons, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -12,7 +12,8 @@ import pytest_asyncio
 from bot.languages import ENGLISH
 from tests.e2e.conftest import SetStage
 from tests.e2e.shapes import Shape
-from tests.e2e.stage import ANA, BEN, Logs, Room, Stage, buttons, run_of, shown, stage
+from tests.e2e.stage import ANA, BEN, Logs, Room, Stage, stage
+from tests.messages import buttons, run_of, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 PLUGINS = Path(__file__).parent / "plugins"

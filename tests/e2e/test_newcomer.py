@@ -16,7 +16,8 @@ import yaml
 from bot.playground import AppConfig, CommandInfo, FakeSlack, ShortcutInfo
 from bot.playground.processes import die_with_parent, free_port
 from tests.e2e.process import LIMIT_S, ROOT, environment
-from tests.e2e.stage import ANA, APP_TOKEN, BEN, BOT_TOKEN, SIGNING_SECRET, button, buttons
+from tests.e2e.stage import ANA, APP_TOKEN, BEN, BOT_TOKEN, SIGNING_SECRET
+from tests.messages import button, buttons
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 STEPS = (ROOT / "README.md").read_text("utf-8").partition("## Connect a real workspace")[2].partition("\n| setting")[0]

@@ -17,7 +17,8 @@ from bot.playground.workspace import Message
 from tests.e2e import requests
 from tests.e2e.process import LIMIT_S, signoff, until
 from tests.e2e.shapes import Shape
-from tests.e2e.stage import ANA, BEN, CHLOE, Logs, Room, Stage, buttons, run_of, shown, stage
+from tests.e2e.stage import ANA, BEN, CHLOE, Logs, Room, Stage, stage
+from tests.messages import buttons, run_of, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 SORRY = "could not be recorded for certain just now"

@@ -14,7 +14,8 @@ from tests.e2e import requests
 from tests.e2e.conftest import SetStage
 from tests.e2e.process import ROOT
 from tests.e2e.shapes import Shape
-from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Logs, Room, Stage, shown, stage
+from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Logs, Room, Stage, stage
+from tests.messages import shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -11,7 +11,8 @@ from bot.playground.workspace import Message, User, UserGroup, View
 from bot.views.buttons import MENU
 from tests.e2e.conftest import SetStage
 from tests.e2e.process import ROOT
-from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Room, buttons, shown
+from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Room
+from tests.messages import buttons, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

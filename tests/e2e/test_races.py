@@ -18,7 +18,8 @@ from tests.e2e import requests
 from tests.e2e.process import until
 from tests.e2e.requests import Request, statuses
 from tests.e2e.shapes import HTTP, Shape, only
-from tests.e2e.stage import ANA, BEN, CHLOE, Logs, Room, Stage, shown, stage
+from tests.e2e.stage import ANA, BEN, CHLOE, Logs, Room, Stage, stage
+from tests.messages import shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 T = TypeVar("T")

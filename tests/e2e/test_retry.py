@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.stage import ANA, BEN, Room, run_of
+from tests.e2e.stage import ANA, BEN, Room
+from tests.messages import run_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from bot.playground.workspace import Message
-from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Room, buttons, run_of, shown
+from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Room
+from tests.messages import buttons, run_of, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

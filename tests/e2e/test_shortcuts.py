@@ -9,8 +9,9 @@ import pytest
 from bot.playground import DeliveryResult
 from bot.playground.workspace import Message
 from engine.core.snapshot import START
-from tests.e2e.stage import ANA, BEN, CHLOE, Room, buttons, run_of, shown
+from tests.e2e.stage import ANA, BEN, CHLOE, Room
 from tests.e2e.test_places import private_notes
+from tests.messages import buttons, run_of, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 SEND = "send_for_approval"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.shapes import SOCKET, SOCKET_FLEET, only
-from tests.e2e.stage import ANA, BEN, Stage, shown
+from tests.e2e.stage import ANA, BEN, Stage
+from tests.messages import shown
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),

@@ -13,7 +13,8 @@ from bot.playground import FakeSlack
 from bot.playground.processes import free_port
 from tests.e2e.process import Ended, signoff, until
 from tests.e2e.shapes import SOCKET
-from tests.e2e.stage import ANA, SECRETS, Stage, app_config, bot_settings, buttons
+from tests.e2e.stage import ANA, SECRETS, Stage, app_config, bot_settings
+from tests.messages import buttons
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

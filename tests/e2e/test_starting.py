@@ -6,7 +6,8 @@ import pytest
 
 from bot.playground.workspace import View
 from tests.e2e import requests
-from tests.e2e.stage import ANA, Room, shown
+from tests.e2e.stage import ANA, Room
+from tests.messages import shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -8,7 +8,8 @@ import re
 import pytest
 
 from tests.e2e.shapes import everywhere
-from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Room, buttons, shown
+from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Room
+from tests.messages import buttons, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot import CommandReceived
+from bot import Choice, CommandReceived, Prompt, slash_command
 from bot.aside import Aside
 from bot.languages import ENGLISH, Catalogue
 from bot.listeners.admission import Admission
@@ -21,7 +21,7 @@ from bot.slack.directory import Directory
 from bot.slack.pace import Pace
 from bot.slack.surface import SlackSurface
 from bot.slack.workspaces import OneWorkspace, Workspaces
-from engine import Workflow
+from engine import HumanResponseEvent, StopEvent, Workflow, step
 from engine.run_store import AskRecord
 from engine.runner import Runner
 from engine.testing import ManualClock
@@ -29,6 +29,24 @@ from tests.integration.engine.stores import StoreWithClock, in_memory
 
 ANA, BEN, CHLOE, DAN = "U1", "U2", "U3", "U4"
 HOME = "C2"
+
+
+@slash_command("/board", summary="Ask the board")
+class Board(Workflow):
+    """Asks for what it was given."""
+
+    def __init__(self, **prompt: object) -> None:
+        super().__init__(timeout=None)
+        self._prompt = prompt
+
+    @step
+    async def ask(self, ev: CommandReceived) -> Prompt:
+        choices = [Choice("approve"), Choice("reject", style="danger")]
+        return Prompt(prefix="Buy the boat?", choices=choices, **self._prompt)
+
+    @step
+    async def decide(self, ev: HumanResponseEvent) -> StopEvent:
+        return StopEvent(result=f"decided: {ev.response}")
 
 
 @dataclass

@@ -8,8 +8,8 @@ from bot import CommandReceived, Prompt, slash_command
 from bot.playground.workspace import Message
 from bot.slack.calls import PAGE, PAGES
 from engine import HumanResponseEvent, StopEvent, Workflow, step
-from tests.e2e.stage import buttons
 from tests.integration.bot.desk import BEN, DAN, HOME, Desk, desk
+from tests.messages import buttons
 
 
 @slash_command("/ship", summary="Ask whether to ship")

@@ -16,26 +16,8 @@ from bot.views.wording import closed_channel, not_in_channel
 from engine import HumanResponseEvent, StopEvent, Workflow, step
 from engine.run_store import Amendment, NewEffect
 from engine.verdicts import Accepted, Already, NotAllowed, Recorded
-from tests.e2e.stage import buttons, shown
-from tests.integration.bot.desk import ANA, BEN, CHLOE, DAN, HOME, desk
-
-
-@slash_command("/board", summary="Ask the board")
-class Board(Workflow):
-    """Asks for what it was given."""
-
-    def __init__(self, **prompt: object) -> None:
-        super().__init__(timeout=None)
-        self._prompt = prompt
-
-    @step
-    async def ask(self, ev: CommandReceived) -> Prompt:
-        choices = [Choice("approve"), Choice("reject", style="danger")]
-        return Prompt(prefix="Buy the boat?", choices=choices, **self._prompt)
-
-    @step
-    async def decide(self, ev: HumanResponseEvent) -> StopEvent:
-        return StopEvent(result=f"decided: {ev.response}")
+from tests.integration.bot.desk import ANA, BEN, CHLOE, DAN, HOME, Board, desk
+from tests.messages import buttons, shown
 
 
 async def test_each_vote_shows_how_many_have_agreed() -> None:

@@ -6,30 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from bot import Choice, CommandReceived, Prompt, slash_command
 from bot.payloads.tokens import AskToken
 from bot.playground.workspace import Message
-from engine import HumanResponseEvent, StopEvent, Workflow, step
-from tests.e2e.stage import buttons, shown
-from tests.integration.bot.desk import ANA, BEN, CHLOE, DAN, Desk, desk
-
-
-@slash_command("/board", summary="Ask the board")
-class Board(Workflow):
-    """Asks for what it was given."""
-
-    def __init__(self, **prompt: object) -> None:
-        super().__init__(timeout=None)
-        self._prompt = prompt
-
-    @step
-    async def ask(self, ev: CommandReceived) -> Prompt:
-        choices = [Choice("approve"), Choice("reject", style="danger")]
-        return Prompt(prefix="Buy the boat?", choices=choices, **self._prompt)
-
-    @step
-    async def decide(self, ev: HumanResponseEvent) -> StopEvent:
-        return StopEvent(result=f"decided: {ev.response}")
+from tests.integration.bot.desk import ANA, BEN, CHLOE, DAN, Board, Desk, desk
+from tests.messages import buttons, shown
 
 
 def tokens(message: Message) -> list[AskToken]:
