@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.shapes import Shape, shapes_of
-from tests.e2e.stage import SECRETS, Logs, Room, Stage, stage
+from tests.e2e.stage import PLUGINS, SECRETS, Logs, Room, Stage, stage
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -57,6 +57,16 @@ def _nothing_leaked(logged: str) -> None:
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
 async def shared_stage(logs: Logs, redis_url: str, shape: Shape) -> AsyncIterator[Stage]:
     async with stage(logs, redis_url, f"e2e-{shape.name}", shape) as found:
+        yield found
+        await found.idle()
+        assert await found.store.leftovers() == []
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def plugins_stage(logs: Logs, redis_url: str, shape: Shape) -> AsyncIterator[Stage]:
+    """Over `PLUGINS`."""
+    settings = {"SIGNOFF_WORKFLOWS": str(PLUGINS)}
+    async with stage(logs, redis_url, f"e2e-plugins-{shape.name}", shape, settings=settings) as found:
         yield found
         await found.idle()
         assert await found.store.leftovers() == []

@@ -29,6 +29,10 @@ APP_TOKEN = "xapp-end-to-end-app"
 SECRETS = (SIGNING_SECRET, BOT_TOKEN, APP_TOKEN)
 LANES = 4
 WORKFLOWS = ROOT / "workflows"
+PLUGINS = ROOT / "tests" / "e2e" / "plugins"
+"""Workflows that ask for more, or do what they may not."""
+PEOPLE = PLUGINS / "people"
+"""One that asks people, groups and channels."""
 ANA, BEN, CHLOE, DAN = "U1", "U2", "U3", "U4"
 T = TypeVar("T")
 _numbers = itertools.count(100)

@@ -14,13 +14,11 @@ from bot.playground import DeliveryResult
 from bot.playground.workspace import Message, View
 from tests.e2e import requests
 from tests.e2e.conftest import SetStage
-from tests.e2e.shapes import Shape
-from tests.e2e.stage import ANA, BEN, CHLOE, Logs, Room, Stage, stage
+from tests.e2e.stage import ANA, BEN, CHLOE, PLUGINS, Logs, Room, Stage
 from tests.messages import buttons, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PLUGINS = Path(__file__).parent / "plugins"
 TRIP: dict[str, Any] = {
     "form.where": "Rome",
     "form.start": "2027-03-01",
@@ -31,19 +29,10 @@ TRIP: dict[str, Any] = {
 }
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def over_plugins(logs: Logs, redis_url: str, shape: Shape) -> AsyncIterator[Stage]:
-    settings = {"SIGNOFF_WORKFLOWS": str(PLUGINS)}
-    async with stage(logs, redis_url, f"e2e-forms-{shape.name}", shape, settings=settings) as found:
-        yield found
-        await found.idle()
-        assert await found.store.leftovers() == []
-
-
 @pytest.fixture
-def room(over_plugins: Stage) -> Iterator[Room]:
-    yield over_plugins.room()
-    over_plugins.check()
+def room(plugins_stage: Stage) -> Iterator[Room]:
+    yield plugins_stage.room()
+    plugins_stage.check()
 
 
 async def opened(room: Room, user: str = BEN) -> tuple[Message, View]:

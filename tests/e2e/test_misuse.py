@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
-import pytest_asyncio
 
 from bot.languages import ENGLISH
 from tests.e2e.conftest import SetStage
-from tests.e2e.shapes import Shape
-from tests.e2e.stage import ANA, BEN, Logs, Room, Stage, stage
+from tests.e2e.stage import ANA, BEN, PLUGINS, Room, Stage
 from tests.messages import buttons, run_of, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-PLUGINS = Path(__file__).parent / "plugins"
-
-
-@pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def over_plugins(logs: Logs, redis_url: str, shape: Shape) -> AsyncIterator[Stage]:
-    settings = {"SIGNOFF_WORKFLOWS": str(PLUGINS)}
-    async with stage(logs, redis_url, f"e2e-misuse-{shape.name}", shape, settings=settings) as found:
-        yield found
-        await found.idle()
-        assert await found.store.leftovers() == []
 
 
 @pytest.fixture
-def room(over_plugins: Stage) -> Iterator[Room]:
-    yield over_plugins.room()
-    over_plugins.check()
+def room(plugins_stage: Stage) -> Iterator[Room]:
+    yield plugins_stage.room()
+    plugins_stage.check()
 
 
 # --- steps -----------------------------------------------------------------------------------------

@@ -12,20 +12,18 @@ import pytest_asyncio
 from bot.playground.workspace import Message, User, UserGroup
 from tests.e2e import requests
 from tests.e2e.conftest import SetStage
-from tests.e2e.process import ROOT
 from tests.e2e.shapes import Shape
-from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Logs, Room, Stage, stage
+from tests.e2e.stage import ANA, BEN, CHLOE, DAN, PEOPLE, Logs, Room, Stage, stage
 from tests.messages import shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PLUGINS = ROOT / "tests" / "e2e" / "plugins" / "people"
 _numbers = itertools.count(500)
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def company_stage(logs: Logs, redis_url: str, shape: Shape) -> AsyncIterator[Stage]:
-    settings = {"SIGNOFF_WORKFLOWS": str(PLUGINS)}
+    settings = {"SIGNOFF_WORKFLOWS": str(PEOPLE)}
     async with stage(logs, redis_url, f"e2e-people-{shape.name}", shape, settings=settings) as found:
         yield found
 
@@ -176,7 +174,7 @@ async def test_guests_may_answer_where_the_question_says_so(room: Room, about: d
 
 
 async def test_an_operator_may_let_guests_answer_everything(set_stage: SetStage) -> None:
-    settings = {"SIGNOFF_WORKFLOWS": str(PLUGINS), "SIGNOFF_ALLOW_GUESTS": "true"}
+    settings = {"SIGNOFF_WORKFLOWS": str(PEOPLE), "SIGNOFF_ALLOW_GUESTS": "true"}
     async with set_stage(settings=settings) as found:
         room = found.room()
         guest = hire(room, is_restricted=True)

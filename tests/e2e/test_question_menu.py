@@ -10,13 +10,10 @@ import pytest
 from bot.playground.workspace import Message, User, UserGroup, View
 from bot.views.buttons import MENU
 from tests.e2e.conftest import SetStage
-from tests.e2e.process import ROOT
-from tests.e2e.stage import ANA, BEN, CHLOE, DAN, Room
+from tests.e2e.stage import ANA, BEN, CHLOE, DAN, PEOPLE, Room
 from tests.messages import buttons, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-PEOPLE = ROOT / "tests" / "e2e" / "plugins" / "people"
 
 
 def menu(message: Message) -> dict[str, str]:
