@@ -15,5 +15,6 @@ meta.s = 'ready'
 push('cancelled', '', ARGV[2], '')
 wake()
 for i = 3, #ARGV do cancel_ask(KEYS[FIRST_ASK + i - 3], ARGV[i], ARGV[2]) end
+keep_closed()
 journal('cancelled', ARGV[2])
 return 1

@@ -90,6 +90,7 @@ for i = h1, hn do
   cancel_ask(KEYS[ask_key], ARGV[i], '')
   ask_key = ask_key + 1
 end
+if dn >= d1 or hn >= h1 then keep_closed() end
 
 -- An ask is forgotten once it is closed and nothing is owed that shows it.
 if fn >= f1 then

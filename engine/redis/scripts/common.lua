@@ -31,6 +31,13 @@ local function pack(...)
   return concat(parts)
 end
 
+-- The same of a list: a call takes some 8,000 values at most.
+local function pack_all(items)
+  local parts = {}
+  for i = 1, #items do parts[i] = pack(items[i]) end
+  return concat(parts)
+end
+
 local find, sub = string.find, string.sub
 
 local function unpack_items(text)
@@ -166,15 +173,18 @@ end
 
 local function in_doubt(effect, ref) return RUN .. '|' .. #effect .. '|' .. effect .. '|' .. ref end
 
--- `is` has its v, u, w, d and l.
+-- Many may close at once, so what this adds to meta.x is stored by `keep_closed`. `is` has its v, u, w, d and l.
 local function close_ask(key, ask, is, status, by, at, response, answer)
   redis.call('HSET', key, unpack(append({ 's', status, 't', at }, { b = by, r = response, a = answer })))
   if is.l then redis.call('HDEL', key, 'l') end
   if is.d or is.l then redis.call('ZREM', TIMERS, RUN .. '|' .. ask) end
   meta.x = (meta.x or '') .. pack(ask)
-  redis.call('HSET', META, 'x', meta.x)
   take_from_index(ask, is.w)
   owe('lock:' .. ask, ask, shown_by(ask, is), '')
+end
+
+local function keep_closed()
+  if meta.x then redis.call('HSET', META, 'x', meta.x) end
 end
 
 -- What an ask that is closed tells whoever comes late: it never changes, so it need not be kept for redeliveries.

@@ -72,16 +72,17 @@ end
 
 if count < quorum and ARGV[8] ~= '1' then
   if changed then
-    redis.call('HSET', key, 'y', pack(unpack(votes)))
+    redis.call('HSET', key, 'y', pack_all(votes))
     write_down('voted', 'count', count, 'quorum', quorum)
     owe_update(key, ask)
   end
   return tell('recorded', count, quorum)
 end
 
-if quorum > 1 then redis.call('HSET', key, 'y', pack(unpack(votes))) end
+if quorum > 1 then redis.call('HSET', key, 'y', pack_all(votes)) end
 push('answered', ask, actor, ARGV[6])
 close_ask(key, ask, is, 'answered', actor, STAMP, response, ARGV[6])
+keep_closed()
 write_down('answered')
 local verdict = tell('accepted', actor, STAMP, response)
 if ARGV[12] == '' or meta.s == 'parked' or is_held() or not knows(14) then

@@ -27,6 +27,7 @@ if ends and tonumber(ends) <= NOW then
   push('expired', ask, '', '')
   wake()
   close_ask(key, ask, is, 'expired', '', ends, '', '')
+  keep_closed()
   journal('expired', '', 'ask', ask)
   return meta.s == 'parked' and 0 or 1
 end
@@ -42,7 +43,7 @@ for _, rung in ipairs(fired) do
 end
 local later = {}
 for j = i, #rungs do later[#later + 1] = rungs[j] end
-if #later > 0 then redis.call('HSET', key, 'l', pack(unpack(later))) else redis.call('HDEL', key, 'l') end
+if #later > 0 then redis.call('HSET', key, 'l', pack_all(later)) else redis.call('HDEL', key, 'l') end
 local next_at = later[3] or ends
 if ends and next_at and tonumber(ends) < tonumber(next_at) then next_at = ends end
 if next_at then redis.call('ZADD', TIMERS, next_at, member) else redis.call('ZREM', TIMERS, member) end

@@ -23,7 +23,7 @@ each(3, function(i)
   closed[#closed + 1] = ARGV[i]
   key = key + 1
 end)
-if #closed > 0 then redis.call('HSET', META, 'x', pack(unpack(closed))) end
+if #closed > 0 then redis.call('HSET', META, 'x', pack_all(closed)) end
 redis.call('RPUSH', JOURNAL, pack(STAMP, 'forked', ARGV[7], 'from', ARGV[8]))
 redis.call('ZADD', READY, STAMP, RUN)
 redis.call('ZADD', LIVE, STAMP, RUN)

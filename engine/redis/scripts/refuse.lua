@@ -15,7 +15,9 @@ if not is.o then return pack('unknown') end
 
 local verdict
 if not late then
-  verdict = pack('not_allowed', unpack(ARGV, 8))
+  local allowed = {}
+  for i = 8, #ARGV do allowed[#allowed + 1] = ARGV[i] end
+  verdict = pack('not_allowed') .. pack_all(allowed)
 else
   verdict = is.s and closed_as(is) or pack('expired', is.d or STAMP)
 end

@@ -7,6 +7,7 @@ import binascii
 import contextlib
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,20 @@ from engine.errors import StoreUnavailable
 from engine.redis import RedisRunStore
 from engine.redis.condition import Backlog
 from engine.redis.keys import SEEN_KEPT, Keys
-from engine.run_store import ASKS_KEPT, DONE_KEPT, JOURNAL_KEPT, Claim, Commit, NewAsk, NewEffect, NewRun, Timer
-from engine.verdicts import Accepted, Recorded, Unknown
+from engine.redis.rows import pack
+from engine.run_store import (
+    ASKS_KEPT,
+    DONE_KEPT,
+    JOURNAL_KEPT,
+    Claim,
+    Commit,
+    NewAsk,
+    NewEffect,
+    NewRun,
+    Refusal,
+    Timer,
+)
+from engine.verdicts import Accepted, NotAllowed, Recorded, Unknown
 from tests import servers
 from tests.integration.engine.contract import World, answer, question
 from tests.integration.engine.stores import skewing
@@ -182,6 +195,43 @@ async def test_four_thousand_rounds_take_bounded_memory(world: World, store: Red
     assert await store.deliver(answer(claim.run_id, "d1", ask_id="a1")) == Unknown()
     last = await store.commit(claim, Commit("done"))
     assert last.version == 4_001
+
+
+async def test_thousands_of_questions_are_closed_copied_and_removed_whole(world: World, store: RedisRunStore) -> None:
+    """A call within a script takes some 8,000 values; what closes is stored once, or the server stalls for seconds."""
+    asks = [question(f"a{n}", allowed=("U1",)) for n in range(8_100)]
+    claim = await world.ask(*asks)
+    whole = await store.export(claim.run_id)
+    assert whole is not None
+    copy = replace(whole, run=replace(whole.run, run_id=store.new_run_id("copy")))
+
+    assert await store.cancel(claim.run_id, "U1")
+    assert await store.fork(copy, claim.run_id, "U1")
+
+    assert len((await world.claim(claim.run_id)).asks) == len((await world.claim(copy.run.run_id)).asks) == 8_100
+    assert await store.purge(claim.run_id, force=True) == await store.purge(copy.run.run_id, force=True) == "ready"
+
+
+async def test_thousands_of_rungs_fire_one_after_another(world: World) -> None:
+    rungs = tuple(Timer("remind", n, 1.0 + n * 1e10) for n in range(3_000))
+    claim = await world.ask(question("a1", timers=rungs))
+
+    await world.store.fire_timers()
+
+    assert [line for line in await world.whats(claim.run_id) if line == "reminded"] == ["reminded"]
+
+
+async def test_thousands_may_vote_and_be_named(world: World, store: RedisRunStore) -> None:
+    claim = await world.ask(question("a1", quorum=5_000))
+    votes = pack(text for n in range(4_100) for text in (f"V{n}", "ship"))
+    await store.server.read("HSET", Keys(store.prefix, 2).ask(claim.run_id, "a1"), "y", votes)
+
+    verdict = await store.deliver(answer(claim.run_id))
+    people = tuple(f"V{n}" for n in range(8_100))
+    refused = await store.refuse(Refusal(claim.run_id, "a1", "d2", "U2", "ship", "not_named", people))
+
+    assert verdict == Recorded(4_101, 5_000)
+    assert refused == NotAllowed(people)
 
 
 async def test_a_question_still_to_be_locked_is_not_forgotten(world: World, store: RedisRunStore) -> None:
