@@ -90,7 +90,7 @@ class StoreUnavailable(Exception):
 
 
 class NotJudged(Exception):
-    """Of an answer to a question nobody had looked at: it was not taken; look at the question, and judge it."""
+    """Of an answer to a question nobody had looked at as it is now: it was not taken; look at it, and judge it."""
 
 
 class FencedError(Exception):

@@ -262,6 +262,8 @@ class Answer:
     """Which way it came, as the surface calls it; for the journal."""
     approves: str = ""
     """Digest of what it approves in place of what was shown, as a text that was edited first; for the journal."""
+    allowed: tuple[str, ...] | None = None
+    """Who may answer as far as the caller knows, who has judged by that; None: the caller has not, or it is unseen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -479,7 +481,8 @@ class RunStore(Protocol):
         """Judge and record an answer: the first that decides wins, a redelivery is told the same.
 
         Raises:
-            NotJudged: the answer is to a question unseen that does not clearly take it; nothing was recorded.
+            NotJudged: the answer is to a question unseen that does not clearly take it, or others may answer than the
+                caller knows; nothing was recorded.
         """
 
     async def deliver_and_claim(

@@ -272,17 +272,11 @@ class Runner:
         *acting_as* are names, as of groups, that stand for this person just now, too.
         """
         run, ask = asked.run, asked.ask
-        delivery_id = delivery_id or secrets.token_hex(8)
-        if ask.status == "open":
-            if (why := _barred(asked, {user_id, *acting_as})) is not None:
-                return await self.refuse(asked, response, user_id=user_id, delivery_id=delivery_id, why=why, via=via)
-            if (invalid := _invalid(asked.event, response)) is not None:
-                return invalid
         event = HumanResponseEvent(response=response, ask_id=ask.ask_id, user_id=user_id, **fields)
         answer = Answer(
             run_id=run.run_id,
             ask_id=ask.ask_id,
-            delivery_id=delivery_id,
+            delivery_id=delivery_id or secrets.token_hex(8),
             actor=user_id,
             response=response,
             body=self.codec(run.workflow).dumps(event, "answer"),
@@ -290,8 +284,26 @@ class Runner:
             final=final,
             via=via,
             approves=approves,
+            allowed=ask.allowed,
         )
-        return await self._deliver(answer)
+        while True:
+            if (refused := await self._refused(asked, answer, acting_as)) is not None:
+                return refused
+            try:
+                return await self._deliver(answer)
+            except NotJudged:  # others may answer by now than when it was looked up
+                asked = await self.asked(run.run_id, ask.ask_id) or asked
+                answer = replace(answer, allowed=asked.ask.allowed)
+
+    async def _refused(self, asked: Asked, answer: Answer, acting_as: Collection[str]) -> Verdict | None:
+        """Return what whoever may not answer is told, or not like this; None: the store judges."""
+        if asked.ask.status != "open":
+            return None
+        why = _barred(asked, {answer.actor, *acting_as})
+        if why is None:
+            return _invalid(asked.event, answer.response)
+        user, delivery = answer.actor, answer.delivery_id
+        return await self.refuse(asked, answer.response, user_id=user, delivery_id=delivery, why=why, via=answer.via)
 
     async def _deliver(self, answer: Answer) -> Verdict:
         if self.eager:

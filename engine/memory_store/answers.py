@@ -86,6 +86,8 @@ class Answers(Reads):
             return told
         if answer.unseen and not record.takes(run.record, answer):
             raise NotJudged(f"ask {answer.ask_id} of run {answer.run_id} does not clearly take this answer")
+        if not answer.unseen and answer.allowed not in (None, record.allowed):
+            raise NotJudged(f"others may answer ask {answer.ask_id} of run {answer.run_id} by now")
         if record.deadline is not None and record.deadline <= now:
             return Expired(record.deadline)
         if answer.revision not in (None, record.revision):

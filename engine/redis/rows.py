@@ -139,10 +139,12 @@ def ask_arguments(ask: NewAsk) -> list[Argument]:
 
 
 def unseen_argument(answer: Answer) -> Argument:
-    """Return what `deliver.lua` is told of an answer to a question that nobody has looked at."""
+    """Return what `deliver.lua` is told of what an answer was judged by: nobody may have looked at the question."""
     if isinstance(answer.unseen, Shown):
         return pack((answer.unseen.tenant, answer.unseen.digest, answer.unseen.message))
-    return "1" if answer.unseen else ""
+    if answer.unseen:
+        return "1"
+    return "" if answer.allowed is None else pack((pack(answer.allowed),))
 
 
 def ask_record(run_id: str, ask_id: str, row: Row) -> AskRecord | None:

@@ -3,7 +3,8 @@
 --   ARGV[2]  ask id        ARGV[4]  actor      ARGV[6]  answer                ARGV[8]  "1" if it decides
 --   ARGV[3]  delivery id   ARGV[5]  response   ARGV[7]  revision, "" for any           at once
 --   ARGV[9]  which way it came, or ""   ARGV[10]  "1" if nobody has looked at the question,
---            or, packed, what is known of it then: tenant, digest, message
+--            or, packed, what is known of it then: tenant, digest, message; or, packed, who may answer as far as
+--            whoever has looked at it knows
 --   ARGV[11] digest of what it approves in place of what was shown, or ""
 --   ARGV[12] worker to give the run to if the answer decides and nobody holds it, or ""
 --   ARGV[13] lease in seconds   ARGV[14...]  workflows the worker knows; none: any
@@ -32,8 +33,10 @@ local function is_shown(tenant, digest, message)
 end
 
 local function takes()
+  local known = ARGV[10] ~= '1' and unpack_items(ARGV[10])
+  if known and #known == 1 then return known[1] == (is.w or '') end
   if (is.p and actor == meta.u) or (is.w and not has(is.w, actor)) then return false end
-  if ARGV[10] ~= '1' then return is_shown(unpack(unpack_items(ARGV[10]))) end
+  if known then return is_shown(unpack(known)) end
   return is.c and (is.c == '*' or has(is.c, response))
 end
 if ARGV[10] ~= '' and not takes() then return pack('not_judged') end

@@ -255,6 +255,7 @@ answers = st.builds(
     st.sampled_from((False, False, True)),
     unseen=st.booleans()
     | st.builds(Shown, st.just(""), st.sampled_from(("digest", "other")), st.sampled_from(("", "P"))),
+    allowed=st.sampled_from((None, None, (), ("U1",))),
 )
 back = st.sampled_from((0, 0, 0, 1))
 moves = st.one_of(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.errors import NotJudged
-from engine.run_store import Commit, Entry, Shown
+from engine.run_store import Amendment, Commit, Entry, Shown
 from engine.verdicts import Accepted, Already, Recorded, Stale, Unknown
 from tests.integration.engine.contract import LEASE_S, World, answer, question, world
 
@@ -154,6 +154,19 @@ async def test_an_unseen_question_takes_only_what_it_clearly_takes(
             await world.store.deliver_and_claim(given, "w2", LEASE_S)
         assert await world.whats(claim.run_id) == ["started", "committed"]
         assert isinstance(await world.store.deliver(replace(given, unseen=False)), Accepted), "nothing was recorded"
+
+
+async def test_an_answer_judged_by_who_might_answer_before_is_not_taken(world: World) -> None:
+    claim = await world.ask(question("a1", allowed=("U1",)))
+    judged = answer(claim.run_id, allowed=("U1",))
+    await world.store.amend(Amendment(claim.run_id, "a1", "d0", "U1", "handed on", ("U2",), ("U1",)))
+
+    with pytest.raises(NotJudged):
+        await world.store.deliver(judged)
+
+    first = await world.store.deliver(replace(judged, actor="U2", allowed=("U2",)))
+    assert isinstance(first, Accepted), "nothing was recorded"
+    assert await world.store.deliver(judged) == first, "a redelivery is told the same"
 
 
 async def test_an_unseen_question_for_all_takes_anything_and_tells_the_same_again(world: World) -> None:

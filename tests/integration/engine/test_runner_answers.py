@@ -13,6 +13,7 @@ from engine import (
     step,
 )
 from engine.redis import RedisRunStore
+from engine.run_store import Amendment
 from engine.runner import Runner
 from engine.verdicts import Accepted, Already, Expired, Invalid, NotAllowed, Recorded, Unknown
 from tests.integration.engine.reviewing import Draft, Guarded, Review, Signing, fresh
@@ -198,3 +199,18 @@ async def test_a_forged_question_is_unknown(world: StoreWithClock) -> None:
     ]
 
     assert verdicts == [Unknown(), Unknown()]
+
+
+async def test_who_has_handed_a_question_on_meanwhile_does_not_answer_it(world: StoreWithClock) -> None:
+    runner = fresh(world.store, Guarded())
+    run_id = await runner.start(Guarded(), allowed=["U1", "U2"])
+    (ask,) = (await runner.drain(run_id)).asks
+    before = await runner.asked(run_id, ask.id)
+    assert before is not None
+    await runner.amend(Amendment(run_id, ask.id, "d0", "U1", "handed on", ("U2", "U3"), ("U1", "U2")))
+
+    late = await runner.decide(before, "approve", user_id="U1")
+    other = await runner.decide(before, "approve", user_id="U2")
+
+    assert late == NotAllowed(("U2", "U3"))
+    assert isinstance(other, Accepted)
