@@ -208,13 +208,19 @@ def _with_run(record: logging.LogRecord) -> bool:
 
 
 def _brief(record: logging.LogRecord) -> bool:
-    """Turn the traceback of what a library gets over by itself, as an outage of Redis, into its last line."""
-    if not record.exc_info or not record.name.startswith(_QUIET):
+    """Turn the traceback of what a library gets over by itself, as an outage of Redis, into its last line.
+
+    Of what is no HTTP only the kind of fault is told: its words are those of whoever has sent it.
+    """
+    if not record.exc_info or not record.name.startswith((*_QUIET, "aiohttp.server")):
         return True
     error = record.exc_info[1]
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    if error is not None and (record.levelno < logging.ERROR or type(error).__module__.startswith("redis.")):
+    if type(error).__module__ == "aiohttp.http_exceptions":
+        record.reason = type(error).__name__
+        record.exc_info = record.exc_text = None
+    elif error is not None and (record.levelno < logging.ERROR or type(error).__module__.startswith("redis.")):
         record.reason = f"{type(error).__name__}: {error}"
         record.exc_info = record.exc_text = None
     return True

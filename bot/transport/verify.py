@@ -6,6 +6,7 @@ the body can be read at all. `guard` puts it in front of an aiohttp application.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import logging
@@ -31,6 +32,8 @@ JSON = "application/json"
 TIMESTAMP = "x-slack-request-timestamp"
 SIGNATURE = "x-slack-signature"
 QUICK_CHARS = 64 * 1024
+BODY_S = 3.0
+"""For a body to come: by then Slack has given the request up."""
 REPLAY_S = 600.0
 """Longer than a signature is good for."""
 STRANGER_PER_MINUTE, STRANGER_AT_ONCE = 60, 100
@@ -220,9 +223,15 @@ async def _judged(verifier: Verifier, request: web.Request, now: float) -> Rejec
     if (rejection := verifier.check_headers(given, now)) is not None:
         return rejection
     try:
-        return verifier.read(given, await request.read())
+        async with asyncio.timeout(BODY_S):
+            body = await request.read()
     except web.HTTPRequestEntityTooLarge:
         return Rejection(413, "body too large")
+    except TimeoutError:
+        return Rejection(408, f"body not there within {BODY_S:g} s")
+    except (ConnectionError, web.RequestPayloadError) as error:
+        return Rejection(400, f"body cut off: {type(error).__name__}")
+    return verifier.read(given, body)
 
 
 def _refused(request: web.Request, rejection: Rejection, too_often: bool) -> web.Response:

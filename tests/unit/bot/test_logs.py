@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from types import CodeType
 
 import pytest
+from aiohttp.http_exceptions import BadHttpMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -245,6 +246,19 @@ def test_what_a_library_gets_over_by_itself_is_one_line(written: Written) -> Non
 
     assert "Traceback" not in (told := written())
     assert "reason=ConnectionError: Connection closed by server." in told
+
+
+def test_of_what_is_no_http_only_the_fault_is_told(written: Written) -> None:
+    configure("INFO", "text")
+
+    for said in ("<first>", "<second>"):
+        try:
+            raise BadHttpMessage(said)
+        except BadHttpMessage:
+            logging.getLogger("aiohttp.server").exception("Error handling request from 192.0.2.1")
+
+    [only] = written().splitlines()
+    assert only.endswith("Error handling request from 192.0.2.1 reason=BadHttpMessage")
 
 
 def test_configuring_twice_writes_once(written: Written) -> None:

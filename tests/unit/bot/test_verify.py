@@ -1,5 +1,6 @@
 """Only what Slack signed gets in, whatever the headers and the body look like."""
 
+import asyncio
 import gzip
 import hashlib
 import hmac
@@ -11,11 +12,14 @@ from urllib.parse import urlencode
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.typedefs import Handler
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from bot.transport import verify as verify_module
 from bot.transport.verify import FORM, JSON, LIMIT_BYTES, SIGNATURE, TIMESTAMP, Rejection, SentHeaders, Verifier, guard
+from bot.transport.web import serving
 
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 NOW = 1_700_000_000.0
@@ -281,6 +285,40 @@ async def test_the_guard_stops_what_is_too_large() -> None:
     code, reached = await answered(dict(signed()), piecemeal())
 
     assert (code, reached) == (413, [])
+
+
+async def test_the_guard_waits_for_no_body_longer_than_slack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Security 11."""
+    monkeypatch.setattr(verify_module, "BODY_S", 0.01)
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.Event().wait()
+
+    code, reached = await answered(dict(signed()), never())
+
+    assert (code, reached) == (408, [])
+
+
+async def test_a_body_that_is_cut_off_is_refused() -> None:
+    """Security 11."""
+    judged = asyncio.get_running_loop().create_future()
+
+    @web.middleware
+    async def outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
+        answer = await handler(request)
+        judged.set_result(answer.status)
+        return answer
+
+    app = web.Application(middlewares=[outermost, guard(VERIFIER, "/slack/events", lambda: NOW)])
+    headers = "".join(f"{name}: {value}\r\n" for name, value in [("Host", "x"), ("Content-Length", "99"), *signed()])
+    async with serving(app, "127.0.0.1", 0) as port, asyncio.timeout(5):
+        _, there = await asyncio.open_connection("127.0.0.1", port)
+        there.write(f"POST /slack/events HTTP/1.1\r\n{headers}\r\nhalf of".encode())
+        await there.drain()
+        there.close()
+
+        assert await judged == 400
 
 
 async def test_the_guard_leaves_other_paths_alone() -> None:
