@@ -16,6 +16,7 @@ from bot.asking.inputs import check_form, input_blocks
 from bot.playground.limits import problems_with_blocks
 from bot.playground.widgets import complaints, filled_in
 from engine.errors import DefinitionError
+from tests.unit.bot.drawn import TEXT, models
 
 
 class Size(Enum):
@@ -321,24 +322,6 @@ def test_the_digest_tells_a_form_that_has_changed() -> None:
 
 
 # --- any form ------------------------------------------------------------------------------------------
-
-INK = st.characters(categories=["L", "N", "P", "S"], exclude_characters="\u2800\u3164\u115f\u1160\uffa0")
-TEXT = st.text(INK, min_size=1, max_size=40)
-LITERALS = st.lists(st.text("abcäß_😀", min_size=1, max_size=30), min_size=1, max_size=20, unique=True)
-
-
-@st.composite
-def models(draw: st.DrawFn) -> type[BaseModel]:
-    fields: dict[str, Any] = {}
-    for n in range(draw(st.integers(1, 12))):
-        options: Any = Literal[tuple(draw(LITERALS))]
-        kinds: list[Any] = [str, int, float, Decimal, bool, date, time, datetime, SlackUser, options]
-        kind = draw(st.sampled_from([*kinds, list[options], set[options], list[SlackUser]]))
-        title, hint = draw(st.none() | TEXT), draw(st.none() | TEXT)
-        nullable = draw(st.booleans())
-        default = None if nullable and draw(st.booleans()) else ...
-        fields[f"field_{n}"] = (kind | None if nullable else kind, Field(default, title=title, description=hint))
-    return create_model("Drawn", **fields)
 
 
 @st.composite

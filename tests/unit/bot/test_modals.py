@@ -19,8 +19,9 @@ from bot.playground.limits import problems_with_view
 from bot.views.escaping import safe
 from bot.views.modals import ANSWER, COMMENT, answer_modal, field_errors, notice_modal, replaced_by, text_modal
 from engine.events import InputRequiredEvent
-from tests.unit.bot.test_blocks import MARKUP, MOST, asked, check_block, check_text
-from tests.unit.bot.test_forms import models
+from tests.unit.bot.drawn import MARKUP, models
+from tests.unit.bot.records import asked
+from tests.unit.bot.slack_limits import MOST, check_block, check_text
 
 TOKEN = AskToken("r1", "a1", 1, "feedback")
 

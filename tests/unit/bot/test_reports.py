@@ -9,26 +9,20 @@ from typing import Any
 import pytest
 
 from bot.operations import reports
-from engine.run_store import AskRecord, EffectRecord, Entry, JournalEntry, RunRecord, WholeRun
+from engine.run_store import EffectRecord, Entry, JournalEntry, WholeRun
+from tests.unit.bot import records
 
 NOW = 1_700_000_000.0
-RUN = RunRecord("k3-abc", "Deploy", "r1", "waiting", 4, "T1", "U1", "C1", NOW - 7_300, "C1:1.5")
-ASK = AskRecord(
+RUN = replace(records.RUN, run_id="k3-abc", version=4, created_at=NOW - 7_300, thread="C1:1.5")
+ASK = replace(
+    records.ASK,
     run_id="k3-abc",
     ask_id="a7",
-    status="open",
-    revision=1,
     event=b'{"$":"model","t":"Prompt","v":{"prefix":"Ship it?"}}',
     digest="d",
     allowed=("U2", "U3"),
-    quorum=2,
-    self_approval=True,
     opened_at=NOW - 90,
     deadline=NOW + 3_600,
-    by="",
-    at=0.0,
-    response="",
-    answer=b"",
     votes=(("U2", "yes"),),
     messages=("C1:1.5",),
 )
