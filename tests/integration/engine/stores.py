@@ -1,4 +1,4 @@
-"""The two run stores, each with a clock that a test can move.
+"""The two run stores, each with a clock that a test can move, and one that tells what it was asked.
 
 Unless told otherwise they have no patience: what a worker cannot read is parked at once.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+from engine.errors import StoreUnavailable
 from engine.memory_store import MemoryRunStore
 from engine.redis import RedisRunStore
 from engine.run_store import RunStore
@@ -53,3 +55,25 @@ def skewing(store: RedisRunStore, lanes: int) -> Callable[[float], Awaitable[Non
             await store.server.read("INCRBYFLOAT", name, seconds)
 
     return pass_time
+
+
+@dataclass
+class Heard:
+    """A store that says what it is told, and can be out of order for one verb."""
+
+    store: RunStore
+    told: list[str] = field(default_factory=list)
+    broken: str = ""
+
+    def __getattr__(self, name: str) -> Any:
+        verb = getattr(self.store, name)
+        if name == "new_run_id":
+            return verb
+
+        async def call(*given: Any, **named: Any) -> Any:
+            self.told.append(name)
+            if name == self.broken:
+                raise StoreUnavailable("away")
+            return await verb(*given, **named)
+
+        return call

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
@@ -15,32 +14,10 @@ from engine.run_store import RunStore
 from engine.runner import Runner, RunView
 from engine.verdicts import Accepted
 from tests.chaos.crashing import LEASE_OVER_S, Crash, CrashingStore, Fuse, pairs, singles
-from tests.integration.engine.stores import StoreWithClock
+from tests.integration.engine.stores import Heard, StoreWithClock
 from tests.unit.engine.turns import until
 
 LEASE_S = 30.0
-
-
-@dataclass
-class Heard:
-    """A store that says what it is told, and can be out of order for one verb."""
-
-    store: RunStore
-    told: list[str] = field(default_factory=list)
-    broken: str = ""
-
-    def __getattr__(self, name: str) -> Any:
-        verb = getattr(self.store, name)
-        if name == "new_run_id":
-            return verb
-
-        async def call(*given: Any, **named: Any) -> Any:
-            self.told.append(name)
-            if name == self.broken:
-                raise StoreUnavailable("away")
-            return await verb(*given, **named)
-
-        return call
 
 
 class Asking(Workflow):

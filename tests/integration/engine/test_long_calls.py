@@ -11,8 +11,7 @@ from engine import Context, Event, StartEvent, StopEvent, Workflow, step
 from engine.execution import IN_A_ROW
 from engine.run_store import RunStore
 from engine.runner import Runner
-from tests.integration.engine.stores import StoreWithClock
-from tests.integration.engine.test_first_turn import Heard
+from tests.integration.engine.stores import Heard, StoreWithClock
 from tests.unit.engine.turns import LIMIT_S, until
 
 
