@@ -21,7 +21,7 @@ from bot.asking.prompts import Question, question_of
 from bot.asking.replies import NotTaken
 from bot.deadline import answer_by
 from bot.languages import Catalogue
-from bot.listeners.answering import Answering, Thread, Told, Via
+from bot.listeners.answering import Answering, Thread, Via
 from bot.listeners.hearing import (
     ANYTHING,
     EMPTY,
@@ -42,6 +42,7 @@ from bot.payloads.tokens import AskToken
 from bot.slack.directory import Directory
 from bot.slack.surface import SlackSurface
 from bot.views import buttons, modals
+from bot.views.told import Told
 from engine.errors import ContextSerdeError, StoreUnavailable
 from engine.runner import Asked
 from engine.verdicts import Unknown

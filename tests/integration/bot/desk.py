@@ -13,7 +13,7 @@ from bot import Choice, CommandReceived, Prompt, slash_command
 from bot.aside import Aside
 from bot.languages import ENGLISH, Catalogue
 from bot.listeners.admission import Admission
-from bot.listeners.answering import Answering, Told
+from bot.listeners.answering import Answering
 from bot.payloads.tokens import AskToken
 from bot.playground import AppConfig, FakeSlack
 from bot.playground.workspace import Message
@@ -21,6 +21,7 @@ from bot.slack.directory import Directory
 from bot.slack.pace import Pace
 from bot.slack.surface import SlackSurface
 from bot.slack.workspaces import OneWorkspace, Workspaces
+from bot.views.told import Told
 from engine import HumanResponseEvent, StopEvent, Workflow, step
 from engine.run_store import AskRecord
 from engine.runner import Runner

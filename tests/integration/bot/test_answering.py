@@ -16,13 +16,14 @@ from bot.aside import Aside
 from bot.asking.replies import NotTaken
 from bot.languages import ENGLISH
 from bot.listeners.admission import Admission
-from bot.listeners.answering import Answering, Told, Via
+from bot.listeners.answering import Answering, Via
 from bot.payloads.events import ThreadReply, thread_link
 from bot.payloads.tokens import AskToken
 from bot.playground import AppConfig, FakeSlack
 from bot.plugins import discover
 from bot.slack.directory import Directory
 from bot.slack.workspaces import OneWorkspace
+from bot.views.told import Told
 from engine import HumanResponseEvent, StopEvent, Workflow, step
 from engine.runner import Runner
 from engine.verdicts import Accepted, Already, Stale, Unknown
