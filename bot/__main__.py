@@ -86,9 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--folder", type=Path, default=Path(".signoff"), help="where it keeps its data (default: %(default)s)"
     )
-    demo.add_argument(
-        "--workflows", type=Path, default=_workflows(), help="folder with workflow files (default: %(default)s)"
-    )
+    _add_folder(demo)
     demo.set_defaults(run=_demo)
 
     serve = commands.add_parser("serve", help="connect to Slack and work on runs")
@@ -112,11 +110,14 @@ def _parser() -> argparse.ArgumentParser:
         "--redirect-url",
         help="for an app that many workspaces install: this bot's address with /slack/oauth_redirect behind it",
     )
-    told.add_argument(
-        "--workflows", type=Path, default=_workflows(), help="folder with workflow files (default: %(default)s)"
-    )
+    _add_folder(told)
     told.set_defaults(run=_manifest)
     return parser
+
+
+def _add_folder(parser: argparse.ArgumentParser) -> None:
+    default = "SIGNOFF_WORKFLOWS, else workflows/ here, else what comes with Signoff"
+    parser.add_argument("--workflows", type=Path, help=f"folder with workflow files (default: {default})")
 
 
 def _add_runs(parser: argparse.ArgumentParser) -> None:
@@ -218,28 +219,14 @@ def _time(text: str) -> float:
     return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
 
 
-def _workflows() -> Path:
-    """Return the folder of workflow files: as set, else here, else the ones that came with the package."""
-    if given := os.environ.get("SIGNOFF_WORKFLOWS"):
-        return Path(given)
-    here = Path("workflows")
-    shipped = Path(__file__).parent / "builtin_workflows"
-    beside = Path(__file__).parent.parent / "workflows"  # in a checkout; beside an installed bot it is LlamaIndex's
-    return next((folder for folder in (here, shipped, beside) if folder.is_dir()), here)
-
-
-def _here() -> dict[str, Path]:
-    """Return the settings that follow from where we are, unless the environment has them."""
-    return {} if os.environ.get("SIGNOFF_WORKFLOWS") else {"workflows": _workflows()}
-
-
 def _demo(args: argparse.Namespace) -> int:
     from bot.demo import demo  # heavy: a playground is no part of serving
 
     logs.configure("WARNING")
+    folder = args.workflows or settings.load_workflows()
 
     async def run() -> None:
-        async with demo(args.folder, args.workflows, args.port) as url:
+        async with demo(args.folder, folder, args.port) as url:
             print(f"Signoff is ready: {url}", flush=True)
             await _asked_to_stop()
             print("stopping; what waits goes on the next time", flush=True)
@@ -259,7 +246,7 @@ def _worker(args: argparse.Namespace) -> int:
 def _run_app(*, web: bool, worker: bool) -> int:
     from bot.app import App
 
-    chosen = settings.load(**_here())
+    chosen = settings.load()
     logs.configure(chosen.log_level, chosen.log_format, chosen.secrets)
 
     async def run() -> None:
@@ -293,19 +280,19 @@ def _runs(args: argparse.Namespace) -> int:
 
     if args.action == "purge" and bool(args.ids) == (args.older_than is not None):
         args.parser.error("name the runs to be removed, or give --older-than DAYS")
-    return asyncio.run(operate(settings.load_store(**_here()), args))
+    return asyncio.run(operate(settings.load_store(), args))
 
 
 def _installs(args: argparse.Namespace) -> int:
     from bot.operations.installs import operate
 
-    return asyncio.run(operate(settings.load(**_here()), args))
+    return asyncio.run(operate(settings.load(), args))
 
 
 def _doctor(args: argparse.Namespace) -> int:
     from bot.operations.doctor import examine
 
-    chosen = settings.load(**_here())
+    chosen = settings.load()
     findings = asyncio.run(examine(chosen, thorough=args.thorough))
     well = all(finding.well for finding in findings)
     if args.json:
@@ -316,7 +303,7 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _manifest(args: argparse.Namespace) -> int:
-    plugins = discover(args.workflows).values()
+    plugins = discover(args.workflows or settings.load_workflows()).values()
     commands = [plugin.command for plugin in plugins]
     shortcuts = [plugin.shortcut for plugin in plugins if plugin.shortcut is not None]
     built = manifest.build(commands, shortcuts, request_url=args.request_url, redirect_url=args.redirect_url)

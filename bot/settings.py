@@ -67,7 +67,21 @@ class WriterSettings(_Environment):
         return given
 
 
-class StoreSettings(_Environment):
+def _workflows() -> Path:
+    """Return the folder that is meant if none is named: the one here, else the files that come with the package."""
+    here = Path("workflows")
+    shipped = Path(__file__).parent / "builtin_workflows"
+    beside = Path(__file__).parent.parent / "workflows"  # in a checkout; beside an installed bot it is LlamaIndex's
+    return next((folder for folder in (here, shipped, beside) if folder.is_dir()), here)
+
+
+class WorkflowSettings(_Environment):
+    """What the environment says of where the workflow files are."""
+
+    workflows: Path = Field(default_factory=_workflows, alias="SIGNOFF_WORKFLOWS")
+
+
+class StoreSettings(WorkflowSettings):
     """What the environment says of where runs are kept. Secrets do not show in a repr."""
 
     redis_url: SecretStr = Field(default=SecretStr("redis://127.0.0.1:6379/0"), alias="REDIS_URL")
@@ -80,7 +94,6 @@ class StoreSettings(_Environment):
     """Slots that runs are spread over; never changed while runs are open."""
     patience_s: float = Field(default=PATIENCE_S, ge=0, le=86_400, alias="SIGNOFF_PATIENCE_S")
     """How long a run that some workers cannot read, as while a deploy rolls, is left to others before it is parked."""
-    workflows: Path = Field(default=Path("workflows"), alias="SIGNOFF_WORKFLOWS")
 
     @property
     def keyring(self) -> Keyring:
@@ -282,6 +295,15 @@ def load_store(env_file: Path | str | None = ".env", **given: Any) -> StoreSetti
         SettingsError: what is wrong, all of it.
     """
     return _read(StoreSettings, "Runs cannot be reached", env_file, given)
+
+
+def load_workflows(env_file: Path | str | None = ".env") -> Path:
+    """Read where the workflow files are; see `load`.
+
+    Raises:
+        SettingsError: *env_file* cannot be read.
+    """
+    return _read(WorkflowSettings, "Workflow files cannot be found", env_file, {}).workflows
 
 
 def load_writer(env_file: Path | str | None = ".env", **given: Any) -> WriterSettings:

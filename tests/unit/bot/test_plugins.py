@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot import __main__ as command_line
+from bot import settings
 from bot.asking.triggers import CommandReceived
 from bot.plugins import NAMESPACE, PluginError, discover
 from engine.workflow import Workflow
@@ -236,7 +237,7 @@ def test_a_bot_that_is_installed_finds_the_workflows_that_came_with_it_and_no_pa
         folder.mkdir(parents=True)
     write(packages / "workflows", events="class Event: ...")  # as LlamaIndex has it
     write(packages / "bot" / "builtin_workflows", hello=hello())
-    monkeypatch.setattr(command_line, "__file__", str(packages / "bot" / "__main__.py"))
+    monkeypatch.setattr(settings, "__file__", str(packages / "bot" / "settings.py"))
     monkeypatch.delenv("SIGNOFF_WORKFLOWS", raising=False)
     monkeypatch.chdir(elsewhere)
 
@@ -244,3 +245,20 @@ def test_a_bot_that_is_installed_finds_the_workflows_that_came_with_it_and_no_pa
 
     assert code == 0
     assert '"/hello"' in capsys.readouterr().out
+
+
+def test_the_folder_that_a_file_of_settings_names_is_the_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder, name in (("workflows", "bye"), ("flows", "hello")):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder, file=hello(name))
+    (tmp_path / ".env").write_text("SIGNOFF_WORKFLOWS=flows\n")
+    monkeypatch.delenv("SIGNOFF_WORKFLOWS", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    code = command_line.main(["manifest"])
+
+    assert code == 0
+    assert '"/hello"' in capsys.readouterr().out
+    assert settings.load_store().workflows == Path("flows")
