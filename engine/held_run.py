@@ -45,7 +45,7 @@ from engine.run_store import Claim, Commit, Entry, NewAsk, NewEffect, RunStatus,
 
 logger = logging.getLogger(__name__)
 
-_NOWHERE = "no step is at work and nothing is asked; a step that returns None leads nowhere"
+_NOWHERE = "nothing is asked and no step is at work; most often one has returned None"
 RESULT = "result"
 """Id of the effect that tells a run's end, and with ``:2`` its second end; its body is the encoded event that ended
 it."""
@@ -486,6 +486,6 @@ def _note(state: RunState) -> str:
     if state.error is not None:
         return told(state.error, state.final.step_name if isinstance(state.final, WorkflowFailedEvent) else "")
     if _leads_nowhere(state):
-        return _NOWHERE
+        return f"leads nowhere: {_NOWHERE}"
     steps = [call.step for call in state.calls.values()]
     return ", ".join(steps[:5]) if steps else state.status

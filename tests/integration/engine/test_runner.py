@@ -164,10 +164,10 @@ async def test_the_log_and_the_journal_tell_of_a_run_that_leads_nowhere(
     with caplog.at_level(logging.WARNING):
         view = await runner.drain(run_id)
 
-    told = "no step is at work and nothing is asked; a step that returns None leads nowhere"
+    told = "nothing is asked and no step is at work; most often one has returned None"
     assert view.status == "waiting"
     assert [(line.message, line.__dict__["reason"]) for line in caplog.records] == [("run leads nowhere", told)]
-    assert (await world.store.journal(run_id))[-1].details["note"] == told
+    assert (await world.store.journal(run_id))[-1].details["note"] == f"leads nowhere: {told}"
 
 
 async def test_a_store_that_goes_away_while_a_step_works_is_told_as_that_alone() -> None:
