@@ -199,7 +199,7 @@ def _parameters(function: Function) -> Iterator[str]:
     by_place = [*args.posonlyargs, *args.args]
     defaults: list[ast.expr | None] = [*[None] * (len(by_place) - len(args.defaults)), *args.defaults]
     for n, (one, default) in enumerate(zip(by_place, defaults, strict=True), 1):
-        if n > 1 or one.annotation is not None or one.arg not in ("self", "cls"):
+        if n > 1 or not (one.arg == "self" or (one.arg == "cls" and one.annotation is None)):
             yield _parameter(one, default)
         if n == len(args.posonlyargs):
             yield "/"

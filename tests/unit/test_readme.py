@@ -16,7 +16,7 @@ from engine.testing import later, play, reply
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
-PLUGIN, LOCAL, TESTED, FORM = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PLUGIN, FORM, TESTED, LOCAL = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_workflow_in_the_readme_is_a_slash_command(tmp_path: Path) -> None:
@@ -34,10 +34,13 @@ async def test_the_same_class_runs_without_slack(tmp_path: Path, capsys: pytest.
     assert capsys.readouterr().out == "Shipped 2.0\n"
 
 
-async def test_the_test_in_the_readme_passes(tmp_path: Path) -> None:
+async def test_the_test_in_the_readme_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Behaviour 67."""
-    (tmp_path / "deploy.py").write_text(f"{PLUGIN}\n\n{TESTED}", "utf-8")
-    module: Any = load(tmp_path / "deploy.py")
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows" / "deploy.py").write_text(PLUGIN, "utf-8")
+    (tmp_path / "test_deploy.py").write_text(TESTED, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    module: Any = load(tmp_path / "test_deploy.py")
 
     await module.test_it_ships_when_somebody_says_so()
 
