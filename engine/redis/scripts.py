@@ -39,6 +39,7 @@ _UNABLE = (
     "LOADING",
     "MASTERDOWN",
     "MISCONF",
+    "MOVED",  # to where we cannot follow it
     "NOAUTH",
     "NOPERM",
     "NOREPLICAS",
@@ -50,6 +51,7 @@ _UNABLE = (
 """What a server says first when it cannot serve us for now. A script's own error may stand before it (Redis 6.2)."""
 _REPAIRS = {
     "MISCONF": "make room on its disk",
+    "MOVED": "try again, and name a cluster as one: redis+cluster://",
     "NOAUTH": "see the user and password in its address",
     "NOPERM": "let its user do that",
     "OOM": "give it more memory, or remove runs that are over",

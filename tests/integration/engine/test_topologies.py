@@ -97,6 +97,15 @@ async def test_a_store_follows_its_runs_when_a_slot_moves(
     await store.close()
 
 
+async def test_a_cluster_that_is_named_as_one_server_is_not_taken_for_one(cluster_url: str, prefix: str) -> None:
+    store = RedisRunStore.from_url(cluster_url.replace("redis+cluster", "redis"), prefix=prefix, lanes=LANES)
+
+    with pytest.raises(StoreUnavailable, match=r"MOVED .*; try again, and name a cluster as one: redis\+cluster://"):
+        await store.due()
+
+    await store.close()
+
+
 @pytest.mark.chaos
 async def test_what_was_acknowledged_outlives_the_master(tmp_path: Path, prefix: str) -> None:
     """With one replica asked to have it, a failover loses no answer that somebody was told is kept."""
