@@ -26,7 +26,7 @@ class Copies(Reads):
             state=dict(run.state),
             inbox=tuple(run.inbox),
             memo=dict(run.memo),
-            asks=tuple(sorted((ask.record for ask in run.asks.values()), key=lambda one: (one.opened_at, one.ask_id))),
+            asks=tuple(sorted((ask.record for ask in run.asks.values()), key=lambda one: one.opened_at)),
             effects=tuple(effect.record(name) for name, effect in sorted(run.effects.items())),
             journal=tuple(run.lines),
         )

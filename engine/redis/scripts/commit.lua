@@ -126,7 +126,7 @@ if over then
   -- Its keys go by themselves, and then nothing but this is left to take it out of the index.
   redis.call('ZADD', TIMERS, NOW + ARGV[9] + 1, RUN .. '|')
 elseif release then
-  if status == 'parked' then wake_at = '' end
+  if ARGV[4] == 'parked' then wake_at = '' end
   if wake_at == '' and ARGV[4] == 'ready' then wake_at = STAMP end
   if left and status ~= 'parked' then
     redis.call('ZADD', READY, STAMP, RUN)

@@ -19,7 +19,8 @@ each(2, function(i) redis.call('HSET', MEMO, ARGV[i], ARGV[i + 1]) end)
 each(1, function(i) redis.call('RPUSH', INBOX, ARGV[i]) end)
 local key, closed = FIRST_ASK, {}
 each(3, function(i)
-  redis.call('HSET', KEYS[key], 'o', STAMP, 'e', ARGV[i + 1], 'h', ARGV[i + 2], 's', 'cancelled', 't', STAMP)
+  local opened_at = string.format('%.6f', NOW + #closed / 1000000) -- so that they keep their order
+  redis.call('HSET', KEYS[key], 'o', opened_at, 'e', ARGV[i + 1], 'h', ARGV[i + 2], 's', 'cancelled', 't', STAMP)
   closed[#closed + 1] = ARGV[i]
   key = key + 1
 end)

@@ -154,6 +154,13 @@ class Player:
             return await self.store.delay_effect(claim, self.now() + 150.0, untried=how == "put back")
         return await self.store.drop_effect(claim, "gone")
 
+    async def fork(self, source: str, to: str) -> Any:
+        whole = await self.store.export(source)
+        return whole and await self.store.fork(replace(whole, run=replace(whole.run, run_id=to)), source, "U1")
+
+    async def purge(self, run: str, force: bool) -> Any:
+        return await self.store.purge(run, force=force)
+
     async def settle(self) -> Any:
         found = sorted(await self.store.doubtful())
         for doubt in found[:1]:
@@ -164,6 +171,9 @@ class Player:
         """Return all there is to see of one run and of the indexes; ties in an index have no order."""
         return {
             "run": await self.store.run(run),
+            "whole": await self.store.export(run),
+            "closed": await self.store.last_closed(run),
+            "of one": sorted(record.run_id for record in await self.store.runs(tenant="", requester="U3")),
             "runs": sorted(record.run_id for record in await self.store.runs(statuses={"ready", "failed"})),
             "asks": [await self.store.ask(run, ask) for ask in ("a", "b")],
             "open": await self.store.open_asks(run),
@@ -180,6 +190,8 @@ def _at_rest(value: Any, start: float) -> Any:
     """Return *value* with times as the step they fall into, so that two clocks can be compared."""
     if isinstance(value, float) and value > 1e9:
         return round((value - start) / 10)
+    if isinstance(value, Claim):
+        value = replace(value, fence=0)  # whose it is tells, and that is compared; one of them has chance in it
     if is_dataclass(value) and not isinstance(value, type):
         return (type(value), *(_at_rest(getattr(value, item.name), start) for item in fields(value)))
     if isinstance(value, dict):
@@ -276,6 +288,8 @@ moves = st.one_of(
         st.sampled_from("PQ"),
     ),
     st.tuples(st.just("settle")),
+    st.tuples(st.just("fork"), runs, runs),
+    st.tuples(st.just("purge"), runs, st.booleans()),
     st.tuples(st.just("look"), runs),
     st.tuples(st.just("deliver"), answers),
     st.tuples(st.just("store"), st.just("refuse"), refusals),
