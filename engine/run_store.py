@@ -78,6 +78,8 @@ class NewRun:
     requester: str = ""
     address: str = ""
     """Where its surface shows it; opaque to the engine."""
+    fence: int = 1
+    """Of the worker who starts it: by chance, so that it is of no other start, should the store lose this one."""
 
     def claimed(self, now: float, until: float) -> Claim:
         """Return the claim on it as it is once it was created: what is in it is known."""
@@ -85,7 +87,7 @@ class NewRun:
             run_id=self.run_id,
             workflow=self.workflow,
             revision=self.revision,
-            fence=1,
+            fence=self.fence,
             version=0,
             now=now,
             until=until,

@@ -42,6 +42,8 @@ from engine.verdicts import Accepted, Invalid, Recorded, Unknown, Verdict
 from engine.worker import LEASE_S, MAX_ATTEMPTS, Worker
 from engine.workflow import Workflow
 
+_FENCES = 1_000_000
+"""So many there are for the first claim on a run; see `NewRun.fence`."""
 _PLAIN = Codec({HumanResponseEvent.__name__: HumanResponseEvent})
 """Writes answers as the codec of any workflow does, unless something in them is of an author's class."""
 
@@ -176,6 +178,7 @@ class Runner:
             tenant=tenant,
             requester=requester,
             address=address,
+            fence=1 + secrets.randbelow(_FENCES),
         )
         if not self.eager:
             await self.store.start(run)

@@ -72,6 +72,7 @@ class MemoryRunStore(Answers, Copies, Outbox):
                 thread="",
             )
             self._runs[run.run_id] = new = Run(record, [Entry("sent", now, run.event)], now)
+            new.fence = run.fence - 1 if worker else 0
             new.note(now, "started", run.requester, workflow=run.workflow)
         return created, await self.claim(run.run_id, worker, lease_s) if worker else None
 

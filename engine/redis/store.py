@@ -108,6 +108,7 @@ class RedisRunStore(Copies, Outbox):
             run.address,
             worker,
             lease_s,
+            run.fence,
         )
         created = told[0] == 1
         if len(told) == 1:

@@ -95,7 +95,7 @@ MUTANTS = (
     Mutant(
         "a claim has no fence of its own",
         "common",
-        "local fence, attempts = meta.f + 1,",
+        "local fence, attempts = meta.f + 1 + time[2],",
         "local fence, attempts = meta.f + 0,",
     ),
     Mutant(

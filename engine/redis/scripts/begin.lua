@@ -8,8 +8,8 @@ do
   if meta.s then return 'fenced' end
   if math.abs(NOW - tonumber(now)) > $CLOCK_TOLERANCE_S then return false end
 
-  begun = new_run(1, workflow, graph, tenant, requester, address)
-  meta = { s = 'ready', v = '0', f = '1', c = STAMP, t = tenant, o = worker }
+  begun = new_run(ARGV[2], workflow, graph, tenant, requester, address)
+  meta = { s = 'ready', v = '0', f = ARGV[2], c = STAMP, t = tenant, o = worker }
   meta.l = string.format('%.6f', NOW + tonumber(lease_s))
   redis.call('RPUSH', JOURNAL, pack(STAMP, 'started', requester, 'workflow', workflow))
   redis.call('ZADD', LIVE, STAMP, RUN)

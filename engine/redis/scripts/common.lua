@@ -228,8 +228,9 @@ local function knows(first)
   return #ARGV < first
 end
 
+-- The microseconds in the fence keep out whoever was given the run by a claim that the server has lost since.
 local function take(worker, lease_s)
-  local fence, attempts = meta.f + 1, (meta.n or 0) + 1
+  local fence, attempts = meta.f + 1 + time[2], (meta.n or 0) + 1
   local till = string.format('%.6f', NOW + lease_s)
   redis.call('HSET', META, 'f', fence, 'n', attempts, 'l', till, 'o', worker)
   redis.call('ZADD', READY, till, RUN)

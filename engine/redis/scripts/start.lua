@@ -2,7 +2,7 @@
 --   KEYS     see common.lua; no asks; KEYS[17] the index of its requester's runs
 --   ARGV[1]  run id        ARGV[4]  start event    ARGV[7]  address
 --   ARGV[2]  workflow      ARGV[5]  tenant         ARGV[8]  worker, or ""
---   ARGV[3]  its revision  ARGV[6]  requester      ARGV[9]  lease in seconds
+--   ARGV[3]  its revision  ARGV[6]  requester      ARGV[9]  lease in seconds   ARGV[10] fence of the first claim
 --   returns  {1 if created, claim or nil}; the claim on a new run is {0, 0, now, until}
 local worker = ARGV[8]
 if meta.s then
@@ -11,7 +11,7 @@ if meta.s then
 end
 
 local till = STAMP
-local fence = worker == '' and 0 or 1
+local fence = worker == '' and 0 or ARGV[10]
 redis.call('HSET', META, 's', 'ready', 'v', 0, unpack(new_run(fence, ARGV[2], ARGV[3], ARGV[5], ARGV[6], ARGV[7])))
 if worker ~= '' then
   till = string.format('%.6f', NOW + tonumber(ARGV[9]))

@@ -34,7 +34,7 @@ async def test_a_started_run_is_due_and_brings_its_start_event(world: World) -> 
     claim = await world.claim(run.run_id)
     assert [(entry.kind, entry.body) for entry in claim.inbox] == [("sent", b"start")]
     assert (claim.workflow, claim.revision, claim.tenant, claim.requester) == ("Deploy", "r1", "T1", "U0")
-    assert (claim.fence, claim.version, claim.attempts, dict(claim.state)) == (1, 0, 1, {})
+    assert (claim.version, claim.attempts, dict(claim.state)) == (0, 1, {})
 
 
 async def test_starting_with_a_worker_is_starting_and_claiming(world: World) -> None:
@@ -110,7 +110,7 @@ async def test_a_run_that_was_begun_and_not_released_is_held(world: World) -> No
     await world.store.commit(begun, Commit("waiting", release=False))
     await world.pass_time(LEASE_S + 1)
     assert run.run_id in await world.store.due()
-    assert (await world.claim(run.run_id)).fence == 2
+    assert (await world.claim(run.run_id)).fence > 1
 
 
 async def test_a_run_may_end_as_it_begins(world: World) -> None:
@@ -177,7 +177,8 @@ async def test_a_dead_workers_run_comes_back_at_the_end_of_its_lease(world: Worl
 
     assert await world.store.due() == [claim.run_id]
     again = await world.claim(claim.run_id)
-    assert (again.fence, again.attempts, again.inbox) == (2, 2, claim.inbox)
+    assert again.fence > claim.fence
+    assert (again.attempts, again.inbox) == (2, claim.inbox)
 
 
 async def test_a_renewed_lease_ends_later(world: World) -> None:

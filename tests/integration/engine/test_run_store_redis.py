@@ -14,7 +14,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from engine.errors import StoreUnavailable
+from engine.errors import FencedError, StoreUnavailable
 from engine.redis import RedisRunStore
 from engine.redis.condition import Backlog
 from engine.redis.keys import SEEN_KEPT, Keys
@@ -329,6 +329,29 @@ async def test_a_timer_that_was_read_before_the_answer_came_fires_nothing(world:
 
     assert fired == 0
     assert [entry.kind for entry in (await world.claim(claim.run_id)).inbox] == ["answered"]
+
+
+async def test_whoever_was_given_a_run_by_what_the_server_has_lost_is_refused(
+    world: World, store: RedisRunStore, redis: Redis, prefix: str
+) -> None:
+    """A server that lost its last second gives the run out again, and takes another answer to the same question."""
+    run_id = (await world.ask()).run_id
+    before = {name: await redis.dump(name) or b"" for name in await keys_of(redis, prefix)}
+    await store.deliver(answer(run_id))
+    lost = await world.claim(run_id, "w1")
+    for name in await keys_of(redis, prefix):
+        await redis.delete(name)
+    for name, value in before.items():
+        await redis.restore(name, 30_000 if ":by:" in name or name.endswith(":lanes") else 0, value)
+
+    second = await store.deliver(answer(run_id, "d2", actor="U2"))
+    taken = await world.claim(run_id, "w1")
+    with pytest.raises(FencedError):
+        await store.commit(lost, Commit("done", consumed=1))
+
+    assert isinstance(second, Accepted)
+    assert [entry.actor for entry in taken.inbox] == ["U2"]
+    await store.commit(taken, Commit("done", consumed=1))
 
 
 async def test_cancelling_does_not_miss_an_ask_opened_meanwhile(world: World, store: RedisRunStore) -> None:
