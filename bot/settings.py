@@ -91,7 +91,7 @@ class StoreSettings(WorkflowSettings):
     """Keys with commas between them: the first encrypts, each decrypts; "plain" stands for none. See `Keyring`."""
     key_prefix: str = Field(default="signoff", alias="SIGNOFF_KEY_PREFIX")
     lanes: int = Field(default=16, ge=1, le=1024, alias="SIGNOFF_LANES")
-    """Slots that runs are spread over; never changed while runs are open."""
+    """Slots that runs are spread over; it may be raised, and is never lowered while runs are open."""
     patience_s: float = Field(default=PATIENCE_S, ge=0, le=86_400, alias="SIGNOFF_PATIENCE_S")
     """How long a run that some workers cannot read, as while a deploy rolls, is left to others before it is parked."""
 
