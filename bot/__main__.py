@@ -78,10 +78,17 @@ def _faults() -> tuple[type[Exception], ...]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="signoff", description="Workflows that stop and wait for a person, in Slack.")
+    parser = argparse.ArgumentParser(
+        prog="signoff",
+        description="Workflows that stop and wait for a person, in Slack.",
+        epilog="Settings are read from the environment and from .env here.",
+    )
     commands = parser.add_subparsers(title="commands", required=True, metavar="command")
 
-    demo = commands.add_parser("demo", help="try it: a private Redis, a fake Slack in your browser, and the bot")
+    def command(name: str, told: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=told, description=told)
+
+    demo = command("demo", "try the bot with a private Redis and a fake Slack in your browser")
     demo.add_argument("--port", type=int, default=8765, help="where the page is served (default: %(default)s)")
     demo.add_argument(
         "--folder", type=Path, default=Path(".signoff"), help="where it keeps its data (default: %(default)s)"
@@ -89,22 +96,22 @@ def _parser() -> argparse.ArgumentParser:
     _add_folder(demo)
     demo.set_defaults(run=_demo)
 
-    serve = commands.add_parser("serve", help="connect to Slack and work on runs")
+    serve = command("serve", "connect to Slack and work on runs")
     serve.add_argument("--no-worker", action="store_true", help="take requests only; `signoff worker` does the work")
     serve.set_defaults(run=_serve)
 
-    commands.add_parser("worker", help="work on runs only").set_defaults(run=_worker)
-    _add_runs(commands.add_parser("runs", help="look at runs, cancel them, try them again, remove them"))
-    _add_audit(commands.add_parser("audit", help="print every decision: who, on what exactly, when, which way"))
-    _add_installs(commands.add_parser("installs", help="look where the app is installed, if anybody may install it"))
-    doctor = commands.add_parser("doctor", help="check settings, workflows, Redis and Slack, and say what to repair")
+    command("worker", "work on runs only").set_defaults(run=_worker)
+    _add_runs(command("runs", "look at runs, cancel them, try them again, remove them"))
+    _add_audit(command("audit", "print every decision: who, on what exactly, when, which way"))
+    _add_installs(command("installs", "see where the app is installed, if many workspaces may install it"))
+    doctor = command("doctor", "check settings, workflows, Redis and Slack, and say what to repair")
     doctor.add_argument("--thorough", action="store_true", help="read every key in Redis, too")
     doctor.add_argument("--json", action="store_true", help="print JSON, for machines")
     doctor.set_defaults(run=_doctor)
 
-    commands.add_parser("key", help="print a new key for SIGNOFF_ENCRYPTION_KEYS").set_defaults(run=_key)
+    command("key", "print a new key for SIGNOFF_ENCRYPTION_KEYS").set_defaults(run=_key)
 
-    told = commands.add_parser("manifest", help="print the manifest of the Slack app")
+    told = command("manifest", "print the manifest of the Slack app")
     told.add_argument("--request-url", help="public https address of this bot; without it the app uses Socket Mode")
     told.add_argument(
         "--redirect-url",
@@ -168,8 +175,9 @@ def _add_audit(parser: argparse.ArgumentParser) -> None:
 def _add_installs(parser: argparse.ArgumentParser) -> None:
     """Add ``signoff installs list | remove``."""
     actions = parser.add_subparsers(title="actions", required=True, metavar="action", dest="action")
-    listed = actions.add_parser("list", help="list workspaces and organisations")
-    removed = actions.add_parser("remove", help="give their tokens back, and close their runs")
+    lists, removes = "list workspaces and organisations", "give their tokens back, and close their runs"
+    listed = actions.add_parser("list", help=lists, description=lists)
+    removed = actions.add_parser("remove", help=removes, description=removes)
     removed.add_argument("ids", nargs="+", metavar="ID", help="as `signoff installs list` tells it")
     for action in (listed, removed):
         action.add_argument("--json", action="store_true", help="print JSON, an object a line")
