@@ -126,6 +126,13 @@ class Prompt(InputRequiredEvent):
             return [Choice(item) if isinstance(item, str) else item for item in given]
         return given
 
+    @field_validator("escalate", mode="before")
+    @classmethod
+    def _are_rungs(cls, given: Any) -> Any:
+        if isinstance(given, Escalation):
+            raise ValueError("give a list, as [Escalation(after=3600, to=['U012AB3CD'])]")
+        return given
+
     @field_validator("approvers", mode="before")
     @classmethod
     def _from_mentions(cls, given: Any) -> Any:

@@ -46,6 +46,11 @@ def test_a_rule_that_there_is_not_is_refused_and_those_there_are_told() -> None:
         Choice("stop", color="red")  # type: ignore[call-arg]  # that is the point
 
 
+def test_a_ladder_of_one_rung_is_a_list() -> None:
+    with pytest.raises(ValueError, match=r"Prompt.escalate is Escalation.*: give a list, as \[Escalation\(after="):
+        Prompt(prefix="?", escalate=Escalation(after=60, to=["U9"]))
+
+
 def test_a_prompt_of_your_own_has_the_fields_it_declares() -> None:
     class Payment(Prompt):
         amount: int
