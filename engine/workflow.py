@@ -72,6 +72,9 @@ def step(
 ) -> Any:
     """Make a method (or, with *workflow*, a free function) a step; its annotations are the wiring.
 
+    Every step that takes an event runs when one comes. What a step returns as a ``list[E]`` are events of their own,
+    and a step that takes a ``list[E]`` runs once with all that came of them; see `engine.collect`.
+
     At most *num_workers* calls of it run at once, 4 by default; more events queue. Without a
     *retry_policy* a failure is final. With *accept_event_subclasses* it also takes subclasses of its
     event. *skip_graph_checks* names checks to leave out: ``"reachability"``, ``"dead_end"``.

@@ -61,6 +61,7 @@ class Prompt(InputRequiredEvent):
     prefix: str
     """The question, in Markdown. Put what people typed through `literal`."""
     choices: list[Choice] = Field(default_factory=list, max_length=CHOICES)
+    """The buttons, at most 10: a word is short for a `Choice` of that value. Without any, words are the answer."""
     takes_text: str | None = None
     """The choice that any other words in the thread stand for, as ``"feedback"``."""
     form: type[BaseModel] | None = None
@@ -72,7 +73,7 @@ class Prompt(InputRequiredEvent):
     editable: str | None = None
     """A text that may be changed before it is approved: what was approved is the answer's ``ev.text``.
 
-    A button beside the choice that means yes opens it in a modal, if it has at most `EDIT_CHARS` characters.
+    A button beside the choice that means yes opens it in a modal, if it has at most 3,000 characters.
     """
     version: int | None = None
     """Which version of a draft this is, shown to people."""
