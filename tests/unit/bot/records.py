@@ -1,11 +1,7 @@
-"""A run and a question of it as they are stored, for tests to change with `dataclasses.replace`; and one as asked."""
+"""A run and a question of it as they are stored, for tests to change with `dataclasses.replace`."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from bot import Prompt
-from bot.asking.prompts import Question, question_of
 from engine.run_store import AskRecord, RunRecord
 
 RUN = RunRecord("k1-abc", "Deploy", "r1", "waiting", 1, "T1", "U1", "C1", 1_700_000_000.0, "C1:17.5")
@@ -28,7 +24,3 @@ ASK = AskRecord(
     votes=(("U2", "ship"),),
     messages=("C1:17.5",),
 )
-
-
-def asked(prefix: str = "Good?", **fields: Any) -> Question:
-    return question_of(Prompt(prefix=prefix, **{"choices": ["approve", "reject"], **fields}))

@@ -32,7 +32,8 @@ from bot.views.markdown import LANGUAGES
 from engine.run_store import AskRecord
 from engine.verdicts import Cancelled, Expired
 from tests.unit.bot.drawn import LONG, MARKUP
-from tests.unit.bot.records import ASK, asked
+from tests.unit.bot.questions import asked
+from tests.unit.bot.records import ASK
 from tests.unit.bot.slack_limits import check, each
 
 AT = 1_700_000_000.0

@@ -20,7 +20,7 @@ from bot.views.escaping import safe
 from bot.views.modals import ANSWER, COMMENT, answer_modal, field_errors, notice_modal, replaced_by, text_modal
 from engine.events import InputRequiredEvent
 from tests.unit.bot.drawn import MARKUP, models
-from tests.unit.bot.records import asked
+from tests.unit.bot.questions import Trip, asked
 from tests.unit.bot.slack_limits import MOST, check_block, check_text
 
 TOKEN = AskToken("r1", "a1", 1, "feedback")
@@ -62,11 +62,6 @@ def test_the_field_of_a_modal_is_found_by_its_block_id() -> None:
 
     assert view["callback_id"] == ANSWER
     assert view["blocks"][-1]["block_id"] == COMMENT
-
-
-class Trip(BaseModel):
-    where: str
-    days: int = 3
 
 
 def test_a_choice_may_ask_for_a_form_and_a_comment_together() -> None:

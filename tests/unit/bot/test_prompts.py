@@ -1,6 +1,5 @@
-"""Questions as authors write them, and answers as people write them."""
+"""Questions as authors write them, and as they are asked."""
 
-import base64
 import json
 from enum import StrEnum
 from typing import Any
@@ -11,19 +10,14 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from bot.asking.choices import Choice
-from bot.asking.forms import Problem, form_of
 from bot.asking.prompts import Escalation, Prompt, Question, asked_by_us, literal, question_of
-from bot.asking.replies import EDITED, Amiss, Filled, NoReply, NotTaken, NotUnderstood, Reply, read_reply, respond
+from bot.asking.replies import NotUnderstood, Reply, read_reply
 from bot.languages import GERMAN
-from bot.payloads.tokens import AskToken
 from engine.core.codec import Codec
 from engine.core.questions import AGAIN, in_doubt
 from engine.errors import DefinitionError
 from engine.events import InputRequiredEvent
-
-REVIEW = Prompt(prefix="Good?", choices=["approve", "reject"], takes_text="feedback")
-YES_NO = InputRequiredEvent(prefix="Approve? (yes/no): ")
-SHIP = Prompt(prefix="Ship v2?", choices=[Choice("ship"), Choice("keep back", style="danger")])
+from tests.unit.bot.questions import REVIEW, SHIP, Trip
 
 
 def plain(prefix: str) -> Question:
@@ -62,10 +56,6 @@ def test_a_prompt_of_your_own_has_the_fields_it_declares() -> None:
 
 def values(question: Question) -> list[str]:
     return [choice.value for choice in question.choices]
-
-
-def replied(event: InputRequiredEvent, text: str) -> Reply | NoReply:
-    return read_reply(question_of(event), text)
 
 
 # --- writing a prompt -------------------------------------------------------------------
@@ -324,7 +314,7 @@ def test_a_question_about_an_effect_in_doubt_has_its_buttons_and_can_be_answered
     event = in_doubt("pay", "charge_card")
 
     assert [choice.shown for choice in question_of(event).choices] == ["It happened", "Run it again", "Cancel the run"]
-    assert replied(event, "Run it again!") == Reply(choice=AGAIN, response=AGAIN)
+    assert read_reply(question_of(event), "Run it again!") == Reply(choice=AGAIN, response=AGAIN)
 
 
 def test_a_question_about_an_effect_in_doubt_is_said_in_any_language() -> None:
@@ -336,7 +326,9 @@ def test_a_question_about_an_effect_in_doubt_is_said_in_any_language() -> None:
     assert german.text.startswith("Der Schritt `pay` wurde während `charge_card` unterbrochen")
     assert labels(german) == ["Es ist geschehen", "Noch einmal ausführen", "Anfrage abbrechen"]
     assert values(german) == values(question)
-    assert replied(in_doubt("pay", "charge_card"), "noch einmal ausführen") == Reply(choice=AGAIN, response=AGAIN)
+    assert read_reply(question_of(in_doubt("pay", "charge_card")), "noch einmal ausführen") == Reply(
+        choice=AGAIN, response=AGAIN
+    )
 
 
 def test_a_question_that_no_author_asks_is_said_in_any_language() -> None:
@@ -388,178 +380,6 @@ def test_any_text_is_a_question_that_can_be_answered(prefix: str) -> None:
     assert question.takes_text is not None or len(question.choices) >= 1
 
 
-# --- what is answered -------------------------------------------------------------------
-
-YES_LIKE = [
-    "yes",
-    "Yes.",
-    " YES! ",
-    "approve",
-    "Approved",
-    "ok",
-    "LGTM",
-    ":+1:",
-    ":+1::skin-tone-3:",
-    "👍",
-    "👍🏽",
-    "*yes*",
-    "+1",
-    "👍👍🏽",
-    "yes, approve",
-    "OK :+1:",
-    "LGTM 👍",
-    "Ja!",
-]
-NO_LIKE = ["no", "No!", "reject", "rejected", ":-1:", "👎", "_no_", "<@U0BOT> no", "don’t", "-1", "no, no", "nein"]
-
-
-@pytest.mark.parametrize("text", YES_LIKE)
-@pytest.mark.parametrize("event", [YES_NO, REVIEW, SHIP])
-def test_words_of_agreement_mean_the_first_choice(event: InputRequiredEvent, text: str) -> None:
-    reply = replied(event, text)
-
-    assert isinstance(reply, Reply)
-    assert reply.choice in ("yes", "approve", "ship")
-    assert reply.comment == ""
-
-
-@pytest.mark.parametrize("text", NO_LIKE)
-@pytest.mark.parametrize("event", [YES_NO, REVIEW, SHIP])
-def test_words_of_refusal_mean_the_refusing_choice(event: InputRequiredEvent, text: str) -> None:
-    reply = replied(event, text)
-
-    assert isinstance(reply, Reply)
-    assert reply.choice in ("no", "reject", "keep back")
-
-
-def test_labels_and_values_name_their_choice() -> None:
-    event = Prompt(prefix="?", choices=[Choice("prod", label="To production"), Choice("later")])
-
-    assert replied(event, "to PRODUCTION") == Reply("prod", "prod")
-    assert replied(event, "Later.") == Reply("later", "later")
-
-
-def test_other_text_is_feedback_where_feedback_is_taken() -> None:
-    assert replied(REVIEW, "Shorter, please") == Reply("feedback", "feedback", "Shorter, please")
-
-
-@pytest.mark.parametrize("text", ["yes", "👍", "OK :+1:", "👎", "yes no"])
-def test_a_yes_that_stands_for_no_choice_is_no_feedback(text: str) -> None:
-    event = Prompt(prefix="Hire them?", choices=["sign", "wait", "remark"], takes_text="remark")
-
-    assert replied(event, text) == NotUnderstood("words")
-
-
-def test_a_plain_event_gets_the_text_itself() -> None:
-    event = InputRequiredEvent(prefix="Enter 'approve' or feedback: ")
-
-    assert replied(event, "Shorter, please") == Reply("feedback", "Shorter, please", "Shorter, please")
-    assert replied(InputRequiredEvent(prefix="Name?"), "yes") == Reply("answer", "yes", "yes")
-
-
-@pytest.mark.parametrize(
-    "text", ["maybe", "yes no", "👍👎", "yes but later", "approve?", "~yes~", "> yes", "not yes", "", "   "]
-)
-def test_other_text_to_a_yes_or_no_question_is_asked_back(text: str) -> None:
-    assert replied(YES_NO, text) == NotUnderstood("words")
-
-
-@pytest.mark.parametrize("text", ["reject: too expensive", "No: too expensive", "<@U0BOT> Reject:\ntoo expensive"])
-@pytest.mark.parametrize("event", [REVIEW, Prompt(prefix="?", choices=["approve", "reject"])])
-def test_a_refusal_may_say_why(event: Prompt, text: str) -> None:
-    assert replied(event, text) == Reply("reject", "reject", "too expensive")
-
-
-def test_an_approval_with_a_condition_is_no_approval() -> None:
-    assert replied(YES_NO, "yes: but only after lunch") == NotUnderstood("words")
-    assert replied(REVIEW, "approve: but shorter") == Reply("feedback", "feedback", "approve: but shorter")
-
-
-def test_the_word_feedback_alone_is_no_feedback() -> None:
-    assert replied(REVIEW, "feedback") == NotUnderstood("needs_text")
-
-
-def test_what_wants_confirmation_is_not_done_by_a_reply() -> None:
-    event = Prompt(prefix="?", choices=[Choice("approve", confirm="Really?"), Choice("reject")])
-
-    assert replied(event, "yes") == NotUnderstood("confirm")
-    assert replied(event, "approve") == NotUnderstood("confirm")
-    assert replied(event, "no") == Reply("reject", "reject")
-
-
-def test_no_never_means_to_destroy_something() -> None:
-    event = Prompt(prefix="Delete it?", choices=[Choice("keep"), Choice("delete", style="danger")])
-
-    assert replied(event, "no") == NotUnderstood("words")
-
-
-def test_yes_is_not_guessed_among_several() -> None:
-    event = Prompt(prefix="Where to?", choices=["staging", "production"])
-
-    assert replied(event, "yes") == NotUnderstood("words")
-
-
-def test_an_author_may_say_what_yes_means() -> None:
-    event = Prompt(prefix="?", choices=[Choice("later", means="no"), Choice("delete", means="yes")])
-
-    assert replied(event, "ok") == Reply("delete", "delete")
-    assert question_of(event).is_final("later")
-
-
-def test_one_rejection_is_final_and_nothing_else_is() -> None:
-    question = question_of(SHIP)
-
-    assert question.is_final("keep back")
-    assert not question.is_final("ship")
-    assert not question_of(Prompt(prefix="?", choices=["keep", Choice("delete", style="danger")])).is_final("delete")
-
-
-def test_a_button_and_a_reply_answer_alike() -> None:
-    question = question_of(REVIEW)
-
-    assert respond(question, "approve") == read_reply(question, "approve")
-    assert respond(question, "feedback", Filled(" shorter ")) == read_reply(question, "shorter")
-
-
-def test_a_choice_that_was_never_offered_is_unknown() -> None:
-    assert respond(question_of(YES_NO), "perhaps") == NotUnderstood("unknown")
-
-
-@given(st.text())
-def test_any_reply_is_read_without_an_error(text: str) -> None:
-    for event in (YES_NO, REVIEW, SHIP, InputRequiredEvent(prefix="?")):
-        reply = replied(event, text)
-
-        assert isinstance(reply, NoReply) or question_of(event).choice(reply.choice)
-
-
-# --- tokens -----------------------------------------------------------------------------
-
-IDS = st.from_regex(r"[A-Za-z0-9_.:-]{1,60}", fullmatch=True)
-CHOSEN = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=75)
-
-
-@given(st.builds(AskToken, IDS, IDS, st.integers(0, 10**6), CHOSEN))
-def test_decoding_a_token_undoes_encoding(token: AskToken) -> None:
-    encoded = token.encode()
-
-    assert AskToken.decode(encoded) == token
-    assert encoded.replace("-", "").replace("_", "").isalnum()
-    assert len(encoded) <= 2000
-
-
-@given(st.one_of(st.none(), st.text(), st.integers(), st.binary(), st.lists(st.text())))
-def test_garbage_is_no_token(garbage: object) -> None:
-    assert AskToken.decode(garbage) is None
-
-
-@pytest.mark.parametrize(
-    "garbage", ["", "cjEfYTEfMR9h!", "W" * 2001, "ÿ", "cjE", "AAAA", "cjEfYTEfeB9h", "cjEfYTEfLTEfYQ"]
-)
-def test_a_forged_token_is_none(garbage: str) -> None:
-    assert AskToken.decode(garbage) is None
-
-
 # --- literal text -----------------------------------------------------------------------
 
 
@@ -575,12 +395,6 @@ def test_a_forged_token_is_none(garbage: str) -> None:
 )
 def test_markup_in_literal_text_is_escaped(text: str, escaped: str) -> None:
     assert literal(text) == escaped
-
-
-def test_a_token_posted_before_there_were_digests_is_read() -> None:
-    old = base64.urlsafe_b64encode(b"\x1f".join([b"k1-a", b"a1", b"2", b"ship"])).decode().rstrip("=")
-
-    assert AskToken.decode(old) == AskToken("k1-a", "a1", 2, "ship", digest="")
 
 
 # --- where a question is shown ------------------------------------------------------------------------
@@ -622,17 +436,8 @@ def test_a_place_that_cannot_be_is_refused(where: str | list[str], told: str) ->
 # --- forms and texts to edit ---------------------------------------------------------------
 
 
-class Trip(BaseModel):
-    where: str
-    days: int = 3
-
-
 class Unshowable(BaseModel):
     where: dict[str, str]
-
-
-def filled(**fields: str | None) -> Filled:
-    return Filled(fields={f"form.{name}": value for name, value in fields.items()}, form_digest=form_of(Trip).digest)
 
 
 def test_a_form_gets_a_button_of_its_own_unless_a_choice_asks_for_it() -> None:
@@ -696,40 +501,6 @@ def test_a_form_or_a_text_that_nobody_could_answer_is_refused(fields: dict[str, 
 def test_a_form_that_slack_cannot_show_is_refused_where_the_prompt_is_made() -> None:
     with pytest.raises(DefinitionError, match=r"^form Unshowable\.where: dict\[str, str\] has no input in Slack"):
         Prompt(prefix="?", form=Unshowable)
-
-
-def test_a_choice_with_a_form_counts_with_its_form_only() -> None:
-    question = question_of(Prompt(prefix="Off?", form=Trip, choices=["stay"]))
-
-    assert respond(question, "submit", filled(where="Rome", days="2")) == Reply(
-        "submit", "submit", form=Trip(where="Rome", days=2)
-    )
-    assert respond(question, "submit", filled(where=None, days="2")) == Amiss({"form.where": Problem("missing")})
-    assert respond(question, "submit") == read_reply(question, "fill in") == NotUnderstood("form")
-    assert respond(question, "submit", Filled(fields={}, form_digest="older")) == NotTaken("form_changed")
-    assert respond(question, "stay", filled(where="Rome")) == Reply("stay", "stay")
-
-
-EDITABLE = Prompt(prefix="Send?", editable="One\r\ntwo \ud800", choices=["send", Choice("keep", style="danger")])
-
-
-def test_what_was_approved_is_the_text_as_it_was_shown_unless_somebody_changed_it() -> None:
-    question = question_of(EDITABLE)
-    shown = Reply("send", "send", text="One\r\ntwo \ud800")
-
-    assert respond(question, "send") == read_reply(question, "yes") == shown
-    assert respond(question, "send", Filled(text="One\ntwo ?")) == shown
-    assert respond(question, "send", Filled(text="Three")) == Reply("send", "send", text="Three", edited=True)
-    assert respond(question, "keep", Filled(text="Three")) == Reply("keep", "keep")
-
-
-def test_nothing_and_too_much_are_no_text_to_approve() -> None:
-    question = question_of(EDITABLE)
-
-    assert respond(question, "send", Filled(text=" \n\u200b")) == Amiss({EDITED: Problem("missing")})
-    assert respond(question, "send", Filled(text="x" * 3_001)) == Amiss(
-        {EDITED: Problem("string_too_long", limits={"max_length": 3_000})}
-    )
 
 
 def test_a_text_is_edited_whole_or_not_at_all() -> None:
