@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 REDELIVERY = timedelta(seconds=10)
 """How long a wake or sweep may stay with a process that died, or lost Redis meanwhile, before another takes it."""
+AT_ONCE = 20
+"""How many tasks a process works on at once."""
 TOGETHER = 16
 """How many runs one task brings at most. To add a task costs more than to answer a click."""
 OUT_OF_REACH = (RedisError, RedisClusterException, OSError)
@@ -46,7 +48,6 @@ class Fleet:
         *,
         name: str = "signoff",
         sweep_s: float = 1.0,
-        concurrency: int = 20,
     ) -> None:
         """*attend* does what one run needs; *due* does what time brings and returns the runs that need attention;
         *tidy* does what else is late, and may take its time.
@@ -58,7 +59,6 @@ class Fleet:
         self._name = f"{name}-wakes"
         self._docket: Docket | None = None
         self._sweep_every = timedelta(seconds=sweep_s)
-        self._concurrency = concurrency
         self._in_hand: set[asyncio.Task[Any]] = set()
         self._waiting: dict[str, None] = {}
         self._adding = asyncio.Lock()
@@ -125,7 +125,7 @@ class Fleet:
     async def _work(self, docket: Docket) -> None:
         async with Worker(
             docket,
-            concurrency=self._concurrency,
+            concurrency=AT_ONCE,
             redelivery_timeout=REDELIVERY,
             reconnection_delay=timedelta(seconds=RECONNECT_S),
             minimum_check_interval=timedelta(milliseconds=100),

@@ -79,7 +79,7 @@ def read_step(code: Callable[..., Any], options: dict[str, Any], local_names: di
     names = list(parameters)
     bound = bool(names) and names[0] not in hints and names[0] != "ctx"
     context = [name for name in names if _is_context(name, hints.get(name))]
-    where = f"{code.__qualname__}"
+    where = code.__qualname__
     taken = read_taken({name: hints[name] for name in names if name in hints}, where)
     if "return" not in hints:
         raise WorkflowValidationError(

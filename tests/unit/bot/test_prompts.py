@@ -326,9 +326,7 @@ def test_a_question_about_an_effect_in_doubt_is_said_in_any_language() -> None:
     assert german.text.startswith("Der Schritt `pay` wurde während `charge_card` unterbrochen")
     assert labels(german) == ["Es ist geschehen", "Noch einmal ausführen", "Anfrage abbrechen"]
     assert values(german) == values(question)
-    assert read_reply(question_of(in_doubt("pay", "charge_card")), "noch einmal ausführen") == Reply(
-        choice=AGAIN, response=AGAIN
-    )
+    assert read_reply(question, "noch einmal ausführen") == Reply(choice=AGAIN, response=AGAIN)
 
 
 def test_a_question_that_no_author_asks_is_said_in_any_language() -> None:
