@@ -21,6 +21,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema, to_json
 
 from bot.asking.legible import has_ink, in_words, width
+from bot.slack_ids import PERSON
 from engine.errors import DefinitionError
 
 Kind: TypeAlias = Literal[
@@ -31,7 +32,7 @@ Given: TypeAlias = Mapping[str, str | tuple[str, ...] | None]
 
 SlackUser: TypeAlias = Annotated[
     str,
-    StringConstraints(pattern=r"^[UW][A-Z0-9]+$"),
+    StringConstraints(pattern=f"^{PERSON}$"),
     WithJsonSchema({"type": "string", "format": "slack-user"}),
 ]
 """The id of a person in Slack; a form lets people choose one."""

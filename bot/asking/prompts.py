@@ -21,14 +21,15 @@ from bot.asking.inputs import check_form
 from bot.asking.legible import LINE_ENDS, has_ink, width
 from bot.asking.mistakes import check_names, said_plainly
 from bot.languages import ENGLISH, Catalogue
+from bot.slack_ids import ANYBODY, is_group, is_person
 from engine.events import EffectInDoubt, InputRequiredEvent
 
 Home: TypeAlias = Literal["", "channel", "thread", "private"]
 """How a question is shown where its command was typed; "private" is only that others are asked."""
 
 EDIT_CHARS = 3000  # of a plain_text_input: docs.slack.dev/reference/block-kit/block-elements/plain-text-input-element
-_MENTIONED = re.compile(r"<(?:@|!subteam\^|#)([UWSCG][A-Z0-9]+)(?:\|[^>]*)?>")
-_WHO = re.compile(r"[UWSCG][A-Z0-9]+")
+_MENTIONED = re.compile(rf"<(?:@|!subteam\^|#)({ANYBODY})(?:\|[^>]*)?>")
+_WHO = re.compile(ANYBODY)
 _PLACES = ("channel", "thread", "approvers")
 _PLACE = "'channel', 'thread', 'approvers' or the Slack id of a person"
 
@@ -143,7 +144,7 @@ class Prompt(InputRequiredEvent):
     @classmethod
     def _are_people(cls, given: list[str]) -> list[str]:
         found = _people_of(given, "concerns")
-        if others := [who for who in found if who[0] in "SCG"]:
+        if others := [who for who in found if is_group(who)]:
             raise ValueError(f"concerns {others[0]!r}: no person; name people")
         return list(found)
 
@@ -153,7 +154,7 @@ class Prompt(InputRequiredEvent):
         places = [given] if isinstance(given, str) else given or []
         found = [place if place in _PLACES else _person_of(place, "where", _PLACE) for place in places]
         for place in found:
-            if place[0] in "SCG":
+            if is_group(place):
                 raise ValueError(f"where {place!r}: no person, so it cannot be asked in private; name people")
         if {"channel", "thread"} <= set(found):
             raise ValueError("where: a question is either in the channel or in the thread; name one of them")
@@ -164,7 +165,7 @@ class Prompt(InputRequiredEvent):
         values = [choice.value.casefold() for choice in self.choices]
         if twice := {value for value in values if values.count(value) > 1}:
             raise ValueError(f"choices: {', '.join(sorted(twice))} is there twice; give each a value of its own")
-        if 0 < len(self.approvers) < self.quorum and all(person[0] in "UW" for person in self.approvers):
+        if 0 < len(self.approvers) < self.quorum and all(map(is_person, self.approvers)):
             raise ValueError(f"quorum is {self.quorum} but only {len(self.approvers)} may answer")
         if self.on_timeout not in ("expire", "fail", *(options := self.options)) and options:
             known = ", ".join(repr(value) for value in ("expire", "fail", *options))
@@ -212,7 +213,7 @@ class Prompt(InputRequiredEvent):
     @property
     def copies(self) -> list[str]:
         """The people to whom it is shown in private."""
-        people = [person for person in self.approvers if person[0] in "UW"] if "approvers" in self.places else []
+        people = [*filter(is_person, self.approvers)] if "approvers" in self.places else []
         return list(dict.fromkeys([*people, *(place for place in self.places if place not in _PLACES)]))
 
     @property

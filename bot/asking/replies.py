@@ -14,9 +14,10 @@ from bot.asking.forms import Given, Problem, read_form
 from bot.asking.legible import has_ink
 from bot.asking.prompts import EDIT_CHARS, Question
 from bot.languages import CATALOGUES
+from bot.slack_ids import PERSON
 
 _NEWLINE = re.compile(r"\r\n?")
-_LEADING_MENTION = re.compile(r"^\s*(?:<@[UW][A-Z0-9]+(?:\|[^>]*)?>[\s,:]*)+")
+_LEADING_MENTION = re.compile(rf"^\s*(?:<@{PERSON}(?:\|[^>]*)?>[\s,:]*)+")
 _SIGN = re.compile(f"([{''.join(sorted(word for word in YES | NO if len(word) == 1 and not word.isalnum()))}])")
 _SKIN_TONE = re.compile(r":skin-tone-\d:|[\U0001F3FB-\U0001F3FF\uFE0F]")
 

@@ -19,9 +19,10 @@ from bot.payloads.events import parse_home_opened
 from bot.payloads.interactions import ButtonClick, parse_click
 from bot.payloads.reading import PayloadError
 from bot.slack.calls import UNCLEAR, code
-from bot.slack.directory import Directory, Unchecked, is_group
+from bot.slack.directory import Directory, Unchecked
 from bot.slack.telling import Telling
 from bot.slack.workspaces import Workspaces
+from bot.slack_ids import is_group
 from bot.views import home_view
 from bot.views.home_view import RECENT, STARTED_PAGE, WAITING_PAGE, Pages, Part
 from engine.errors import ContextSerdeError, StoreUnavailable

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
@@ -20,8 +19,9 @@ from bot.listeners.answering import Answering
 from bot.listeners.hearing import Body, Readers, Spawn, in_time, tenant_of, unreadable
 from bot.payloads.interactions import ButtonClick, ModalSubmit, parse_click, parse_modal
 from bot.payloads.reading import PayloadError
-from bot.slack.directory import Directory, is_group
+from bot.slack.directory import Directory
 from bot.slack.telling import Telling
+from bot.slack_ids import is_group, is_person
 from bot.views import buttons, modals, wording
 from engine.errors import ContextSerdeError, StoreUnavailable
 from engine.run_store import Amendment, NewEffect, copy_of
@@ -30,7 +30,6 @@ from engine.verdicts import Accepted, Stale, Unknown, Verdict
 
 logger = logging.getLogger(__name__)
 
-_PERSON = re.compile(r"[UW][A-Z0-9]+")
 TRIES = 3
 """How often who may answer is looked up again when it has just changed."""
 
@@ -214,7 +213,7 @@ def _why_not(asked: Asked, user: str, names: Collection[str], to: str, words: Ca
         return words.not_to_hand_on
     if not _may_hand_on(asked, names):
         return words.not_yours_to_hand_on
-    if _PERSON.fullmatch(to) is None:
+    if not is_person(to):
         return words.handed_to_nobody
     if to == requester and not ask.self_approval:
         return words.handed_to_requester

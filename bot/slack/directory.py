@@ -21,6 +21,7 @@ from slack_sdk.errors import SlackApiError
 from bot.languages import ENGLISH, Catalogue, catalogue
 from bot.slack.calls import UNCLEAR, code
 from bot.slack.workspaces import Workspaces
+from bot.slack_ids import is_direct, is_group
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class Directory:
 
         *reader* is that person, if it is known who; else Slack is asked, once for each conversation.
         """
-        if not channel.startswith("D"):
+        if not is_direct(channel):
             return self._words
         key = ("partner", tenant, channel)
         try:
@@ -256,11 +257,6 @@ class Directory:
             client.users_conversations, "channels", user=user, types=kinds, exclude_archived=True, team_id=_team(tenant)
         )
         return tuple([str(channel["id"]) async for channel in found])
-
-
-def is_group(name: str) -> bool:
-    """Whether a name stands for several people: a user group or a channel."""
-    return name[:1] in ("S", "C", "G")
 
 
 def _team(tenant: str) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from bot.asking.prompts import Escalation, Question, question_of
 from bot.languages import Catalogue
+from bot.slack_ids import is_direct
 from bot.views import blocks, wording
 from engine.events import StopEvent, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowTimedOutEvent
 from engine.held_run import RESULT
@@ -89,7 +90,7 @@ class Showing:
 
         A conversation of the bot with the requester alone is no such place.
         """
-        is_shared = channel == self.home_of(run) and not channel.startswith("D")
+        is_shared = channel == self.home_of(run) and not is_direct(channel)
         return is_shared and self.asked(run, ask).home == "private"
 
     def asked(self, run: RunRecord, ask: AskRecord) -> Question:

@@ -14,12 +14,13 @@ from slack_sdk.errors import SlackApiError
 
 from bot.languages import Catalogue
 from bot.slack.calls import CLOSED_TO_US, NOT_LET_IN, UNCLEAR, SlackCalls, code, is_passing, retry_after
-from bot.slack.directory import Directory, is_group
+from bot.slack.directory import Directory
 from bot.slack.pace import HeldBack, Pace
 from bot.slack.posting import Place, Posting
 from bot.slack.showing import Showing
 from bot.slack.telling import Telling
 from bot.slack.workspaces import NotInstalled, Workspaces
+from bot.slack_ids import is_group
 from bot.views import blocks, wording
 from engine.errors import ContextSerdeError, RunNotFound, StoreUnavailable
 from engine.held_run import RESULT

@@ -6,7 +6,6 @@ Templates are ours; what is filled in is escaped before, by `bot.views.escaping`
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import assert_never
@@ -18,6 +17,7 @@ from bot.asking.replies import NotTaken, NotUnderstood
 from bot.asking.triggers import BadText, EmptyText, MessageWithoutText, SlashCommand, TextTooLong
 from bot.languages import ENGLISH, Catalogue
 from bot.manifest import NAME
+from bot.slack_ids import is_channel, is_person, is_user_group
 from bot.views.escaping import safe, shorten
 from engine.verdicts import (
     Accepted,
@@ -32,19 +32,16 @@ from engine.verdicts import (
     Verdict,
 )
 
-_CHANNEL = re.compile(r"[CG][A-Z0-9]+")
-
-
 # --- Pieces -------------------------------------------------------------------------------
 
 
 def mention(who: str) -> str:
     """Return a person, user group or channel as Slack shows them; what is no id is shown as it is."""
-    if re.fullmatch(r"[UW][A-Z0-9]+", who):
+    if is_person(who):
         return f"<@{who}>"
-    if re.fullmatch(r"S[A-Z0-9]+", who):
+    if is_user_group(who):
         return f"<!subteam^{who}>"
-    if _CHANNEL.fullmatch(who):
+    if is_channel(who):
         return f"<#{who}>"
     return safe(who)
 
@@ -270,14 +267,14 @@ def unknown_command(command: str, known: Sequence[SlashCommand], words: Catalogu
 
 def not_in_channel(channel_id: str, words: Catalogue = ENGLISH) -> str:
     """Return how to let the bot into a channel it cannot post to; nobody can invite it where two people talk."""
-    if _CHANNEL.fullmatch(channel_id) is None:
+    if not is_channel(channel_id):
         return words.not_in_conversation
     return words.not_in_channel.format(channel=mention(channel_id), bot=f"@{NAME}")
 
 
 def closed_channel(channel_id: str, words: Catalogue = ENGLISH) -> str:
     """Return that nothing was started since nobody may post to a channel, or the bot may not, though it is there."""
-    if _CHANNEL.fullmatch(channel_id) is None:
+    if not is_channel(channel_id):
         return words.not_in_conversation
     return words.closed_channel.format(channel=mention(channel_id))
 
