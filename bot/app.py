@@ -18,7 +18,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import logs
-from bot.aside import Aside
+from bot.background import Background
 from bot.fleet import Fleet
 from bot.identity import Identity, SlackRefused
 from bot.languages import CATALOGUES
@@ -108,19 +108,20 @@ class App:
         self.audience = audience_of(settings)
         self.home = Home(self.workspaces, self.runner, self.finding, self.directory, self.audience)
         self.admission = Admission(self.runner, self.directory, allow_guests=settings.allow_guests)
-        self._aside = Aside()
-        self.answering = Answering(self.runner, self.admission, self.surface.permalink, self._aside.spawn)
+        self._background = Background()
+        self.answering = Answering(self.runner, self.admission, self.surface.permalink, self._background.spawn)
         self.fleet = Fleet(url, self.attend, self.due, self.tidy, name=settings.key_prefix, sweep_s=settings.sweep_s)
         self.runner.wake = self._wake
         self._identity = Identity(self.client, settings.bot_token, settings.app_token)
-        self._tenancy = None if self._many is None else self._many.tenancy(self.runner, self.surface, self._aside.spawn)
+        spawn = self._background.spawn
+        self._tenancy = None if self._many is None else self._many.tenancy(self.runner, self.surface, spawn)
         self._socket: SocketMode | None = None
         self._stopping = False
 
     async def _wake(self, run_id: str) -> None:
         """Bring a run to a worker, behind the acknowledgement if one is being made: that need not wait for it."""
-        if self._aside.open:
-            self._aside.begin(self.fleet.wake(run_id))
+        if self._background.open:
+            self._background.begin(self.fleet.wake(run_id))
         else:
             await self.fleet.wake(run_id)
 
@@ -204,7 +205,7 @@ class App:
         if (token := settings.app_token) is not None:
             self._socket = SocketMode(dispatch, token.get_secret_value(), self.client)
         held = nullcontext() if self._socket is None else self._socket.held()
-        async with self._aside, held, serving(site, settings.host, settings.port) as port:
+        async with self._background, held, serving(site, settings.host, settings.port) as port:
             yield port
 
     @asynccontextmanager
@@ -227,7 +228,7 @@ class App:
             if self._tenancy is not None:
                 return await self._tenancy.authorize(context, enterprise_id, team_id)
             if self._identity.wanted:  # no request waits for Slack
-                self._aside.begin(self._identity.learn_after_all())
+                self._background.begin(self._identity.learn_after_all())
             return self._identity.known or AuthorizeResult(enterprise_id=None, team_id=None)
 
         bolt = AsyncApp(
@@ -242,7 +243,7 @@ class App:
 
     def _listeners(self) -> list[Listening]:
         """Return what hears Slack. Bolt asks in this order; what one has taken is kept from those behind it."""
-        cancelling, spawn = Cancelling(self.runner, self.finding), self._aside.spawn
+        cancelling, spawn = Cancelling(self.runner, self.finding), self._background.spawn
         tenancy = [] if self._tenancy is None else [self._tenancy]
         return [
             Unreadable(self.directory, spawn),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.background import Spawn
 from bot.installs.grants import AppAtSlack
 from bot.installs.oauth import INSTALL, OAuth
 from bot.installs.workspaces import InstalledWorkspaces
 from bot.languages import CATALOGUES
-from bot.listeners.hearing import Spawn
 from bot.listeners.tenancy import Tenancy
 from bot.manifest import scopes
 from bot.settings import Settings

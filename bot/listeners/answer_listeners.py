@@ -19,21 +19,11 @@ from slack_bolt.response import BoltResponse
 
 from bot.asking.prompts import Question, question_of
 from bot.asking.replies import NotTaken
+from bot.background import Spawn
 from bot.deadline import answer_by
 from bot.languages import Catalogue
 from bot.listeners.answering import Answering, Thread, Via
-from bot.listeners.hearing import (
-    ANYTHING,
-    EMPTY,
-    NOT_SAVED,
-    Body,
-    Gate,
-    Readers,
-    Spawn,
-    in_time,
-    tenant_of,
-    unreadable,
-)
+from bot.listeners.hearing import ANYTHING, EMPTY, NOT_SAVED, Body, Gate, Readers, in_time, tenant_of, unreadable
 from bot.listeners.home import Home
 from bot.payloads.events import Ignored, ThreadReply, parse_reply
 from bot.payloads.interactions import ButtonClick, ModalSubmit, parse_click, parse_modal
@@ -69,7 +59,6 @@ class AnswerListeners:
         *,
         thread_replies: bool = True,
     ) -> None:
-        """*spawn* takes what may go on after the acknowledgement."""
         self._answering = answering
         self._surface = surface
         self._directory = directory

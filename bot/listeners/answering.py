@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from bot.aside import Work
 from bot.asking.prompts import Question, question_of
 from bot.asking.replies import NOTHING, Filled, NoReply, NotTaken, Reply, read_reply, respond
+from bot.background import Spawn
 from bot.listeners.admission import Admission
 from bot.payloads.events import ThreadReply, thread_link
 from bot.payloads.tokens import AskToken
@@ -58,7 +58,7 @@ class Answering:
         runner: Runner,
         admission: Admission,
         permalink: Callable[[str, str], Awaitable[str | None]],
-        spawn: Callable[[Work], None],
+        spawn: Spawn,
     ) -> None:
         """*permalink* returns the address of a message by its tenant and reference, or None; *spawn* does what may
         wait until Slack is answered.

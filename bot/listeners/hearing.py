@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeAlias
 
@@ -14,6 +14,7 @@ from slack_bolt.async_app import AsyncApp, AsyncBoltContext, AsyncBoltRequest
 from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.response import BoltResponse
 
+from bot.background import Spawn
 from bot.deadline import ANSWER_S, answer_by
 from bot.languages import Catalogue
 from bot.payloads.reading import PayloadError
@@ -23,7 +24,6 @@ from engine.errors import RunNotFound, StoreUnavailable
 logger = logging.getLogger(__name__)
 
 Body: TypeAlias = Mapping[str, Any]
-Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 
 ANYTHING = re.compile(r".*", re.DOTALL)
 EMPTY = BoltResponse(status=200, body="")

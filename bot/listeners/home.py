@@ -10,11 +10,12 @@ from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
 
+from bot.background import Spawn
 from bot.languages import Catalogue
 from bot.listeners.audience import Audience, Seen
 from bot.listeners.cancelling import Cancelling
 from bot.listeners.finding import Finding
-from bot.listeners.hearing import EMPTY, NOT_SAVED, Body, Readers, Spawn, in_time, tenant_of, unreadable
+from bot.listeners.hearing import EMPTY, NOT_SAVED, Body, Readers, in_time, tenant_of, unreadable
 from bot.payloads.events import parse_home_opened
 from bot.payloads.interactions import ButtonClick, parse_click
 from bot.payloads.reading import PayloadError
@@ -161,7 +162,6 @@ class HomeListeners:
     def __init__(
         self, home: Home, cancelling: Cancelling, telling: Telling, directory: Directory, spawn: Spawn
     ) -> None:
-        """*spawn* takes what may go on after the acknowledgement."""
         self._home = home
         self._cancelling = cancelling
         self._telling = telling

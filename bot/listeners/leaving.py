@@ -8,7 +8,8 @@ from collections.abc import Collection
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.response import BoltResponse
 
-from bot.listeners.hearing import Body, Spawn, tenant_of, unreadable
+from bot.background import Spawn
+from bot.listeners.hearing import Body, tenant_of, unreadable
 from bot.payloads.events import parse_people_change
 from bot.payloads.reading import PayloadError
 from bot.slack.directory import Directory, Unchecked
@@ -24,7 +25,6 @@ class Leaving:
     """Hears of accounts that end and of groups that change."""
 
     def __init__(self, store: RunStore, directory: Directory, telling: Telling, spawn: Spawn) -> None:
-        """*spawn* takes what may go on after the acknowledgement."""
         self._store = store
         self._directory = directory
         self._telling = telling

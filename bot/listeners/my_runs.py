@@ -8,10 +8,11 @@ from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
 from bot.asking.triggers import RUNS
+from bot.background import Spawn
 from bot.languages import Catalogue
 from bot.listeners.cancelling import Cancelling, ended
 from bot.listeners.finding import Finding
-from bot.listeners.hearing import Body, Readers, Spawn, in_time, tenant_of, unreadable
+from bot.listeners.hearing import Body, Readers, in_time, tenant_of, unreadable
 from bot.payloads.interactions import ButtonClick, CommandCall, parse_click, parse_command
 from bot.payloads.reading import PayloadError
 from bot.slack.directory import Directory
@@ -35,7 +36,6 @@ class MyRuns:
         directory: Directory,
         spawn: Spawn,
     ) -> None:
-        """*spawn* takes what may go on after the acknowledgement."""
         self._finding = finding
         self._cancelling = cancelling
         self._telling = telling

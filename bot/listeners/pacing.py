@@ -9,7 +9,8 @@ import time
 from slack_bolt.async_app import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
-from bot.listeners.hearing import EMPTY, Body, Gate, Spawn
+from bot.background import Spawn
+from bot.listeners.hearing import EMPTY, Body, Gate
 from bot.slack.directory import Directory
 from bot.slack.telling import Telling
 from bot.transport.limits import Allowance

@@ -12,11 +12,12 @@ from slack_bolt.response import BoltResponse
 
 from bot.asking.prompts import question_of
 from bot.asking.replies import NotTaken
+from bot.background import Spawn
 from bot.deadline import answer_by
 from bot.languages import Catalogue
 from bot.listeners.admission import Admission, Admitted
 from bot.listeners.answering import Answering
-from bot.listeners.hearing import Body, Readers, Spawn, in_time, tenant_of, unreadable
+from bot.listeners.hearing import Body, Readers, in_time, tenant_of, unreadable
 from bot.payloads.interactions import ButtonClick, ModalSubmit, parse_click, parse_modal
 from bot.payloads.reading import PayloadError
 from bot.slack.directory import Directory
@@ -54,7 +55,6 @@ class QuestionMenu:
         directory: Directory,
         spawn: Spawn,
     ) -> None:
-        """*spawn* takes what may go on after the acknowledgement."""
         self._runner = runner
         self._answering = answering
         self._admission = admission

@@ -9,7 +9,8 @@ from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from slack_bolt.response import BoltResponse
 
 from bot.asking.triggers import CommandReceived
-from bot.listeners.hearing import ANYTHING, Body, Readers, Spawn, in_time, tenant_of, unreadable
+from bot.background import Spawn
+from bot.listeners.hearing import ANYTHING, Body, Readers, in_time, tenant_of, unreadable
 from bot.payloads.interactions import ShortcutCall, parse_shortcut
 from bot.payloads.reading import PayloadError
 from bot.plugins import Plugin
@@ -28,7 +29,6 @@ class Shortcuts:
     def __init__(
         self, plugins: Mapping[str, Plugin], runner: Runner, telling: Telling, directory: Directory, spawn: Spawn
     ) -> None:
-        """*spawn* takes what may go on after the acknowledgement."""
         found = [(plugin.shortcut, plugin) for plugin in plugins.values() if plugin.shortcut is not None]
         self._plugins = {shortcut.callback_id: (shortcut, plugin) for shortcut, plugin in found}
         self._runner = runner

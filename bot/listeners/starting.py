@@ -11,9 +11,10 @@ from slack_bolt.response import BoltResponse
 
 from bot.asking.forms import Problem
 from bot.asking.triggers import BUILT_IN, BadText, CommandReceived, EmptyText, TextTooLong
+from bot.background import Spawn
 from bot.deadline import answer_by
 from bot.languages import Catalogue
-from bot.listeners.hearing import ANYTHING, Body, FromSomebody, Readers, Spawn, in_time, tenant_of
+from bot.listeners.hearing import ANYTHING, Body, FromSomebody, Readers, in_time, tenant_of
 from bot.payloads.interactions import CommandCall, ModalSubmit, parse_command, parse_modal
 from bot.payloads.reading import PayloadError
 from bot.payloads.tokens import ID

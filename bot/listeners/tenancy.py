@@ -13,10 +13,11 @@ from slack_bolt.async_app import AsyncApp, AsyncBoltContext, AsyncBoltRequest
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 
+from bot.background import Spawn
 from bot.installs.store import InstallStore
 from bot.installs.workspaces import InstalledWorkspaces
 from bot.languages import Catalogue
-from bot.listeners.hearing import EMPTY, NOT_SAVED, Body, Gate, Spawn, in_time, unreadable
+from bot.listeners.hearing import EMPTY, NOT_SAVED, Body, Gate, in_time, unreadable
 from bot.payloads.reading import PayloadError
 from bot.slack.telling import Telling
 from bot.views import modals

@@ -5,7 +5,8 @@ from __future__ import annotations
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
-from bot.listeners.hearing import ANYTHING, EMPTY, Gate, Readers, Spawn, unreadable
+from bot.background import Spawn
+from bot.listeners.hearing import ANYTHING, EMPTY, Gate, Readers, unreadable
 from bot.payloads.reading import PayloadError
 from bot.slack.directory import Directory
 from bot.views import modals

@@ -16,8 +16,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot import CommandReceived
-from bot.aside import Aside
 from bot.asking.replies import Filled
+from bot.background import Background
 from bot.listeners.admission import Admission
 from bot.listeners.answering import Answering
 from bot.payloads.tokens import AskToken
@@ -66,7 +66,7 @@ class Process:
         workspaces = OneWorkspace(CrashingClient(slack, fuse))
         directory = Directory(workspaces)
         surface, admission = SlackSurface(workspaces, runner, directory), Admission(runner, directory)
-        return cls(runner, surface, Answering(runner, admission, surface.permalink, Aside().spawn))
+        return cls(runner, surface, Answering(runner, admission, surface.permalink, Background().spawn))
 
     async def work(self) -> None:
         for run_id in await self.runner.sweep():

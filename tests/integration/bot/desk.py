@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import Choice, CommandReceived, Prompt, slash_command
-from bot.aside import Aside
+from bot.background import Background
 from bot.languages import ENGLISH, Catalogue
 from bot.listeners.admission import Admission
 from bot.listeners.answering import Answering
@@ -74,7 +74,7 @@ class Desk:
         self.directory = Directory(self.workspaces, words=self.words)
         self.surface = SlackSurface(self.workspaces, self.runner, self.directory, pace=Pace(self.clock))
         self.answering = Answering(
-            self.runner, Admission(self.runner, self.directory), self.surface.permalink, Aside().spawn
+            self.runner, Admission(self.runner, self.directory), self.surface.permalink, Background().spawn
         )
 
     async def start(self, workflow: Workflow, channel: str = HOME, *, shown: bool = True) -> None:

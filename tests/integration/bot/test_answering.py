@@ -12,8 +12,8 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import Choice, CommandReceived, Prompt
-from bot.aside import Aside
 from bot.asking.replies import NotTaken
+from bot.background import Background
 from bot.languages import ENGLISH
 from bot.listeners.admission import Admission
 from bot.listeners.answering import Answering, Via
@@ -85,9 +85,8 @@ async def room() -> AsyncIterator[Room]:
     async with FakeSlack(AppConfig(signing_secret="s")) as slack:
         client = AsyncWebClient(token=slack.app.bot_token, base_url=slack.api_base_url, retry_handlers=[])
         directory = Directory(OneWorkspace(client))
-        room = Room(
-            runner, Answering(runner, Admission(runner, directory), permalink, Aside().spawn), slack.app.bot_user_id
-        )
+        answering = Answering(runner, Admission(runner, directory), permalink, Background().spawn)
+        room = Room(runner, answering, slack.app.bot_user_id)
         await room.begin()
         yield room
 

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from bot.aside import AT_ONCE, Aside
+from bot.background import AT_ONCE, Background
 
 MANY = 3 * AT_ONCE
 
@@ -21,9 +21,9 @@ async def test_what_can_wait_lets_what_follows_it_come_first_and_begins_in_order
         if number == MANY - 1:
             last.set()
 
-    async with Aside() as aside:
+    async with Background() as background:
         for number in range(MANY):
-            aside.spawn(work(number))
+            background.spawn(work(number))
             await asyncio.sleep(0)
         begun_meanwhile = list(begun)
         await last.wait()
@@ -38,9 +38,9 @@ async def test_however_much_comes_none_waits_for_ever() -> None:
     async def work() -> None:
         begun.append(None)
 
-    async with Aside(patience_s=0.05) as aside:
+    async with Background(patience_s=0.05) as background:
         while not begun:
-            aside.spawn(work())
+            background.spawn(work())
             await asyncio.sleep(0)
 
     assert begun
@@ -52,9 +52,9 @@ async def test_what_cannot_wait_begins_at_once() -> None:
     async def work(name: str) -> None:
         begun.append(name)
 
-    async with Aside() as aside:
-        aside.spawn(work("a note"))
-        aside.begin(work("a wake"))
+    async with Background() as background:
+        background.spawn(work("a note"))
+        background.begin(work("a wake"))
         await asyncio.sleep(0)
         assert begun == ["a wake"]
 
@@ -71,9 +71,9 @@ async def test_work_that_fails_is_logged_and_disturbs_nothing_else(caplog: pytes
         done.append("told")
 
     with caplog.at_level(logging.ERROR):
-        async with Aside() as aside:
-            aside.spawn(fails())
-            aside.spawn(works())
+        async with Background() as background:
+            background.spawn(fails())
+            background.spawn(works())
 
     assert done == ["told"]
     assert [record.message for record in caplog.records] == ["something after an acknowledgement failed"]
@@ -85,11 +85,11 @@ async def test_after_the_end_nothing_begins() -> None:
     async def work() -> None:
         begun.append(None)
 
-    aside = Aside()
-    async with aside:
+    background = Background()
+    async with background:
         pass
-    aside.spawn(work())
-    aside.begin(work())
+    background.spawn(work())
+    background.begin(work())
 
-    assert not aside.open
+    assert not background.open
     assert begun == []

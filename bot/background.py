@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -22,9 +22,11 @@ PAUSE_S = 0.002
 """How long after that the next may begin."""
 
 Work: TypeAlias = Coroutine[Any, Any, None]
+Spawn: TypeAlias = Callable[[Work], None]
+"""Takes what may go on after an acknowledgement; see `Background.spawn`."""
 
 
-class Aside:
+class Background:
     """Enter it to give background work a parent; leaving it waits for that work, but not for ever.
 
     Slack waits for acknowledgements and for nothing else: those of others go first, too.
