@@ -34,6 +34,14 @@ _PLACES = ("channel", "thread", "approvers")
 _PLACE = "'channel', 'thread', 'approvers' or the Slack id of a person"
 
 
+if TYPE_CHECKING:
+    Choices: TypeAlias = Sequence[
+        Any
+    ]  # so that words are taken by those, too, who check types without pydantic's plugin
+else:
+    Choices = list[Choice]
+
+
 class Escalation(BaseModel):
     """Whom to ask too when *after* seconds have passed unanswered."""
 
@@ -61,7 +69,7 @@ class Prompt(InputRequiredEvent):
 
     prefix: str
     """The question, in Markdown. Put what people typed through `literal`."""
-    choices: list[Choice] = Field(default_factory=list, max_length=CHOICES)
+    choices: Choices = Field(default_factory=list, max_length=CHOICES)
     """The buttons, at most 10: a word is short for a `Choice` of that value. Without any, words are the answer."""
     takes_text: str | None = None
     """The choice that any other words in the thread stand for, as ``"feedback"``."""
