@@ -36,7 +36,7 @@ key                     type    holds
 ``open``                zset    score 0, read by name: r|run|ask, and for each that may answer
                                 a|tenant|actor|run|ask (actor "": anybody)
 ``live`` ``over``       zsets   run -> created: the runs that are not over, and those that are
-``by:<tenant>|<user>``  zset    run -> created: what one person has started; gone `LINK_KEPT_S` after the last
+``by:<tenant>|<user>``  zset    run -> created: what one person has started in `LINK_KEPT_S`, and gone that long after
 ``skew``                string  seconds added to the server's clock; tests only
 ``tried``               string  what `doctor` has written to see whether the server takes writes; gone at once
 ``told``                string  written before replicas are waited for, so that what others wrote is, too; a minute
@@ -49,7 +49,7 @@ sides read them without a parser. Times are POSIX seconds in decimal.
 
 **What is forgotten.** A finished run: all its keys get the store's TTL in the script that finishes it,
 and a timer takes it out of ``over`` once they are gone; whoever lists its requester's runs then takes it out of
-``by:``.
+``by:``, or time does.
 A long run stays bounded: it keeps its last `ASKS_KEPT` closed asks, `DONE_KEPT` done effects,
 `JOURNAL_KEPT` journal lines and 512 to 1,023 deliveries; a click on anything older is `Unknown`.
 A list, not a stream, holds the journal: the smallest stream takes 4.3 KiB, this one some 300 bytes.

@@ -150,10 +150,11 @@ local function new_run(fence, workflow, graph, tenant, requester, address)
   return append({ 'f', fence, 'c', STAMP, 'w', workflow, 'g', graph }, { t = tenant, u = requester, a = address })
 end
 
--- A run joins those of its requester, if it has one. Forgotten ones are taken out by whoever looks for them.
+-- A run joins those of its requester, if it has one. Forgotten ones are taken out by whoever looks for them, or here.
 local function file_under(key, requester)
   if requester == '' then return end
   redis.call('ZADD', key, STAMP, RUN)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', NOW - $BY_KEPT_S)
   redis.call('EXPIRE', key, $BY_KEPT_S)
 end
 

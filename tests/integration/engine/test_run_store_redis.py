@@ -23,6 +23,7 @@ from engine.run_store import (
     ASKS_KEPT,
     DONE_KEPT,
     JOURNAL_KEPT,
+    LINK_KEPT_S,
     Claim,
     Commit,
     NewAsk,
@@ -132,6 +133,19 @@ async def test_a_forgotten_run_leaves_no_trace_when_somebody_asks_for_it(
     assert {name.rpartition(":")[2] for name in await keys_of(redis, prefix)} == {"lanes", "skew", "T1|U0"}
     assert await store.runs(tenant="T1", requester="U0") == []
     assert {name.rpartition(":")[2] for name in await keys_of(redis, prefix)} == {"lanes", "skew"}
+
+
+async def test_who_starts_runs_for_years_and_never_lists_them_takes_no_more_room(
+    world: World, redis: Redis, prefix: str
+) -> None:
+    for n in range(20):
+        claim = await world.start(f"run {n}")
+        await world.store.commit(claim, Commit("done", consumed=1))
+        await world.pass_time(LINK_KEPT_S / 4)
+
+    sizes = [await redis.zcard(name) async for name in redis.scan_iter(f"{prefix}:*:by:*")]
+
+    assert sum(sizes) <= 2 * 4, "in each of two lanes"
 
 
 async def test_a_leftover_is_found(world: World, store: RedisRunStore, redis: Redis, prefix: str) -> None:
