@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from redis import Redis
 from redis.asyncio.connection import parse_url
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from bot.playground import valkey
 from bot.playground.processes import die_with_parent, free_port
@@ -71,6 +71,18 @@ def cluster(folder: Path, size: int = 3) -> Iterator[list[Running]]:
             clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
         _wait(lambda: all(_whole(client, size) for client in clients), *(node.process for node in nodes))
         yield nodes
+
+
+@contextlib.contextmanager
+def follower(folder: Path, master: Running) -> Iterator[Running]:
+    """Run a replica of one of a cluster's masters; the cluster lets it take that one's place."""
+    with _node(folder) as node, node.client() as client, master.client() as asking:
+        bus = client.config_get("cluster-port")["cluster-port"]
+        asking.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+        name: Any = asking.execute_command("CLUSTER", "MYID")
+        _wait(lambda: _follows(client, name), node.process)
+        _wait(lambda: _in_step(client), node.process)
+        yield node
 
 
 @contextlib.contextmanager
@@ -191,6 +203,14 @@ def _whole(client: Redis, size: int) -> bool:
     found: Any = client.execute_command("CLUSTER", "INFO")  # type: ignore[no-untyped-call]
     facts = found if isinstance(found, dict) else dict(line.split(":") for line in found.split())
     return bool(facts["cluster_state"] == "ok" and int(facts["cluster_size"]) == size)
+
+
+def _follows(client: Redis, master: str) -> bool:
+    try:
+        client.execute_command("CLUSTER", "REPLICATE", master)  # type: ignore[no-untyped-call]
+    except ResponseError:  # it has not heard of that one yet
+        return False
+    return True
 
 
 def _in_step(replica: Redis) -> bool:

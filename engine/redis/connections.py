@@ -13,10 +13,12 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as ServerGone
+from redis.exceptions import RedisError
 
 from engine.redis.pipe import Pipe
 
 SENTINEL_PORT = 26_379
+_OUT_OF_REACH = (RedisError, OSError)
 
 
 class Connections(Protocol):
@@ -101,7 +103,7 @@ class OneServer:
 
 
 class Cluster:
-    """The servers of a Redis Cluster, each with the slots it has."""
+    """The servers of a Redis Cluster, each with the slots it has; who cannot be reached may have been replaced."""
 
     def __init__(self, client: RedisCluster, timeout_s: float) -> None:
         self._client = client
@@ -112,16 +114,23 @@ class Cluster:
     async def pipe(self, key: str) -> Pipe:
         async with self._lock:
             await self._client.initialize()
-        return await self._to(self._client.get_node_from_key(key))
+        try:
+            return await self._to(self._client.get_node_from_key(key))
+        except _OUT_OF_REACH:
+            await self._look_again()
+            return await self._to(self._client.get_node_from_key(key))
 
     async def every(self) -> Sequence[Pipe]:
         async with self._lock:
             await self._client.initialize()
-        return [await self._to(node) for node in self._client.get_primaries()]
+        try:
+            return [await self._to(node) for node in self._client.get_primaries()]
+        except _OUT_OF_REACH:
+            await self._look_again()
+            return [await self._to(node) for node in self._client.get_primaries()]
 
     async def moved(self, to: str) -> Pipe | None:
-        async with self._lock:
-            await self._client.nodes_manager.initialize()
+        await self._look_again()
         node = self._client.get_node(node_name=to)
         return None if node is None else await self._to(node)
 
@@ -130,12 +139,20 @@ class Cluster:
             await kept.close()
         await self._client.aclose()
 
+    async def _look_again(self) -> None:
+        async with self._lock:
+            await self._client.nodes_manager.initialize()
+
     async def _to(self, node: Any) -> Pipe:
         if node.name not in self._kept:
 
             async def connect() -> AbstractConnection:
                 connection: AbstractConnection = node.acquire_connection()
-                await connection.connect()  # type: ignore[no-untyped-call]
+                try:
+                    await connection.connect()  # type: ignore[no-untyped-call]
+                except BaseException:
+                    node.release(connection)
+                    raise
                 return connection
 
             async def give_back(connection: AbstractConnection) -> None:

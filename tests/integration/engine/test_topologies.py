@@ -97,6 +97,23 @@ async def test_a_store_follows_its_runs_when_a_slot_moves(
     await store.close()
 
 
+@pytest.mark.chaos
+async def test_a_store_finds_who_takes_the_place_of_a_master_of_its_cluster(tmp_path: Path, prefix: str) -> None:
+    with servers.cluster(tmp_path) as nodes, servers.follower(tmp_path / "follower", nodes[0]):
+        url = nodes[1].url.replace("redis://", "redis+cluster://")
+        store = RedisRunStore.from_url(url, prefix=prefix, lanes=LANES, timeout_s=1)
+        run_ids = [await asked(store, f"run {n}") for n in range(20)]
+        nodes[0].process.kill()
+
+        due = await in_time(store.due)
+        verdicts = [await in_time(partial(store.deliver, click(run_id))) for run_id in run_ids]
+
+        assert due == []
+        assert all(isinstance(verdict, Accepted) for verdict in verdicts)
+        assert len(await in_time(store.server._connections.every)) == len(nodes)
+        await store.close()
+
+
 async def test_a_cluster_that_is_named_as_one_server_is_not_taken_for_one(cluster_url: str, prefix: str) -> None:
     store = RedisRunStore.from_url(cluster_url.replace("redis+cluster", "redis"), prefix=prefix, lanes=LANES)
 
