@@ -55,16 +55,30 @@ class _Kept:
         self._timeout_s = timeout_s
         self._pipe: Pipe | None = None
         self._lock = asyncio.Lock()
+        self._failures: list[Exception] = []
 
     async def pipe(self) -> Pipe:
+        """Return the connection. Who comes while it is being made fails with it: each would wait as long again."""
         pipe = self._pipe
         if pipe is not None and not pipe.closed:
             return pipe
+        failures = self._failures
         async with self._lock:
+            if failures:
+                raise ServerGone(str(failures[0])) from failures[0]
             if self._pipe is None or self._pipe.closed:
                 await self._drop()
-                self._pipe = Pipe(await self._connect(), self._timeout_s)
+                self._pipe = await self._made()
             return self._pipe
+
+    async def _made(self) -> Pipe:
+        try:
+            return Pipe(await self._connect(), self._timeout_s)
+        except _OUT_OF_REACH as error:
+            self._failures.append(error)
+            raise
+        finally:
+            self._failures = []
 
     async def close(self) -> None:
         async with self._lock:

@@ -537,6 +537,24 @@ def test_an_address_of_something_else_is_refused(url: str) -> None:
         RedisRunStore.from_url(url)
 
 
+async def test_who_waits_for_the_same_connection_gives_up_together() -> None:
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"never")
+
+    async with await asyncio.start_server(stall, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        store = RedisRunStore.from_url(f"redis://127.0.0.1:{port}", timeout_s=0.2)
+
+        async def call() -> None:
+            with pytest.raises(StoreUnavailable, match="Timeout"):
+                await store.run("k0-abc")
+
+        async with asyncio.timeout(4), asyncio.TaskGroup() as tasks:
+            for _ in range(50):
+                tasks.create_task(call())
+        await store.close()
+
+
 async def test_a_mistake_of_ours_is_not_called_unavailable(world: World, store: RedisRunStore, redis: Redis) -> None:
     claim = await world.ask()
     meta = Keys(store.prefix, 2).at(claim.run_id, "meta")
