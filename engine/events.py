@@ -56,13 +56,14 @@ class DictLikeModel(BaseModel):
     def __init__(self, /, **params: Any) -> None:
         cls = type(self)
         names = cls._accepted
-        if params.keys() <= names:
-            if cls._plain:
-                self.__pydantic_validator__.validate_python(params, self_instance=self)
-            else:
-                super().__init__(**params)
+        all_declared = params.keys() <= names
+        declared = params if all_declared else {name: value for name, value in params.items() if name in names}
+        if cls._plain:
+            self.__pydantic_validator__.validate_python(declared, self_instance=self)
+        else:
+            super().__init__(**declared)
+        if all_declared:
             return
-        super().__init__(**{name: value for name, value in params.items() if name in names})
         private = _private_of(self)
         data = private["_data"]
         for name, value in params.items():
@@ -98,51 +99,51 @@ class DictLikeModel(BaseModel):
         elif name in cls.__pydantic_fields__:
             super().__setattr__(name, value)
         else:
-            self._data[name] = value
+            _data_of(self)[name] = value
 
     def __getitem__(self, key: str) -> Any:
-        return self._data[key]
+        return _data_of(self)[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._data[key] = value
+        _data_of(self)[key] = value
 
     def __contains__(self, key: object) -> bool:
-        return key in self._data
+        return key in _data_of(self)
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(_data_of(self))
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # a mapping's iterator: its keys
-        return iter(self._data)
+        return iter(_data_of(self))
 
     def __bool__(self) -> bool:
         return True
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return an undeclared value, or *default*."""
-        return self._data.get(key, default)
+        return _data_of(self).get(key, default)
 
     def keys(self) -> KeysView[str]:
         """Return the undeclared keys."""
-        return self._data.keys()
+        return _data_of(self).keys()
 
     def values(self) -> ValuesView[Any]:
         """Return the undeclared values."""
-        return self._data.values()
+        return _data_of(self).values()
 
     def items(self) -> ItemsView[str, Any]:
         """Return the undeclared pairs."""
-        return self._data.items()
+        return _data_of(self).items()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the undeclared pairs as a dictionary of its own."""
-        return dict(self._data)
+        return dict(_data_of(self))
 
     @model_serializer(mode="wrap")
     def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         dumped: dict[str, Any] = handler(self)
-        if self._data:
-            dumped["_data"] = self._data
+        if data := _data_of(self):
+            dumped["_data"] = data
         return dumped
 
 
@@ -162,6 +163,12 @@ def _private_of(model: DictLikeModel) -> dict[str, Any]:
         private = {"_data": {}, **blank}
         _private.__set__(model, private)
     return private
+
+
+def _data_of(model: DictLikeModel) -> dict[str, Any]:
+    """Return the undeclared values of *model* themselves. To look up `model._data` takes five times as long."""
+    data: dict[str, Any] = _private_of(model)["_data"]
+    return data
 
 
 class Event(DictLikeModel):
@@ -194,15 +201,15 @@ class StopEvent(Event):
     @model_serializer(mode="wrap")
     def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         dumped: dict[str, Any] = handler(self)
-        if self._data:
-            dumped["_data"] = self._data
+        if data := _data_of(self):
+            dumped["_data"] = data
         if self._result is not None:
             dumped["result"] = self._result
         return dumped
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         yield from super().__repr_args__()
-        yield from self._data.items()
+        yield from _data_of(self).items()
         if self._result is not None:
             yield "result", self._result
 

@@ -89,7 +89,7 @@ class Codec:
         if kind is float:
             return value if math.isfinite(value) else {TAG: "float", "v": repr(value)}
         if kind is list:
-            return [self._encode(item, f"{where}[{n}]") for n, item in enumerate(value)]
+            return [self._encode(item, f"{where}[{n}]") for n, item in enumerate(value)] if value else []
         if kind is dict:
             return self._encode_dict(value, where)
         if isinstance(value, BaseModel):
@@ -131,8 +131,7 @@ class Codec:
         return {TAG: "dict", "v": pairs}
 
     def _encode_model(self, value: BaseModel, where: str) -> Any:
-        kind, held = type(value), value.__dict__
-        fields = {name: held[name] if name in held else getattr(value, name) for name in kind.__pydantic_fields__}
+        kind, fields = type(value), fields_of(value)
         for name, item in fields.items():
             if item is not None and item is not False and (type(item) is not str or not item.isascii()):
                 fields[name] = self._encode(item, f"{where}.{name}")
@@ -150,8 +149,9 @@ class Codec:
 
     def _versioned(self, written: dict[str, Any], value: Any) -> dict[str, Any]:
         """Add the version of the value's class; it is 1 where none is said."""
-        version = version_of(type(value))
-        return written if version == 1 else {**written, "n": version}
+        if (version := version_of(type(value))) != 1:
+            written["n"] = version
+        return written
 
     def name_now(self, name: str) -> str:
         """Return the name under which a class is written that was stored as *name*."""
@@ -260,7 +260,7 @@ class Codec:
 
     def _decode_fields(self, fields: dict[str, Any], where: str) -> dict[str, Any]:
         return {
-            name: self._decode(item, f"{where}.{name}") if isinstance(item, _NESTING) else item
+            name: item if type(item) in _PLAIN else self._decode(item, f"{where}.{name}")
             for name, item in fields.items()
         }
 
@@ -304,7 +304,7 @@ _MANY_DIGITS = 10**4000
 
 _STORABLE = "use JSON values, dates, UUID, Decimal, Enum, bytes, sets, tuples, dataclasses or pydantic models"
 
-_NESTING = (dict, list)
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 _COLLECTIONS: dict[str, Callable[[Any], Any]] = {"tuple": tuple, "set": set, "frozenset": frozenset}
 
@@ -371,6 +371,14 @@ def rebuild(cls: type[M], fields: Mapping[str, Any], extra: Mapping[str, Any]) -
     if extra:
         model._data.update(extra)
     return model
+
+
+def fields_of(model: BaseModel) -> dict[str, Any]:
+    """Return the fields of a model by name, in a dict of its own."""
+    held, names = model.__dict__, type(model).__pydantic_fields__
+    if held.keys() == names.keys():  # nothing is left out, and no `cached_property` stands beside
+        return held.copy()
+    return {name: held[name] if name in held else getattr(model, name) for name in names}
 
 
 def _keyword(cls: type[BaseModel], name: str) -> str:

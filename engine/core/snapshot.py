@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from pydantic import BaseModel, ValidationError
 
-from engine.core.codec import Codec, divided, read_json, rebuild, write_json
+from engine.core.codec import Codec, divided, fields_of, read_json, rebuild, write_json
 from engine.core.collecting import Buffer, Slots
 from engine.core.model import Ask, Call, Child, Definition, Intent, Origin, RunState, Stream, Unread, Wait
 from engine.core.versions import FORMAT, upcasted, version_of
@@ -132,9 +132,9 @@ def _store_items(store: BaseModel) -> dict[str, Any]:
     Raises:
         CodecError: a key is no text.
     """
-    items = {name: getattr(store, name) for name in type(store).__pydantic_fields__} | (store.model_extra or {})
+    items = fields_of(store) | (store.model_extra or {})
     if isinstance(store, DictLikeModel):
-        items |= (data := store._data)
+        items |= (data := DictLikeModel.to_dict(store))  # an author may have a `to_dict` of their own
         for key in data:
             if type(key) is not str:
                 raise CodecError(f"state key {key!r}: a {type(key).__name__} cannot be stored as a key; use a str")
@@ -195,8 +195,8 @@ def _load_run(definition: Definition, codec: Codec, run: StoredRun, values: Mapp
         status=run.status,
         next_id=run.next_id,
         budget=None if definition.timeout is None else max(0.0, definition.timeout - run.spent),
-        final=_maybe(Event, codec.decode(run.final, "final"), "the event that ended the run"),
-        error=_maybe(Exception, codec.decode(run.error, "error"), "error"),
+        final=_read(Event, codec, run.final, "the event that ended the run"),
+        error=_read(Exception, codec, run.error, "error"),
         announced=run.announced,
         reopened=run.reopened,
         path={(source, target): n for arrow, n in run.path.items() for source, _, target in [arrow.partition(" ")]},
@@ -233,6 +233,8 @@ def _load_streams(codec: Codec, run: StoredRun, state: RunState) -> None:
         slots = state.slots.setdefault((waiting.step, waiting.stream), Slots())
         for event in _load_events(codec, waiting.events, f"events for step {waiting.step}"):
             slots.put(event)
+    if not state.streams:
+        return
     members = [call.origin.stream for call in state.calls.values()]
     members += [ask.stream for ask in state.asks.values()]
     members += [stream.parent for stream in state.streams.values()]
@@ -292,8 +294,8 @@ def _of(kind: type, value: Any, where: str) -> Any:
     return value
 
 
-def _maybe(kind: type, value: Any, where: str) -> Any:
-    return None if value is None else _of(kind, value, where)
+def _read(kind: type, codec: Codec, plain: Any, where: str) -> Any:
+    return None if plain is None else _of(kind, codec.decode(plain, where), where)
 
 
 def _dump_call(codec: Codec, call: Call, at: float, *, memo: bool) -> dict[str, Any]:
@@ -344,7 +346,7 @@ def _load_call(codec: Codec, plain: StoredCall) -> Call:
         attempt=plain.attempt,
         first_at=plain.first_at,
         not_before=plain.not_before,
-        failure=_maybe(Exception, codec.decode(plain.failure, where), where),
+        failure=_read(Exception, codec, plain.failure, where),
         failed_at=plain.failed_at,
         waits={wait.id: _load_wait(codec, wait) for wait in plain.waits},
         children={name: Unread(child, codec) for name, child in plain.children.items()},
@@ -392,7 +394,7 @@ def _load_wait(codec: Codec, plain: StoredWait) -> Wait:
     read = {
         "accepts": codec.name_now(plain.accepts),
         "requirements": _of(dict, codec.decode(plain.requirements, required), required),
-        "answer": _maybe(Event, codec.decode(plain.answer, answer), answer),
+        "answer": _read(Event, codec, plain.answer, answer),
     }
     return Wait(**{**vars(plain), **read})
 
