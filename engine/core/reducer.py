@@ -108,7 +108,7 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
         if isinstance(tick, Announced):
             state.announced = True
         return out
-    match tick:
+    match tick:  # tried in this order: the frequent ones first
         case Returned():
             _returned(definition, state, tick, out)
         case Streamed():
@@ -128,12 +128,21 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
                 _write(state, tick)
         case Collected():
             _collected(state, tick)
-        case Sent():
-            _sent(definition, state, tick, out)
-        case Answered():
-            answer(definition, state, tick, out)
+        case Resumed():
+            if state.budget is not None:
+                state.deadline = tick.at + state.budget
+                out.append(WakeAt(Timer(state.deadline, "run")))
+        case Suspended():
+            _suspend(state, tick.at)
+        case Shown():
+            if (ask := state.asks.get(tick.ask_id)) is not None:
+                ask.shown = True
         case Paused():
             _paused(definition, state, tick, out)
+        case Answered():
+            answer(definition, state, tick, out)
+        case Sent():
+            _sent(definition, state, tick, out)
         case Raised():
             _raised(definition, state, tick, out)
         case Intended():
@@ -152,19 +161,10 @@ def reduce(definition: Definition, state: RunState, tick: Tick) -> list[Command]
         case Stirred():
             if (call := state.calls.get(tick.call_id)) is not None:
                 stir(definition, state, call, out)
-        case Shown():
-            if (ask := state.asks.get(tick.ask_id)) is not None:
-                ask.shown = True
         case Woke():
             _woke(definition, state, tick, out)
         case Expired():
             expire(definition, state, tick.ask_id, tick.at, out)
-        case Resumed():
-            if state.budget is not None:
-                state.deadline = tick.at + state.budget
-                out.append(WakeAt(Timer(state.deadline, "run")))
-        case Suspended():
-            _suspend(state, tick.at)
         case CancelRequested():
             _suspend(state, tick.at)  # it may go on one day
             end_run(state, "cancelled", WorkflowCancelledEvent(), out)
