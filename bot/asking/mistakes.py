@@ -22,6 +22,8 @@ def check_names(kind: type[BaseModel], given: Set[str]) -> None:
     Raises:
         TypeError: a name is none of its fields'.
     """
+    if given <= kind.__pydantic_fields__.keys():
+        return
     for name in sorted(given - kind.__pydantic_fields__.keys()):
         near = difflib.get_close_matches(name, kind.__pydantic_fields__, 1, MISSPELT)
         meant = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(kind.__pydantic_fields__)}"

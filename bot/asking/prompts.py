@@ -120,7 +120,8 @@ class Prompt(InputRequiredEvent):
         Raises:
             TypeError: a name is none of its fields'.
         """
-        check_names(cls, given.keys() - cls._accepted)
+        if not given.keys() <= cls._accepted:
+            check_names(cls, given.keys() - cls._accepted)
         return super().__new__(cls)
 
     if not TYPE_CHECKING:
@@ -175,7 +176,7 @@ class Prompt(InputRequiredEvent):
             raise ValueError(f"choices: {', '.join(sorted(twice))} is there twice; give each a value of its own")
         if 0 < len(self.approvers) < self.quorum and all(map(is_person, self.approvers)):
             raise ValueError(f"quorum is {self.quorum} but only {len(self.approvers)} may answer")
-        if self.on_timeout not in ("expire", "fail", *(options := self.options)) and options:
+        if self.on_timeout not in ("expire", "fail") and (options := self.options) and self.on_timeout not in options:
             known = ", ".join(repr(value) for value in ("expire", "fail", *options))
             raise ValueError(f"on_timeout {self.on_timeout!r} is no answer to this; use one of {known}")
         if self.on_timeout != "expire" and self.timeout is None:

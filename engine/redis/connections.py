@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -101,8 +101,8 @@ class OneServer:
         pool.make_connection()  # type: ignore[no-untyped-call]  # it connects nowhere, and tells of an option that there is not
         self._kept = _Kept(pool.get_connection, pool.release, timeout_s)
 
-    async def pipe(self, key: str) -> Pipe:
-        return await self._kept.pipe()
+    def pipe(self, key: str) -> Coroutine[Any, Any, Pipe]:
+        return self._kept.pipe()
 
     async def every(self) -> Sequence[Pipe]:
         return [await self._kept.pipe()]
