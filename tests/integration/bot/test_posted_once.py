@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from bot import CommandReceived, Prompt, slash_command
+from bot.playground.faults import Kind
 from bot.playground.workspace import Message
 from bot.slack.calls import PAGE, PAGES
 from engine import HumanResponseEvent, StopEvent, Workflow, step
-from tests.integration.bot.desk import BEN, DAN, HOME, Desk, desk
+from engine.verdicts import Accepted
+from tests.integration.bot.desk import BEN, DAN, HOME, Board, Desk, desk
 from tests.messages import buttons
 
 
@@ -131,3 +133,38 @@ async def test_what_a_message_does_not_hold_is_there_once_as_a_file(method: str,
         question, *files = found.home()
         assert buttons(question) == ["Publish", "Keep back"]
         assert [(file.thread_ts, len(file.files)) for file in files] == [(question.ts, 1)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "applied"), [("server_error", True), ("html", True), ("reset", True), ("server_error", False)]
+)
+async def test_a_question_whose_outcome_is_unclear_is_there_once(fault: Kind, applied: bool) -> None:
+    """Adversarial 9."""
+    board = Board()
+    async with desk(board) as found:
+        found.slack.faults.fail("chat.postMessage", fault, applied=applied)
+        await found.start(board)
+
+        await found.pass_time(2)
+        await found.pass_time(100)
+
+        assert len(found.home()) == 1
+        assert isinstance((await found.answer(BEN, "approve")).verdict, Accepted)
+
+
+@pytest.mark.parametrize("looked", ["after it came", "before it came"])
+async def test_a_question_that_slack_posts_after_we_have_given_up_is_there_once(looked: str) -> None:
+    """Adversarial 9: a timeout."""
+    board = Board()
+    async with desk(board, timeout_s=1) as found:
+        found.slack.faults.fail("chat.postMessage", "slow", seconds=1.3)
+        await found.start(board)
+
+        if looked == "before it came":
+            await found.pass_time(2)
+        await found.slack.settled()
+        await found.pass_time(2)
+        await found.pass_time(400)
+
+        assert len(found.home()) == 1
+        assert isinstance((await found.answer(BEN, "approve")).verdict, Accepted)

@@ -6,9 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from bot import Choice, CommandReceived, Prompt, slash_command
+from bot.languages import GERMAN
 from bot.payloads.tokens import AskToken
 from bot.playground.workspace import Message
-from tests.integration.bot.desk import ANA, BEN, CHLOE, DAN, Board, Desk, desk
+from bot.views.wording import not_in_channel
+from engine import HumanResponseEvent, StopEvent, Workflow, step
+from tests.integration.bot.desk import ANA, BEN, CHLOE, DAN, HOME, Board, Desk, desk
 from tests.messages import buttons, shown
 
 
@@ -111,3 +115,50 @@ async def test_what_was_started_with_the_bot_alone_is_in_its_requesters_language
         prompt, result = found.private(ANA)
         assert f"*Freigegeben* von <@{ANA}>" in shown(prompt)
         assert result.thread_ts == prompt.ts
+
+
+async def test_what_the_requester_is_told_in_private_is_in_their_language() -> None:
+    board = Board(quorum=2)
+    async with desk(board) as found:
+        in_german(found, ANA)
+        await found.start(board)
+        found.slack.archive(HOME)
+
+        await found.answer(BEN, "approve")
+
+        assert [message.text for message in found.private(ANA)] == [GERMAN.not_posted]
+
+
+async def test_who_starts_something_where_the_bot_is_not_is_told_so_in_their_language() -> None:
+    """Acceptance 4."""
+    board = Board()
+    async with desk(board) as found:
+        in_german(found, ANA)
+        found.slack.remove_bot(HOME)
+
+        await found.start(board)
+
+        assert [message.text for message in found.private(ANA)] == [not_in_channel(HOME, words=GERMAN)]
+
+
+@slash_command("/ask-ben", summary="Ask for words")
+class AskBen(Workflow):
+    """Asks with one label of its own, and takes words."""
+
+    @step
+    async def ask(self, ev: CommandReceived) -> Prompt:
+        return Prompt(prefix="Good?", choices=[Choice("fine", label="Fine by me")], takes_text="feedback")
+
+    @step
+    async def decide(self, ev: HumanResponseEvent) -> StopEvent:
+        return StopEvent(result=ev.comment)
+
+
+async def test_a_button_nobody_put_into_words_is_in_the_language_of_messages() -> None:
+    workflow = AskBen(timeout=None)
+    async with desk(workflow, words=GERMAN) as found:
+        await found.start(workflow)
+
+        (prompt,) = found.home()
+        assert buttons(prompt) == ["Fine by me", "Anmerkungen geben"]
+        assert prompt.text == "Good? – antworte mit Fine by me oder Anmerkungen geben"
