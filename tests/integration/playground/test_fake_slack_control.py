@@ -105,11 +105,6 @@ async def page(slack: FakeSlack) -> AsyncIterator[Page]:
         yield Page(http, slack.url)
 
 
-@pytest.fixture
-def client(slack: FakeSlack) -> AsyncWebClient:
-    return AsyncWebClient(token=CONFIG.bot_token, base_url=slack.api_base_url)
-
-
 async def test_the_state_shows_what_one_person_can_see(slack: FakeSlack, page: Page, client: AsyncWebClient) -> None:
     await client.chat_postMessage(channel="C2", text="for all", blocks=BLOCKS)
     await client.chat_postEphemeral(channel="C2", user="U1", text="for Ana")

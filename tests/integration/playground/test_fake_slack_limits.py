@@ -1,7 +1,7 @@
 """Slack's limits, each exactly at its edge: what is allowed still passes, one more does not."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from bot.playground import AppConfig, FakeSlack
+from bot.playground import FakeSlack
 from bot.playground.limits import problems_with_blocks, problems_with_view
 from bot.playground.pacing import Pace
 
@@ -233,18 +233,6 @@ VIEW_LIMITS: dict[str, tuple[int, Make, str, str]] = {
         CHARACTERS,
     ),
 }
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[FakeSlack]:
-    async with FakeSlack(AppConfig(signing_secret="shhh")) as slack:
-        slack.delivery.retry_delays_s = ()
-        yield slack
-
-
-@pytest.fixture
-def client(slack: FakeSlack) -> AsyncWebClient:
-    return AsyncWebClient(token=slack.app.bot_token, base_url=slack.api_base_url)
 
 
 async def complaints(client: AsyncWebClient, method: str, **args: Any) -> tuple[str, list[str]]:
