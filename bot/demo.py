@@ -22,6 +22,7 @@ from bot.playground import AppConfig, CommandInfo, FakeSlack, ShortcutInfo
 from bot.playground.processes import die_with_parent, end_process, free_port
 from bot.playground.valkey import PrivateValkey
 from bot.plugins import discover
+from bot.settings import Settings
 from engine.redis.keys import Keys
 
 logger = logging.getLogger(__name__)
@@ -172,12 +173,13 @@ def _app(workflows: Path, request_url: str) -> AppConfig:
 
 
 def _environment(slack: FakeSlack, redis_url: str, port: int, workflows: Path) -> dict[str, str]:
-    """Return what the bot is set up by."""
+    """Return what the bot is set up by: nothing that ``.env`` may have for a real workspace."""
+    names = [field.alias or "" for field in Settings.model_fields.values()]
     return {
         **os.environ,
+        **{name: "" for name in names if name.startswith("SLACK_")},
         "SLACK_BOT_TOKEN": slack.app.bot_token,
         "SLACK_SIGNING_SECRET": slack.app.signing_secret,
-        "SLACK_APP_TOKEN": "",
         "SLACK_API_BASE_URL": slack.api_base_url,
         "REDIS_URL": redis_url,
         "SIGNOFF_HOST": "127.0.0.1",
@@ -187,6 +189,8 @@ def _environment(slack: FakeSlack, redis_url: str, port: int, workflows: Path) -
         "SIGNOFF_LANES": str(LANES),
         "SIGNOFF_SWEEP_S": "0.5",
         "SIGNOFF_DRAIN_S": "5",
+        "SIGNOFF_DURABILITY": "local",
+        "SIGNOFF_METRICS_PORT": "",
     }
 
 

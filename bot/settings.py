@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.languages import CATALOGUES
 from engine.keyring import PLAIN, Keyring
@@ -46,6 +47,22 @@ class _Environment(BaseSettings):
     model_config = SettingsConfigDict(
         env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True, env_file_encoding="utf-8"
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let a variable that is there and empty hide what the file has under its name, too."""
+        if isinstance(dotenv_settings, DotEnvSettingsSource):
+            hidden = {name.lower() for name, value in os.environ.items() if not value}
+            kept = {name: value for name, value in dotenv_settings.env_vars.items() if name.lower() not in hidden}
+            dotenv_settings.env_vars = kept
+        return init_settings, env_settings, dotenv_settings, file_secret_settings
 
 
 class WriterSettings(_Environment):

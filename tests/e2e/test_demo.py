@@ -122,6 +122,24 @@ async def changed(before: set[int], look: Callable[[], Awaitable[dict[int, str]]
     return {pid for pid, args in (await look()).items() if "serve" in args} - before or None
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "SLACK_BOT_TOKEN=xoxb-real\nSLACK_APP_TOKEN=xapp-real\nSIGNOFF_DURABILITY=replica\n",
+        "SLACK_CLIENT_ID=1.2\nSLACK_CLIENT_SECRET=abc\nSLACK_SIGNING_SECRET=def\nSLACK_REQUEST_PATH=/elsewhere\n",
+    ],
+)
+async def test_a_demo_goes_by_nothing_that_is_set_for_a_real_workspace(tmp_path: Path, settings: str) -> None:
+    (tmp_path / ".env").write_text(settings, "utf-8")
+
+    async with demo(tmp_path / "demo") as shown:
+        await shown.act("command", user="U1", channel=CHANNEL, text="/deploy v2")
+        asked = await shown.question()
+        await shown.press("U2", asked, "Ship")
+
+        assert await shown.result() == "Shipped v2"
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 async def test_a_stopped_demo_leaves_no_process_and_goes_on_the_next_time(tmp_path: Path, how: signal.Signals) -> None:
     async with demo(tmp_path / "demo") as first:

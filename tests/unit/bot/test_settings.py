@@ -244,6 +244,17 @@ def test_durability_says_how_many_replicas_are_waited_for(given: str, replicas: 
     assert load(None, bot_token="xoxb-1", signing_secret="s", durability=given).replicas == replicas
 
 
+def test_an_empty_variable_hides_what_an_env_file_has(environment: Any, tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("SLACK_APP_TOKEN=xapp-1\nSIGNOFF_PORT=4000\n")
+    environment(SLACK_APP_TOKEN="")
+
+    settings = load(file)
+
+    assert settings.app_token is None
+    assert settings.port == 4000
+
+
 def test_an_env_file_in_another_encoding_is_told(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_bytes(b"SLACK_BOT_TOKEN=\xff\xfe")
