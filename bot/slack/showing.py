@@ -10,6 +10,7 @@ from bot.asking.prompts import Escalation, Question, question_of
 from bot.languages import Catalogue
 from bot.slack_ids import is_direct
 from bot.views import blocks, wording
+from engine.core.questions import listed
 from engine.events import StopEvent, WorkflowCancelledEvent, WorkflowFailedEvent, WorkflowTimedOutEvent
 from engine.held_run import RESULT
 from engine.run_store import AskRecord, EffectClaim, RunRecord
@@ -100,13 +101,13 @@ class Showing:
 
     def escalated_to(self, run: RunRecord, ask: AskRecord, n: int) -> tuple[str, ...]:
         """Return whom the *n*th rung of its ladder asks too."""
-        rungs = getattr(self._runner.question(run, ask), "escalate", None) or []
+        rungs = listed(getattr(self._runner.question(run, ask), "escalate", None))
         return tuple(getattr(rungs[n], "to", ())) if n < len(rungs) else ()
 
     def _asked_too(self, run: RunRecord, ask: AskRecord) -> list[str]:
         """Return whom the rungs that have fired have asked too."""
         waited_s = 0.0 if ask.reminded_at is None else ask.reminded_at - ask.opened_at
-        rungs = getattr(self._runner.question(run, ask), "escalate", None) or []
+        rungs = listed(getattr(self._runner.question(run, ask), "escalate", None))
         fired = [rung for rung in rungs if isinstance(rung, Escalation) and rung.after <= waited_s]
         return list(dict.fromkeys(person for rung in fired for person in rung.to))
 

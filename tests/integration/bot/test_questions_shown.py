@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from pydantic_core import to_json
 
-from bot import Escalation
+from bot import CommandReceived, Escalation, slash_command
 from bot.languages import ENGLISH
 from bot.operations.reports import reason
 from bot.views.wording import closed_channel
+from engine import HumanResponseEvent, InputRequiredEvent, StopEvent, Workflow, step
 from engine.run_store import Amendment, NewEffect
 from engine.verdicts import Accepted, Already, NotAllowed, Recorded
 from tests.integration.bot.desk import ANA, BEN, CHLOE, DAN, HOME, Board, desk
@@ -29,6 +30,25 @@ async def test_each_vote_shows_how_many_have_agreed() -> None:
         assert told.verdict == Recorded(1, 2)
         assert f"1 of 2 so far: <@{BEN}>: approved" in shown(prompt)
         assert buttons(prompt) == ["Approve", "Reject"]
+
+
+async def test_what_a_plain_question_keeps_by_the_name_of_a_rule_keeps_it_from_nobody() -> None:
+    @slash_command("/plain", summary="Asks as a workflow of LlamaIndex does.")
+    class Plain(Workflow):
+        @step
+        async def ask(self, ev: CommandReceived) -> InputRequiredEvent:
+            return InputRequiredEvent(prefix="Go? (yes/no)", escalate=True, remind="soon", options=7, copies=1)
+
+        @step
+        async def end(self, ev: HumanResponseEvent) -> StopEvent:
+            return StopEvent(result=ev.response)
+
+    flow = Plain()
+    async with desk(flow) as found:
+        await found.start(flow)
+
+        (prompt,) = found.home()
+        assert buttons(prompt) == ["Yes", "No"]
 
 
 async def test_the_decision_shows_after_the_votes() -> None:
