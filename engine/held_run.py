@@ -36,7 +36,7 @@ from engine.core.reducer import begin, reduce
 from engine.core.snapshot import START, dump_fields, load_fields
 from engine.core.timing import timers
 from engine.core.weight import Scale
-from engine.errors import CodecError, ContextSerdeError
+from engine.errors import CodecError, ContextSerdeError, StoreUnavailable
 from engine.events import Event, HumanResponseEvent, InputRequiredEvent, WorkflowFailedEvent
 from engine.execution import Execution, Settled, StepProgram
 from engine.first_turn import FirstTurn
@@ -388,9 +388,17 @@ class HeldRun:
                 keeper.cancel()
 
     async def _keep_alive(self) -> None:
+        """Renew the lease whenever a third of it is over. A store that is away for less than a lease ends no work."""
+        missed = 0
         while True:
             await asyncio.sleep(self.lease_s / 3)
-            await self.store.renew(self.claim, self.lease_s)
+            try:
+                await self.store.renew(self.claim, self.lease_s)
+                missed = 0
+            except StoreUnavailable:
+                missed += 1
+                if missed == 3:
+                    raise
 
     async def renew(self) -> None:
         """Renew the lease once a third of it is over, while the run works without having to wait."""

@@ -88,6 +88,28 @@ async def test_the_lease_is_renewed_while_the_first_call_waits(world: StoreWithC
     assert view.result == "kept"
 
 
+async def test_a_store_that_is_away_for_less_than_a_lease_ends_no_work(world: StoreWithClock) -> None:
+    store = Heard(world.store)
+    tried: list[str] = []
+
+    class Waiting(Workflow):
+        @step
+        async def wait(self, ev: StartEvent) -> StopEvent:
+            tried.append("once")
+            store.broken = "renew"
+            await until(lambda: store.told.count("renew") == 2)
+            store.broken = ""
+            await until(lambda: store.told.count("renew") == 4)
+            return StopEvent(result="kept")
+
+    runner = Runner(cast(RunStore, store), lease_s=0.3)
+
+    view = await runner.drain(await runner.start(Waiting()))
+
+    assert view.result == "kept"
+    assert tried == ["once"]
+
+
 async def test_a_call_may_give_itself_a_time_limit(world: StoreWithClock) -> None:
     class Limited(Workflow):
         @step
