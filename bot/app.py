@@ -27,7 +27,7 @@ from bot.listeners.answer_listeners import AnswerListeners
 from bot.listeners.answering import Answering
 from bot.listeners.cancelling import Cancelling
 from bot.listeners.finding import Finding
-from bot.listeners.hearing import Listening
+from bot.listeners.hearing import Listening, Readers
 from bot.listeners.home import Home, HomeListeners
 from bot.listeners.leaving import Leaving
 from bot.listeners.my_runs import MyRuns
@@ -244,22 +244,24 @@ class App:
     def _listeners(self) -> list[Listening]:
         """Return what hears Slack. Bolt asks in this order; what one has taken is kept from those behind it."""
         cancelling, spawn = Cancelling(self.runner, self.finding), self._background.spawn
+        readers = Readers(self.directory, spawn)
         tenancy = [] if self._tenancy is None else [self._tenancy]
         return [
-            Unreadable(self.directory, spawn),
+            Unreadable(readers),
             Pacing(self.settings.per_minute, self.directory, self.surface, spawn),
             *tenancy,
             Leaving(self.store, self.directory, self.surface, spawn),
-            MyRuns(self.finding, cancelling, self.surface, self.directory, spawn),
-            Shortcuts(self.plugins, self.runner, self.surface, self.directory, spawn),
-            HomeListeners(self.home, cancelling, self.surface, self.directory, spawn),
-            Starting(self.plugins, self.runner, self.surface, self.directory, spawn),
-            QuestionMenu(self.runner, self.answering, self.admission, self.surface, self.directory, spawn),
+            MyRuns(self.finding, cancelling, self.surface, readers, spawn),
+            Shortcuts(self.plugins, self.runner, self.surface, readers, spawn),
+            HomeListeners(self.home, cancelling, self.surface, readers, spawn),
+            Starting(self.plugins, self.runner, self.surface, readers),
+            QuestionMenu(self.runner, self.answering, self.admission, self.surface, readers, spawn),
             AnswerListeners(
                 self.answering,
                 self.surface,
                 self.directory,
                 self.home,
+                readers,
                 spawn,
                 thread_replies=self.settings.thread_replies,
             ),

@@ -21,7 +21,7 @@ AT_ONCE = 4
 PAUSE_S = 0.002
 """How long after that the next may begin."""
 
-Work: TypeAlias = Coroutine[Any, Any, None]
+Work: TypeAlias = Coroutine[Any, Any, object]
 Spawn: TypeAlias = Callable[[Work], None]
 """Takes what may go on after an acknowledgement; see `Background.spawn`."""
 

@@ -55,6 +55,7 @@ class AnswerListeners:
         surface: SlackSurface,
         directory: Directory,
         home: Home,
+        readers: Readers,
         spawn: Spawn,
         *,
         thread_replies: bool = True,
@@ -64,7 +65,6 @@ class AnswerListeners:
         self._directory = directory
         self._home = home
         self._spawn = spawn
-        readers = Readers(directory, spawn)
         self._words, self._unread = readers.words, readers.unread
         self._thread_replies = thread_replies
 

@@ -91,16 +91,13 @@ class Readers:
     def words(self, sent: FromSomebody) -> Catalogue:
         """Return the words for who did something, as far as is known: if it is not yet, it will be the next time."""
         if not self._directory.knows(tenant_of(sent), sent.user_id):
-            self._spawn(self._learn(tenant_of(sent), sent.user_id))
+            self._spawn(self._directory.learn(tenant_of(sent), sent.user_id))
         return self._directory.words(tenant_of(sent), sent.user_id)
 
     def unread(self, error: PayloadError, context: AsyncBoltContext) -> Catalogue:
         """Log a payload that cannot be read, and return the words for who sent it, as far as Bolt could tell."""
         unreadable(error)
         return self._directory.words(context.team_id or context.enterprise_id or "", context.user_id or "")
-
-    async def _learn(self, tenant: str, user: str) -> None:
-        await self._directory.learn(tenant, user)
 
 
 @asynccontextmanager

@@ -159,14 +159,12 @@ class Home:
 class HomeListeners:
     """What people do in App Home but answer: that is one path with all other answers."""
 
-    def __init__(
-        self, home: Home, cancelling: Cancelling, telling: Telling, directory: Directory, spawn: Spawn
-    ) -> None:
+    def __init__(self, home: Home, cancelling: Cancelling, telling: Telling, readers: Readers, spawn: Spawn) -> None:
         self._home = home
         self._cancelling = cancelling
         self._telling = telling
         self._spawn = spawn
-        self._words = Readers(directory, spawn).words
+        self._words = readers.words
 
     def listen(self, app: AsyncApp) -> None:
         app.event("app_home_opened")(self.on_opened)

@@ -15,7 +15,6 @@ from bot.listeners.finding import Finding
 from bot.listeners.hearing import Body, Readers, in_time, tenant_of, unreadable
 from bot.payloads.interactions import ButtonClick, CommandCall, parse_click, parse_command
 from bot.payloads.reading import PayloadError
-from bot.slack.directory import Directory
 from bot.slack.telling import Telling
 from bot.views import listing
 from bot.views.blocks import Message, private_message
@@ -33,14 +32,13 @@ class MyRuns:
         finding: Finding,
         cancelling: Cancelling,
         telling: Telling,
-        directory: Directory,
+        readers: Readers,
         spawn: Spawn,
     ) -> None:
         self._finding = finding
         self._cancelling = cancelling
         self._telling = telling
         self._spawn = spawn
-        readers = Readers(directory, spawn)
         self._words, self._unread = readers.words, readers.unread
 
     def listen(self, app: AsyncApp) -> None:

@@ -20,7 +20,6 @@ from bot.listeners.answering import Answering
 from bot.listeners.hearing import Body, Readers, in_time, tenant_of, unreadable
 from bot.payloads.interactions import ButtonClick, ModalSubmit, parse_click, parse_modal
 from bot.payloads.reading import PayloadError
-from bot.slack.directory import Directory
 from bot.slack.telling import Telling
 from bot.slack_ids import is_group, is_person
 from bot.views import buttons, modals, wording
@@ -52,7 +51,7 @@ class QuestionMenu:
         answering: Answering,
         admission: Admission,
         telling: Telling,
-        directory: Directory,
+        readers: Readers,
         spawn: Spawn,
     ) -> None:
         self._runner = runner
@@ -60,7 +59,6 @@ class QuestionMenu:
         self._admission = admission
         self._telling = telling
         self._spawn = spawn
-        readers = Readers(directory, spawn)
         self._words, self._unread = readers.words, readers.unread
 
     def listen(self, app: AsyncApp) -> None:

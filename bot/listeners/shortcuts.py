@@ -14,7 +14,6 @@ from bot.listeners.hearing import ANYTHING, Body, Readers, in_time, tenant_of, u
 from bot.payloads.interactions import ShortcutCall, parse_shortcut
 from bot.payloads.reading import PayloadError
 from bot.plugins import Plugin
-from bot.slack.directory import Directory
 from bot.slack.telling import Telling
 from bot.views import wording
 from engine.errors import StoreUnavailable
@@ -27,14 +26,14 @@ class Shortcuts:
     """Hears what people choose from the menu of a message."""
 
     def __init__(
-        self, plugins: Mapping[str, Plugin], runner: Runner, telling: Telling, directory: Directory, spawn: Spawn
+        self, plugins: Mapping[str, Plugin], runner: Runner, telling: Telling, readers: Readers, spawn: Spawn
     ) -> None:
         found = [(plugin.shortcut, plugin) for plugin in plugins.values() if plugin.shortcut is not None]
         self._plugins = {shortcut.callback_id: (shortcut, plugin) for shortcut, plugin in found}
         self._runner = runner
         self._telling = telling
         self._spawn = spawn
-        self._words = Readers(directory, spawn).words
+        self._words = readers.words
 
     def listen(self, app: AsyncApp) -> None:
         app.message_shortcut(ANYTHING)(self.on_shortcut)

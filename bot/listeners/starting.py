@@ -11,7 +11,6 @@ from slack_bolt.response import BoltResponse
 
 from bot.asking.forms import Problem
 from bot.asking.triggers import BUILT_IN, BadText, CommandReceived, EmptyText, TextTooLong
-from bot.background import Spawn
 from bot.deadline import answer_by
 from bot.languages import Catalogue
 from bot.listeners.hearing import ANYTHING, Body, FromSomebody, Readers, in_time, tenant_of
@@ -19,7 +18,6 @@ from bot.payloads.interactions import CommandCall, ModalSubmit, parse_command, p
 from bot.payloads.reading import PayloadError
 from bot.payloads.tokens import ID
 from bot.plugins import Plugin
-from bot.slack.directory import Directory
 from bot.slack.telling import Telling
 from bot.views import modals, wording
 from engine.errors import StoreUnavailable
@@ -31,14 +29,11 @@ logger = logging.getLogger(__name__)
 class Starting:
     """Hears commands, and the modals that asked for their text."""
 
-    def __init__(
-        self, plugins: Mapping[str, Plugin], runner: Runner, telling: Telling, directory: Directory, spawn: Spawn
-    ) -> None:
-        """*spawn* takes what may go on after the acknowledgement. It hears every command that nobody heard before."""
+    def __init__(self, plugins: Mapping[str, Plugin], runner: Runner, telling: Telling, readers: Readers) -> None:
+        """It hears every command that nobody heard before."""
         self._plugins = plugins
         self._runner = runner
         self._telling = telling
-        readers = Readers(directory, spawn)
         self._words, self._unread = readers.words, readers.unread
 
     def listen(self, app: AsyncApp) -> None:

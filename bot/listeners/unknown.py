@@ -5,18 +5,16 @@ from __future__ import annotations
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
-from bot.background import Spawn
 from bot.listeners.hearing import ANYTHING, EMPTY, Gate, Readers, unreadable
 from bot.payloads.reading import PayloadError
-from bot.slack.directory import Directory
 from bot.views import modals
 
 
 class Unreadable(Gate):
     """Answers what Bolt would fail on, or with 404: what it goes by it takes for text, if it is there at all."""
 
-    def __init__(self, directory: Directory, spawn: Spawn) -> None:
-        self._unread = Readers(directory, spawn).unread
+    def __init__(self, readers: Readers) -> None:
+        self._unread = readers.unread
 
     async def answer(self, req: AsyncBoltRequest) -> BoltResponse | None:
         """Refuse what Bolt would not get over."""
