@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from copy import copy
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -65,7 +66,7 @@ class _Kept:
         failures = self._failures
         async with self._lock:
             if failures:
-                raise ServerGone(str(failures[0])) from failures[0]
+                raise copy(failures[0])
             if self._pipe is None or self._pipe.closed:
                 await self._drop()
                 self._pipe = await self._made()

@@ -546,7 +546,7 @@ async def test_who_waits_for_the_same_connection_gives_up_together() -> None:
         store = RedisRunStore.from_url(f"redis://127.0.0.1:{port}", timeout_s=0.2)
 
         async def call() -> None:
-            with pytest.raises(StoreUnavailable, match="Timeout"):
+            with pytest.raises(StoreUnavailable, match="call: TimeoutError: "):
                 await store.run("k0-abc")
 
         async with asyncio.timeout(4), asyncio.TaskGroup() as tasks:
