@@ -125,27 +125,31 @@ class Cluster:
         self._timeout_s = timeout_s
         self._kept: dict[str, _Kept] = {}
         self._lock = asyncio.Lock()
+        self._looks = 0
+        """How often it was looked who has which slots since the first time."""
 
     async def pipe(self, key: str) -> Pipe:
         async with self._lock:
             await self._client.initialize()
+        looks = self._looks
         try:
             return await self._to(self._client.get_node_from_key(key))
         except _OUT_OF_REACH:
-            await self._look_again()
+            await self._look_again(looks)
             return await self._to(self._client.get_node_from_key(key))
 
     async def every(self) -> Sequence[Pipe]:
         async with self._lock:
             await self._client.initialize()
+        looks = self._looks
         try:
             return [await self._to(node) for node in self._client.get_primaries()]
         except _OUT_OF_REACH:
-            await self._look_again()
+            await self._look_again(looks)
             return [await self._to(node) for node in self._client.get_primaries()]
 
     async def moved(self, to: str) -> Pipe | None:
-        await self._look_again()
+        await self._look_again(self._looks)
         node = self._client.get_node(node_name=to)
         return None if node is None else await self._to(node)
 
@@ -154,9 +158,12 @@ class Cluster:
             await kept.close()
         await self._client.aclose()
 
-    async def _look_again(self) -> None:
+    async def _look_again(self, looks: int) -> None:
+        """Look who has which slots, unless it was looked since *looks* was read: many may miss one server at once."""
         async with self._lock:
-            await self._client.nodes_manager.initialize()
+            if self._looks == looks:
+                self._looks += 1
+                await self._client.nodes_manager.initialize()
 
     async def _to(self, node: Any) -> Pipe:
         if node.name not in self._kept:
