@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from slack_bolt.async_app import AsyncBoltContext, AsyncBoltRequest
+from slack_bolt.async_app import AsyncBoltContext
 
 ANSWER_S = 2.5
 """Slack waits 3 seconds, in which the request has to reach us and the answer to reach Slack."""
 _ANSWER_BY = "signoff_answer_by"
 
 
-def heard(body: dict[str, Any]) -> AsyncBoltRequest:
-    """Return what Slack has sent just now, read before, as Bolt takes it; it is to be answered within `ANSWER_S`."""
-    by = asyncio.get_running_loop().time() + ANSWER_S
-    # Bolt takes what was read before only in this mode; otherwise it would read the body again.
-    return AsyncBoltRequest(body=body, context={_ANSWER_BY: by}, mode="socket_mode")
+def begun() -> dict[str, Any]:
+    """Return the context of a request that has come just now: it is to be answered within `ANSWER_S`."""
+    return {_ANSWER_BY: asyncio.get_running_loop().time() + ANSWER_S}
 
 
 def answer_by(context: AsyncBoltContext) -> float:

@@ -10,7 +10,7 @@ from prometheus_client import Histogram
 from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
-from bot.deadline import heard
+from bot.deadline import begun
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,10 @@ def _request(said: dict[str, Any]) -> AsyncBoltRequest | None:
 
     It looks for who has sent it, and into its event, as if each part were of the kind that Slack says.
     """
+    if not isinstance(said.get("event", {}), dict):
+        return None
     try:
-        return heard(said) if isinstance(said.get("event", {}), dict) else None
+        # Bolt takes what was read before only in this mode; otherwise it would read the body again.
+        return AsyncBoltRequest(body=said, context=begun(), mode="socket_mode")
     except (AttributeError, KeyError, TypeError):
         return None
