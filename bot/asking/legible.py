@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 LINE_ENDS = "\r\u2028\u2029\x0b\x0c\x85"
 """What ends a line besides ``\\n``, as which it is shown."""
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"}
-_BLANK = "\u2800\u3164\u115f\u1160\uffa0\u034f"  # letters and symbols that leave no ink
+_BLANK = re.compile(  # letters, marks and symbols that leave no ink
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 
 def has_ink(text: str) -> bool:
     """Whether a reader would see anything: not only blanks, controls and zero-width characters."""
-    return any(unicodedata.category(char) not in _INVISIBLE and char not in _BLANK for char in text)
+    return any(unicodedata.category(char) not in _INVISIBLE and _BLANK.match(char) is None for char in text)
 
 
 def width(text: str) -> int:

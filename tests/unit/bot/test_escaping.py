@@ -21,6 +21,9 @@ from bot.views.escaping import escape, fitting, safe, shorten, visible
         ("tab\tstays", "tab\tstays"),
         ("👩\u200d🚀 👨🏽\u200d💻 ❤\ufe0f\u200d🔥", "👩\u200d🚀 👨🏽\u200d💻 ❤\ufe0f\u200d🔥"),
         ("می\u200cخواهم", "می\u200cخواهم"),
+        ("1\ufe0f\u20e3 葛\U000e0100 ☺\ufe0e", "1\ufe0f\u20e3 葛\U000e0100 ☺\ufe0e"),
+        ("a\ufe0f☺\ufe0f\U000e0168 \ufe01", "a[U+FE0F]☺\ufe0f[U+E0168] [U+FE01]"),
+        ("a\U0001bca0\U00013430b", "a[U+1BCA0][U+13430]b"),
         ("\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",) * 2,
     ],
 )

@@ -90,7 +90,9 @@ def test_the_mark_goes_on_a_class_only() -> None:
         slash_command("/greet", summary="Say hello")(len)  # type: ignore[type-var]  # wrong on purpose
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\n\t", "\u200b\u2060", "\u202e", "\u3164", "\x00", "\ufeff \u00a0"])
+@pytest.mark.parametrize(
+    "text", ["", "   ", "\n\t", "\u200b\u2060", "\u202e", "\u3164", "\x00", "\ufeff \u00a0", "\ufe0f\U000e0100"]
+)
 def test_text_without_ink_is_empty(text: str) -> None:
     command = command_of(marked(usage="name"))
 
