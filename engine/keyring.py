@@ -29,6 +29,8 @@ _ID_BYTES = 4
 _NONCE_BYTES = 12
 _HEAD_BYTES = len(_FORMAT) + _ID_BYTES + _NONCE_BYTES
 _TEXT = "sealed:"
+_WORD = "\x01"
+"""Begins a word that is sealed, and no response that an author has named."""
 _AS_IS = "plain:"
 """Stands before text that begins as if one of the two stood before it."""
 
@@ -80,9 +82,9 @@ class Keyring:
         """
         if self._seals_with is None or not value:
             return value
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed = _cipher(self._keys[self._seals_with], run_id).encrypt(nonce, value, _bound(run_id, kind, name))
-        return b"".join((_FORMAT, self._seals_with, nonce, sealed))
+        return self._sealed(
+            self._seals_with, secrets.token_bytes(_NONCE_BYTES), run_id, _bound(run_id, kind, name), value
+        )
 
     def open(self, run_id: str, kind: str, name: str, value: bytes) -> bytes:
         """Return what was sealed.
@@ -124,16 +126,47 @@ class Keyring:
         """
         if not text.startswith(_TEXT):
             return self.open(run_id, kind, name, text.encode()).decode().removeprefix(_AS_IS)
-        try:
-            sealed = base64.b64decode(text.removeprefix(_TEXT), validate=True)
-        except binascii.Error:
-            sealed = _FORMAT
-        return self.open(run_id, kind, name, sealed).decode()
+        return self.open(run_id, kind, name, _in_base64(text.removeprefix(_TEXT))).decode()
+
+    def seal_word(self, run_id: str, kind: str, name: str, word: str) -> str:
+        """Do as `seal_text` does, but the same twice for the same, so that a store can tell whether two are the same.
+
+        Whoever sees them can, too, and learns no more of them.
+        """
+        if self._seals_with is None or not word:
+            return f"{_WORD}{_AS_IS}{word}" if word.startswith(_WORD) else word
+        bound, value = _bound(run_id, kind, name), word.encode(errors="surrogatepass")
+        # What it is made of is all that is sealed, so that no two values have one nonce.
+        nonce = hmac.digest(self._keys[self._seals_with], b"\0".join((b"word", bound, value)), "sha256")[:_NONCE_BYTES]
+        return _WORD + base64.b64encode(self._sealed(self._seals_with, nonce, run_id, bound, value)).decode()
+
+    def open_word(self, run_id: str, kind: str, name: str, word: str) -> str:
+        """Undo `seal_word`; any other word is returned as it is.
+
+        Raises:
+            CodecError: see `open`.
+        """
+        if not word.startswith(_WORD):
+            return word
+        if word.startswith(_WORD + _AS_IS):
+            return word.removeprefix(_WORD + _AS_IS)
+        return self.open(run_id, kind, name, _in_base64(word.removeprefix(_WORD))).decode(errors="surrogatepass")
+
+    def _sealed(self, key_id: bytes, nonce: bytes, run_id: str, bound: bytes, value: bytes) -> bytes:
+        return b"".join((_FORMAT, key_id, nonce, _cipher(self._keys[key_id], run_id).encrypt(nonce, value, bound)))
 
 
 def new_key() -> str:
     """Return a key nobody else has."""
     return base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+
+
+def _in_base64(text: str) -> bytes:
+    """Return what was sealed as text; what opens with no key, if it was spoilt."""
+    try:
+        return base64.b64decode(text, validate=True) or _FORMAT
+    except (binascii.Error, ValueError):
+        return _FORMAT
 
 
 def _key(text: str, place: int) -> bytes:

@@ -266,6 +266,8 @@ class Answer:
     """Digest of what it approves in place of what was shown, as a text that was edited first; for the journal."""
     allowed: tuple[str, ...] | None = None
     """Who may answer as far as the caller knows, who has judged by that; None: the caller has not, or it is unseen."""
+    own_words: bool = False
+    """The response is what somebody has written, and none that the question names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +286,8 @@ class Refusal:
     """In a word, for the journal; `LATE` of one that may have counted before."""
     allowed: tuple[str, ...] = ()
     via: str = ""
+    own_words: bool = False
+    """See `Answer.own_words`."""
 
 
 @dataclass(frozen=True, slots=True)

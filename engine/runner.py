@@ -210,7 +210,10 @@ class Runner:
         event = HumanResponseEvent(response=response, ask_id=ask_id, user_id=user_id, **fields)
         try:
             body = _PLAIN.dumps(event, "answer")
-            answer = Answer(run_id, ask_id, delivery_id, user_id, response, body, final=final, unseen=True)
+            # Its own words, for all that is known: sealed, a response that the question names is not taken unread.
+            answer = Answer(
+                run_id, ask_id, delivery_id, user_id, response, body, final=final, unseen=True, own_words=True
+            )
             return await self._deliver(answer)
         except (CodecError, NotJudged):
             asked = await self.asked(run_id, ask_id)
@@ -283,6 +286,7 @@ class Runner:
             actor=user_id,
             response=response,
             body=self.codec(run.workflow).dumps(event, "answer"),
+            own_words=_in_own_words(asked.event, response),
             revision=ask.revision,
             final=final,
             via=via,
@@ -335,12 +339,17 @@ class Runner:
         """
         allowed = tuple(who for who in asked.ask.allowed if asked.ask.self_approval or who != asked.run.requester)
         run_id, ask_id = asked.run.run_id, asked.ask.ask_id
-        return await self.store.refuse(Refusal(run_id, ask_id, delivery_id, user_id, response, why, allowed, via))
+        own_words = _in_own_words(asked.event, response)
+        refusal = Refusal(run_id, ask_id, delivery_id, user_id, response, why, allowed, via, own_words)
+        return await self.store.refuse(refusal)
 
     async def note_late(self, asked: Asked, response: str, *, user_id: str, delivery_id: str, via: str = "") -> None:
         """Write down that an answer came when its question was closed, which is what it was told; once a delivery."""
         run_id, ask_id = asked.run.run_id, asked.ask.ask_id
-        await self.store.refuse(Refusal(run_id, ask_id, delivery_id, user_id, response, LATE, via=via))
+        own_words = _in_own_words(asked.event, response)
+        await self.store.refuse(
+            Refusal(run_id, ask_id, delivery_id, user_id, response, LATE, via=via, own_words=own_words)
+        )
 
     async def send(self, run_id: str, event: Event, *, delivery_id: str | None = None) -> None:
         """Give a run an event that answers no question.
@@ -477,6 +486,11 @@ def _barred(asked: Asked, names: Collection[str]) -> str | None:
     if not ask.self_approval and asked.run.requester in names:
         return "asked"
     return "not_named" if ask.allowed and not set(ask.allowed).intersection(names) else None
+
+
+def _in_own_words(event: InputRequiredEvent, response: str) -> bool:
+    """Whether a response is none that a question names."""
+    return response not in (getattr(event, "options", None) or ())
 
 
 def _invalid(event: InputRequiredEvent, response: str) -> Invalid | None:

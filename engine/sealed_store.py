@@ -3,8 +3,9 @@
 Sealed are what people and authors wrote: state, start events and events sent, questions, answers, what calls
 remember, the bodies of effects, and the journal's notes. The hash of a question is sealed, too: a short question can
 be guessed from it. So an answer to what was shown (`Answer.unseen`) is not judged before the question was read.
-Everything the store decides by stays readable: ids, times, statuses, names of workflows, steps and keys, places and
-messages, who may answer and with which responses, who did, and an answer's *response*, its decision in a word.
+An answer's *response*, where it is somebody's own words, is sealed so that the same is sealed the same: votes add up.
+Everything else the store decides by stays readable: ids, times, statuses, names of workflows, steps and keys, places
+and messages, who may answer and with which responses, who did, and with which of those.
 """
 
 from __future__ import annotations
@@ -33,14 +34,15 @@ from engine.run_store import (
     Shown,
     WholeRun,
 )
-from engine.verdicts import Verdict
+from engine.verdicts import Accepted, Already, Verdict
 
-_EVENT, _STATE, _ASK, _DIGEST, _ANSWER, _MEMO, _EFFECT, _NOTE = (
+_EVENT, _STATE, _ASK, _DIGEST, _ANSWER, _RESPONSE, _MEMO, _EFFECT, _NOTE = (
     "event",
     "state",
     "question",
     "hash of question",
     "answer to",
+    "response to",
     "memo",
     "effect",
     "note",
@@ -73,19 +75,23 @@ class SealedRunStore:
         return await self._store.send(run_id, delivery_id, self._keyring.seal(run_id, _EVENT, "", event))
 
     async def deliver(self, answer: Answer) -> Verdict:
-        return await self._store.deliver(self._answer(answer))
+        return self._verdict(answer, await self._store.deliver(self._answer(answer)))
 
     async def deliver_and_claim(
         self, answer: Answer, worker: str, lease_s: float, workflows: Sequence[str] = ()
     ) -> tuple[Verdict, Claim | None]:
         verdict, claim = await self._store.deliver_and_claim(self._answer(answer), worker, lease_s, workflows)
-        return verdict, self._claim(claim)
+        return self._verdict(answer, verdict), self._claim(claim)
+
+    async def refuse(self, refusal: Refusal) -> Verdict:
+        sealed = replace(refusal, response=self._response(refusal))
+        return self._verdict(refusal, await self._store.refuse(sealed))
 
     async def amend(self, change: Amendment) -> Verdict:
         run_id, seal = change.run_id, self._keyring.seal
         effects = [replace(made, body=seal(run_id, _EFFECT, made.effect_id, made.body)) for made in change.effects]
         note = self._keyring.seal_text(run_id, _NOTE, "", change.note)
-        return await self._store.amend(replace(change, effects=effects, note=note))
+        return self._verdict(change, await self._store.amend(replace(change, effects=effects, note=note)))
 
     async def claim(self, run_id: str, worker: str, lease_s: float, workflows: Sequence[str] = ()) -> Claim | None:
         return self._claim(await self._store.claim(run_id, worker, lease_s, workflows))
@@ -203,16 +209,31 @@ class SealedRunStore:
         if isinstance(answer.unseen, Shown) and self._keyring.seals:
             raise NotJudged(f"the hash of ask {ask_id} is sealed, so it cannot be held against what was shown")
         body = self._keyring.seal(run_id, _ANSWER, ask_id, answer.body)
-        return replace(answer, body=body, approves=self._keyring.seal_text(run_id, _DIGEST, ask_id, answer.approves))
+        approves = self._keyring.seal_text(run_id, _DIGEST, ask_id, answer.approves)
+        return replace(answer, body=body, approves=approves, response=self._response(answer))
+
+    def _response(self, given: Answer | Refusal) -> str:
+        if self._keyring.seals and not given.own_words:
+            return given.response
+        return self._keyring.seal_word(given.run_id, _RESPONSE, given.ask_id, given.response)
+
+    def _verdict(self, given: Answer | Refusal | Amendment, told: Verdict) -> Verdict:
+        if not isinstance(told, Accepted | Already):
+            return told
+        return replace(told, response=self._keyring.open_word(given.run_id, _RESPONSE, given.ask_id, told.response))
 
     def _new_ask(self, run_id: str, ask: NewAsk) -> NewAsk:
         event = self._keyring.seal(run_id, _ASK, ask.ask_id, ask.event)
         return replace(ask, event=event, digest=self._keyring.seal_text(run_id, _DIGEST, ask.ask_id, ask.digest))
 
     def _ask(self, ask: AskRecord) -> AskRecord:
+        run_id, ask_id, open_word = ask.run_id, ask.ask_id, self._keyring.open_word
+        if ask.response or ask.votes:
+            response = open_word(run_id, _RESPONSE, ask_id, ask.response)
+            votes = tuple((who, open_word(run_id, _RESPONSE, ask_id, vote)) for who, vote in ask.votes)
+            ask = replace(ask, response=response, votes=votes)
         if self._keyring.passes(ask.event, ask.answer):
             return ask
-        run_id, ask_id = ask.run_id, ask.ask_id
         return replace(
             ask,
             event=self._keyring.open(run_id, _ASK, ask_id, ask.event),
@@ -252,12 +273,19 @@ class SealedRunStore:
 
     def _line(self, run_id: str, line: JournalEntry) -> JournalEntry:
         digest = (_DIGEST, line.details.get("ask", ""))
-        sealed = {"note": (_NOTE, ""), "digest": digest, "approves": digest}
+        text, word = self._keyring.open_text, self._keyring.open_word
+        response = (word, _RESPONSE, digest[1])
+        sealed = {
+            "note": (text, _NOTE, ""),
+            "digest": (text, *digest),
+            "approves": (text, *digest),
+            "response": response,
+        }
         details = dict(line.details)
-        for name, (kind, of) in sealed.items():
+        for name, (opened, kind, of) in sealed.items():
             if name in details:
                 try:
-                    details[name] = self._keyring.open_text(run_id, kind, of, details[name])
+                    details[name] = opened(run_id, kind, of, details[name])
                 except CodecError as error:
                     details[name] = f"({error})"
         return replace(line, details=details)
@@ -269,9 +297,6 @@ class SealedRunStore:
 
     async def release(self, claim: Claim) -> None:
         await self._store.release(claim)
-
-    async def refuse(self, refusal: Refusal) -> Verdict:
-        return await self._store.refuse(refusal)
 
     async def renew(self, claim: Claim, lease_s: float) -> None:
         await self._store.renew(claim, lease_s)

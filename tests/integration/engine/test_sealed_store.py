@@ -15,7 +15,7 @@ from engine.memory_store import MemoryRunStore
 from engine.run_store import Answer, Commit, NewAsk, NewRun, Shown
 from engine.runner import Runner
 from engine.sealed_store import SealedRunStore
-from engine.verdicts import Accepted
+from engine.verdicts import Accepted, Already, Recorded
 from engine.worker import PARKED
 from tests.integration.engine.stores import in_redis
 
@@ -66,7 +66,8 @@ async def test_no_word_of_anybody_is_readable_in_redis(redis_url: str, redis: Re
         seen = await _everything(redis, prefix)
         runner = Runner(sealed(world.store, NEW), [Letter()])
 
-        await answered(runner, run_id, "ok", comment="word-in-answer")
+        await _refused(runner, run_id, "word-in-refusal")
+        await answered(runner, run_id, "word-in-response", comment="word-in-answer")
         seen += await _everything(redis, prefix)
         await answered(runner, run_id, last)
         seen += await _everything(redis, prefix)
@@ -79,6 +80,8 @@ async def test_no_word_of_anybody_is_readable_in_redis(redis_url: str, redis: Re
         assert await runner.store.effects_of(run_id)
         notes = [line.details.get("note", "") for line in await runner.store.journal(run_id)]
         assert any("word-in-error" in note for note in notes) == (last == "fail")
+        said = [line.details["response"] for line in await runner.store.journal(run_id) if "response" in line.details]
+        assert said == ["word-in-refusal", "word-in-response", last]
 
 
 async def test_a_run_goes_on_while_keys_change() -> None:
@@ -224,6 +227,31 @@ async def test_equal_questions_do_not_show_as_equal() -> None:
     assert opened == replace(one, event=b"Fire Bob?", digest="5f4dcc3b")
 
 
+async def test_votes_in_the_same_words_add_up_though_nobody_can_read_them() -> None:
+    inner = MemoryRunStore()
+    store = sealed(inner, NEW)
+    _, claim = await store.start(NewRun("k0-one", "Letter", "r1", b"s"), worker="w1", lease_s=30)
+    assert claim is not None
+    await store.commit(claim, Commit("waiting", consumed=1, asks=[NewAsk("a1", b"Where?", "d", quorum=2)]))
+
+    def vote(who: str, word: str) -> Answer:
+        return Answer("k0-one", "a1", f"{who} {word}", who, word, b"{}", own_words=True)
+
+    told = [await store.deliver(vote(*given)) for given in [("U1", "Rome"), ("U2", "Oslo"), ("U3", "Rome")]]
+
+    kept, ask = await inner.ask("k0-one", "a1"), await store.ask("k0-one", "a1")
+    assert told[:2] == [Recorded(1, 2), Recorded(1, 2)]
+    assert isinstance(told[2], Accepted)
+    assert told[2].response == "Rome"
+    assert kept is not None
+    assert ask is not None
+    assert "Rome" not in f"{kept}"
+    assert (ask.response, ask.votes) == ("Rome", (("U1", "Rome"), ("U2", "Oslo"), ("U3", "Rome")))
+    late = await store.deliver(vote("U4", "Bonn"))
+    assert isinstance(late, Already)
+    assert late.response == "Rome"
+
+
 async def test_an_answer_to_what_was_shown_is_not_judged_unread() -> None:
     inner = MemoryRunStore()
     run_id = await asked(inner, NEW)
@@ -245,6 +273,13 @@ async def test_without_a_key_an_answer_to_what_was_shown_is_judged() -> None:
     answer = replace(_yes("k0-one", "a1"), response="yes", unseen=Shown("T1", "5f4dcc3b"), revision=1)
 
     assert isinstance(await store.deliver(answer), Accepted)
+
+
+async def _refused(runner: Runner, run_id: str, response: str) -> None:
+    (ask,) = (await runner.view(run_id)).asks
+    found = await runner.asked(run_id, ask.id)
+    assert found is not None
+    await runner.refuse(found, response, user_id="U9", delivery_id="refused", why="guest")
 
 
 def _yes(run_id: str, ask_id: str) -> Answer:

@@ -138,6 +138,33 @@ def test_spoilt_text_does_not_open(spoilt: str) -> None:
         Keyring([NEW]).open_text("k0-one", "note", "", spoilt)
 
 
+def test_the_same_word_is_sealed_the_same_in_its_place_only() -> None:
+    ring = Keyring([NEW])
+
+    first, again, other, elsewhere = [
+        ring.seal_word(*place)
+        for place in (
+            ("r", "k", "a1", "Rome"),
+            ("r", "k", "a1", "Rome"),
+            ("r", "k", "a1", "Oslo"),
+            ("r", "k", "a2", "Rome"),
+        )
+    ]
+
+    assert first == again
+    assert len({first[-40:], other[-40:], elsewhere[-40:]}) == 3
+    assert "Rome" not in first
+    assert ring.open_word("r", "k", "a1", first) == "Rome"
+    with pytest.raises(CodecError):
+        ring.open_word("r", "k", "a1", elsewhere)
+
+
+@pytest.mark.parametrize("word", ["approve", "\x01", "\x01x", "\x01plain:", "\ud800", ""])
+def test_any_word_comes_back_with_a_key_and_without(word: str) -> None:
+    for ring in (Keyring([NEW]), Keyring([PLAIN]), Keyring([NEW, PLAIN])):
+        assert ring.open_word("r", "k", "a1", ring.seal_word("r", "k", "a1", word)) == word
+
+
 def test_keys_are_read_with_commas_between_them() -> None:
     ring = Keyring.parse(f" {NEW} , {OLD},{PLAIN}")
 
