@@ -129,7 +129,10 @@ class Telling:
 
     def _is_slack(self, url: str) -> bool:
         """Whether an address that came with a payload is Slack's own (or that of the Slack we are set up for)."""
-        asked, ours = urlsplit(url), urlsplit(self._workspaces.app.base_url)
+        try:
+            asked, ours = urlsplit(url), urlsplit(self._workspaces.app.base_url)
+        except ValueError:
+            return False
         if (asked.scheme, asked.netloc) == (ours.scheme, ours.netloc):
             return True
         return asked.scheme == "https" and asked.netloc in ("hooks.slack.com", "hooks.slack-gov.com")

@@ -447,7 +447,7 @@ async def test_an_odd_retry_after_is_survived(room: Room, retry_after: str | Non
 
 
 @pytest.mark.parametrize(
-    "url", ["http://169.254.169.254/latest/meta-data", "http://127.0.0.1:1/", "file:///etc/passwd"]
+    "url", ["http://169.254.169.254/latest/meta-data", "http://127.0.0.1:1/", "file:///etc/passwd", "https://[::1"]
 )
 async def test_a_forged_response_url_is_not_called_and_the_click_counts(room: Room, url: str) -> None:
     """Security 7; Adversarial 38."""
