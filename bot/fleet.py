@@ -18,6 +18,7 @@ from docket import Docket, Perpetual, Worker
 from redis.exceptions import RedisClusterException, RedisError
 
 from bot.logs import run_logged
+from bot.plain_pickles import read_plain_pickles_only
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +107,7 @@ class Fleet:
         Once cancelled it takes no more work and ends when what is in hand has ended; see `drop`.
         """
         me = asyncio.current_task()
+        read_plain_pickles_only()
         # pydocket's worker swallows the cancellation: it ends its tasks and returns as if nothing had been.
         while me is None or not me.cancelling():
             try:
