@@ -19,7 +19,7 @@ _NAMED = re.compile(
     r"(?i)(\b(?:signing_secret|client_secret|access_token|refresh_token|bot_token|app_token|sentinel_password|password|passwd|token)"
     r"['\"]?\s*[:=]\s*)(?:SecretStr\()?(?:b?['\"])?[^\s,'\"&)}]+"
 )
-_PASSWORD = re.compile(r"(\b[a-z+]+://[^\s/:@]*:)[^\s/@]+@")
+_PASSWORD = re.compile(r"(\b[a-z+]{1,32}://[^\s/:@]*:)[^\s/@]+@")
 _HINTS = ("xox", "xapp", "xwfp", "authorization", "x-slack-signature", "cookie", "secret", "token", "passw", "://")
 """One of them is in whatever these patterns match: most lines hold none, and to search each for all took long."""
 HIDDEN = "[hidden]"

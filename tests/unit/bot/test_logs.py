@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from types import CodeType
 
@@ -259,6 +260,21 @@ def test_of_what_is_no_http_only_the_fault_is_told(written: Written) -> None:
 
     [only] = written().splitlines()
     assert only.endswith("Error handling request from 192.0.2.1 reason=BadHttpMessage")
+
+
+def test_a_line_that_seeks_to_be_slow_is_not() -> None:
+    started = time.perf_counter()
+
+    for evil in (
+        "a+" * 100_000,
+        "token" * 40_000,
+        "token" + " " * 200_000,
+        "a://b:" * 30_000,
+        "authorization" * 15_000,
+    ):
+        redact(f"{evil} ://token")
+
+    assert time.perf_counter() - started < 10  # about 0.2 s; a quadratic pattern takes minutes
 
 
 def test_configuring_twice_writes_once(written: Written) -> None:
