@@ -218,15 +218,20 @@ class Commit:
         Raises:
             ValueError: it may not open them, or has a time that is none.
         """
+        if not self.asks and self.wake_at is None:
+            return []
         opened = [ask.ask_id for ask in self.asks]
         if len(set(opened)) < len(opened):
             raise ValueError(f"a commit opens an ask twice: {opened}")
         if opened and self.status in OVER:
             raise ValueError(f"a run that is {self.status} opens no asks, but this commit opens {opened}")
-        if self.asks or self.wake_at is not None:
-            times = [self.wake_at, *(at for ask in self.asks for at in (ask.deadline, *(one.at for one in ask.timers)))]
-            if any(at is not None and isnan(at) for at in times):  # a script would meet it after its first write
-                raise ValueError(f"a commit has a time that is not a number: {times}")
+        times = [
+            self.wake_at,
+            *(ask.deadline for ask in self.asks),
+            *(one.at for ask in self.asks for one in ask.timers),
+        ]
+        if any(at is not None and isnan(at) for at in times):  # a script would meet it after its first write
+            raise ValueError(f"a commit has a time that is not a number: {times}")
         return opened
 
 

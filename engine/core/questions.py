@@ -77,7 +77,7 @@ def seconds(value: Any) -> float | None:
 
 def listed(value: Any) -> Sequence[Any]:
     """Read a list in a question, as `seconds` does a number."""
-    return value if isinstance(value, list | tuple) else ()
+    return value if isinstance(value, (list, tuple)) else ()
 
 
 def words(value: Any) -> tuple[str, ...]:
