@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, TypeGuard
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
@@ -133,7 +133,7 @@ class Prompt(InputRequiredEvent):
     @field_validator("choices", mode="before")
     @classmethod
     def _from_words(cls, given: Any) -> Any:
-        if isinstance(given, Sequence) and not isinstance(given, str | bytes):
+        if _is_list(given):
             return [Choice(item) if isinstance(item, str) else item for item in given]
         return given
 
@@ -222,8 +222,10 @@ class Prompt(InputRequiredEvent):
     @property
     def copies(self) -> list[str]:
         """The people to whom it is shown in private."""
-        people = [*filter(is_person, self.approvers)] if "approvers" in self.places else []
-        return list(dict.fromkeys([*people, *(place for place in self.places if place not in _PLACES)]))
+        if not (places := self.places):
+            return []
+        people = [*filter(is_person, self.approvers)] if "approvers" in places else []
+        return list(dict.fromkeys([*people, *(place for place in places if place not in _PLACES)]))
 
     @property
     def options(self) -> list[str]:
@@ -448,9 +450,14 @@ def _choices_of(event: InputRequiredEvent) -> tuple[Choice, ...]:
     return tuple(Choice(word) for word in dict.fromkeys(plain) if word)
 
 
+def _is_list(given: object) -> TypeGuard[Sequence[Any]]:
+    """Tell whether it is several values, in any kind of sequence; of most kinds that takes long to find out."""
+    return type(given) is list or (isinstance(given, Sequence) and not isinstance(given, str | bytes))
+
+
 def _people_of(given: Any, what: str) -> Any:
     """Return people, user groups and channels by their ids alone, each once; what is no list is left to pydantic."""
-    if not isinstance(given, Sequence) or isinstance(given, str | bytes):
+    if not _is_list(given):
         return given
     return list(dict.fromkeys(_person_of(str(item), what) for item in given))
 
@@ -463,7 +470,7 @@ def _person_of(given: str, what: str, wanted: str = "a Slack id of a person, use
 
 
 def _words(given: object) -> tuple[str, ...]:
-    if isinstance(given, Sequence) and not isinstance(given, str | bytes):
+    if _is_list(given):
         return tuple(item for item in given if isinstance(item, str) and item.strip())
     return ()
 
