@@ -93,16 +93,23 @@ async def test_a_missing_folder_of_workflows_is_named(settings: dict[str, str], 
 # --- settings -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET"])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("SLACK_BOT_TOKEN", "SLACK_BOT_TOKEN is missing"),
+        ("SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN is missing"),
+        ("SLACK_SIGNING_SECRET", "SLACK_SIGNING_SECRET takes its place"),
+    ],
+)
 async def test_a_missing_secret_is_named_with_the_place_to_find_it(
-    settings: dict[str, str], tmp_path: Path, name: str
+    settings: dict[str, str], tmp_path: Path, name: str, told: str
 ) -> None:
     del settings[name]
 
     ended = await serve(settings, tmp_path)
 
     assert ended.code == 2
-    assert f"{name} is missing" in ended.stderr
+    assert told in ended.stderr
     assert "api.slack.com/apps" in ended.stderr
 
 
