@@ -35,6 +35,9 @@ APART_S = 0.02
 RECONNECT_S = 1.0
 SWEEP_BUCKET_S = 10
 """The sweep wakes a run at most once in this time, however long the queue is."""
+KNOWN = timedelta(seconds=2 * SWEEP_BUCKET_S)
+"""How long pydocket remembers a task that is done. In the quarter of an hour that it does by default a busy process
+leaves 45,000 of them, some 1.9 KB each."""
 
 
 class Fleet:
@@ -111,7 +114,7 @@ class Fleet:
         # pydocket's worker swallows the cancellation: it ends its tasks and returns as if nothing had been.
         while me is None or not me.cancelling():
             try:
-                async with Docket(name=self._name, url=self._url) as docket:
+                async with Docket(name=self._name, url=self._url, execution_ttl=KNOWN) as docket:
                     docket.register(self._wake_task)
                     docket.register(self._sweep_task)
                     docket.register(self._tidying_task)

@@ -14,7 +14,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.typing import EncodableT, FieldT
 
-from bot.fleet import Fleet
+from bot.fleet import KNOWN, Fleet
 
 LIMIT_S = 30
 Fields: TypeAlias = dict[FieldT, EncodableT]
@@ -101,6 +101,27 @@ async def test_what_somebody_else_has_pickled_into_redis_is_not_run(
         logging.getLogger("bot.plain_pickles").removeHandler(told)
 
     assert not folder.exists()
+
+
+async def test_a_wake_that_is_done_is_soon_forgotten(redis_url: str, redis: Redis, prefix: str) -> None:
+    attended = asyncio.Event()
+
+    async def attend(run_id: str) -> None:
+        attended.set()
+
+    async def none() -> Iterable[str]:
+        return ()
+
+    fleet = Fleet(redis_url, attend, none, _tidy, name=prefix)
+    async with asyncio.TaskGroup() as tasks, asyncio.timeout(LIMIT_S):
+        serving = tasks.create_task(fleet.serve())
+        await _woken(fleet, attended)
+        serving.cancel()
+
+    lifetimes = [await redis.ttl(name) async for name in redis.scan_iter(f"{prefix}-wakes:runs:*")]
+    done = [seconds for seconds in lifetimes if seconds != -1]
+    assert done
+    assert max(done) <= KNOWN.total_seconds()
 
 
 async def _tidy() -> None:
