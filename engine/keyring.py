@@ -71,6 +71,11 @@ class Keyring:
         """Whether what is written is sealed."""
         return self._seals_with is not None
 
+    @property
+    def changes(self) -> bool:
+        """Whether there is more than one way in which something may be sealed."""
+        return len(self._keys) + self.reads_plain > 1
+
     def passes(self, *values: bytes) -> bool:
         """Tell whether `open` would return each of *values* as it is."""
         return self.reads_plain and not any(value.startswith(_FORMAT) for value in values)
@@ -128,17 +133,19 @@ class Keyring:
             return self.open(run_id, kind, name, text.encode()).decode().removeprefix(_AS_IS)
         return self.open(run_id, kind, name, _in_base64(text.removeprefix(_TEXT))).decode()
 
-    def seal_word(self, run_id: str, kind: str, name: str, word: str) -> str:
+    def seal_word(self, run_id: str, kind: str, name: str, word: str, like: bytes | None = None) -> str:
         """Do as `seal_text` does, but the same twice for the same, so that a store can tell whether two are the same.
 
-        Whoever sees them can, too, and learns no more of them.
+        Whoever sees them can, too, and learns no more of them. It has the key of *like*, something that is stored, or
+        none as that has, so that two stay the same while keys change; None, or a key that is not here: the first.
         """
-        if self._seals_with is None or not word:
+        key_id = self._seals_with if like is None else self._key_of(like)
+        if key_id is None or not word:
             return f"{_WORD}{_AS_IS}{word}" if word.startswith(_WORD) else word
         bound, value = _bound(run_id, kind, name), word.encode(errors="surrogatepass")
         # What it is made of is all that is sealed, so that no two values have one nonce.
-        nonce = hmac.digest(self._keys[self._seals_with], b"\0".join((b"word", bound, value)), "sha256")[:_NONCE_BYTES]
-        return _WORD + base64.b64encode(self._sealed(self._seals_with, nonce, run_id, bound, value)).decode()
+        nonce = hmac.digest(self._keys[key_id], b"\0".join((b"word", bound, value)), "sha256")[:_NONCE_BYTES]
+        return _WORD + base64.b64encode(self._sealed(key_id, nonce, run_id, bound, value)).decode()
 
     def open_word(self, run_id: str, kind: str, name: str, word: str) -> str:
         """Undo `seal_word`; any other word is returned as it is.
@@ -151,6 +158,12 @@ class Keyring:
         if word.startswith(_WORD + _AS_IS):
             return word.removeprefix(_WORD + _AS_IS)
         return self.open(run_id, kind, name, _in_base64(word.removeprefix(_WORD))).decode(errors="surrogatepass")
+
+    def _key_of(self, value: bytes) -> bytes | None:
+        if not value.startswith(_FORMAT):
+            return None if self.reads_plain else self._seals_with
+        key_id = value[1 : 1 + _ID_BYTES]
+        return key_id if key_id in self._keys else self._seals_with
 
     def _sealed(self, key_id: bytes, nonce: bytes, run_id: str, bound: bytes, value: bytes) -> bytes:
         return b"".join((_FORMAT, key_id, nonce, _cipher(self._keys[key_id], run_id).encrypt(nonce, value, bound)))

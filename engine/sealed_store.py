@@ -3,7 +3,8 @@
 Sealed are what people and authors wrote: state, start events and events sent, questions, answers, what calls
 remember, the bodies of effects, and the journal's notes. The hash of a question is sealed, too: a short question can
 be guessed from it. So an answer to what was shown (`Answer.unseen`) is not judged before the question was read.
-An answer's *response*, where it is somebody's own words, is sealed so that the same is sealed the same: votes add up.
+An answer's *response*, where it is somebody's own words, is sealed so that the same is sealed the same: votes add up,
+and while keys change, too, as each vote gets the key of its question.
 Everything else the store decides by stays readable: ids, times, statuses, names of workflows, steps and keys, places
 and messages, who may answer and with which responses, who did, and with which of those.
 """
@@ -75,12 +76,13 @@ class SealedRunStore:
         return await self._store.send(run_id, delivery_id, self._keyring.seal(run_id, _EVENT, "", event))
 
     async def deliver(self, answer: Answer) -> Verdict:
-        return self._verdict(answer, await self._store.deliver(self._answer(answer)))
+        return self._verdict(answer, await self._store.deliver(await self._answer(answer)))
 
     async def deliver_and_claim(
         self, answer: Answer, worker: str, lease_s: float, workflows: Sequence[str] = ()
     ) -> tuple[Verdict, Claim | None]:
-        verdict, claim = await self._store.deliver_and_claim(self._answer(answer), worker, lease_s, workflows)
+        sealed = await self._answer(answer)
+        verdict, claim = await self._store.deliver_and_claim(sealed, worker, lease_s, workflows)
         return self._verdict(answer, verdict), self._claim(claim)
 
     async def refuse(self, refusal: Refusal) -> Verdict:
@@ -204,18 +206,22 @@ class SealedRunStore:
             note=self._keyring.seal_text(run_id, _NOTE, "", change.note),
         )
 
-    def _answer(self, answer: Answer) -> Answer:
+    async def _answer(self, answer: Answer) -> Answer:
         run_id, ask_id = answer.run_id, answer.ask_id
         if isinstance(answer.unseen, Shown) and self._keyring.seals:
             raise NotJudged(f"the hash of ask {ask_id} is sealed, so it cannot be held against what was shown")
         body = self._keyring.seal(run_id, _ANSWER, ask_id, answer.body)
         approves = self._keyring.seal_text(run_id, _DIGEST, ask_id, answer.approves)
-        return replace(answer, body=body, approves=approves, response=self._response(answer))
+        like = None
+        if answer.own_words and self._keyring.changes:
+            asked = await self._store.ask(run_id, ask_id)
+            like = asked.event if asked is not None and asked.quorum > 1 else None
+        return replace(answer, body=body, approves=approves, response=self._response(answer, like))
 
-    def _response(self, given: Answer | Refusal) -> str:
+    def _response(self, given: Answer | Refusal, like: bytes | None = None) -> str:
         if self._keyring.seals and not given.own_words:
             return given.response
-        return self._keyring.seal_word(given.run_id, _RESPONSE, given.ask_id, given.response)
+        return self._keyring.seal_word(given.run_id, _RESPONSE, given.ask_id, given.response, like)
 
     def _verdict(self, given: Answer | Refusal | Amendment, told: Verdict) -> Verdict:
         if not isinstance(told, Accepted | Already):

@@ -230,12 +230,7 @@ async def test_equal_questions_do_not_show_as_equal() -> None:
 async def test_votes_in_the_same_words_add_up_though_nobody_can_read_them() -> None:
     inner = MemoryRunStore()
     store = sealed(inner, NEW)
-    _, claim = await store.start(NewRun("k0-one", "Letter", "r1", b"s"), worker="w1", lease_s=30)
-    assert claim is not None
-    await store.commit(claim, Commit("waiting", consumed=1, asks=[NewAsk("a1", b"Where?", "d", quorum=2)]))
-
-    def vote(who: str, word: str) -> Answer:
-        return Answer("k0-one", "a1", f"{who} {word}", who, word, b"{}", own_words=True)
+    await two_must_agree(store)
 
     told = [await store.deliver(vote(*given)) for given in [("U1", "Rome"), ("U2", "Oslo"), ("U3", "Rome")]]
 
@@ -250,6 +245,29 @@ async def test_votes_in_the_same_words_add_up_though_nobody_can_read_them() -> N
     late = await store.deliver(vote("U4", "Bonn"))
     assert isinstance(late, Already)
     assert late.response == "Rome"
+
+
+@pytest.mark.parametrize(("before", "after"), [([OLD], [NEW, OLD]), ([PLAIN], [NEW, PLAIN]), ([OLD], [PLAIN, OLD])])
+async def test_votes_in_the_same_words_add_up_while_keys_change(before: list[str], after: list[str]) -> None:
+    inner = MemoryRunStore()
+    was, store = sealed(inner, *before), sealed(inner, *after)
+    await two_must_agree(was)
+    first = await was.deliver(vote("U1", "Rome"))
+
+    again, agreed = await store.deliver(vote("U1", "Rome")), await store.deliver(vote("U2", "Rome"))
+
+    assert first == again == Recorded(1, 2)
+    assert isinstance(agreed, Accepted)
+    assert agreed.response == "Rome"
+
+
+async def test_one_s_own_words_are_encrypted_though_their_question_is_older_than_the_key() -> None:
+    inner = MemoryRunStore()
+    run_id = await asked(inner, PLAIN)
+
+    await answered(Runner(sealed(inner, NEW, PLAIN), [Letter()]), run_id, "word-in-response")
+
+    assert "word-in-response" not in f"{await inner.journal(run_id)}"
 
 
 async def test_an_answer_to_what_was_shown_is_not_judged_unread() -> None:
@@ -273,6 +291,17 @@ async def test_without_a_key_an_answer_to_what_was_shown_is_judged() -> None:
     answer = replace(_yes("k0-one", "a1"), response="yes", unseen=Shown("T1", "5f4dcc3b"), revision=1)
 
     assert isinstance(await store.deliver(answer), Accepted)
+
+
+async def two_must_agree(store: SealedRunStore) -> None:
+    """Ask two people the same, who answer with a `vote`."""
+    _, claim = await store.start(NewRun("k0-one", "Letter", "r1", b"s"), worker="w1", lease_s=30)
+    assert claim is not None
+    await store.commit(claim, Commit("waiting", consumed=1, asks=[NewAsk("a1", b"Where?", "d", quorum=2)]))
+
+
+def vote(who: str, word: str) -> Answer:
+    return Answer("k0-one", "a1", f"{who} {word}", who, word, b"{}", own_words=True)
 
 
 async def _refused(runner: Runner, run_id: str, response: str) -> None:
