@@ -210,6 +210,7 @@ class Settings(StoreSettings, WriterSettings):
             *(secret.get_secret_value() for secret in held if secret is not None),
             *(key for key in re.split(r"[,\s]+", self.encryption_keys.get_secret_value()) if key not in ("", PLAIN)),
             *_passwords(self.redis_url.get_secret_value()),
+            *(value for name, value in os.environ.items() if value and name.endswith("_API_KEY")),  # models' clients'
         ]
 
     @field_validator("log_level", mode="before")

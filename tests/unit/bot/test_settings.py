@@ -17,6 +17,8 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for field in Settings.model_fields.values():
         assert field.alias is not None
         monkeypatch.delenv(field.alias, raising=False)
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
@@ -219,6 +221,12 @@ def test_every_password_in_an_address_is_known_to_the_log(url: str, passwords: s
 
     assert passwords <= set(settings.secrets)
     assert len(settings.secrets) == len(passwords) + 2
+
+
+def test_the_keys_that_models_clients_find_by_themselves_are_known_to_the_log(environment: Any) -> None:
+    environment(OPENAI_API_KEY="an-openai-key", ANTHROPIC_API_KEY="an-anthropic-key", SIGNOFF_MODEL_KEY="another-key")
+
+    assert {"an-openai-key", "an-anthropic-key", "another-key"} <= set(load(None).secrets)
 
 
 def test_keys_are_secrets_each_by_itself() -> None:
