@@ -213,7 +213,10 @@ class _Operator:
         statuses: frozenset[RunStatus] = frozenset() if self._args.force else OVER
         gone = 0
         async for run in self._found(statuses, None):
-            told = await self._purge(run.run_id)
+            try:
+                told = await self._purge(run.run_id)
+            except Refused:  # removed, or taken up again, since it was found
+                continue
             gone += 1
             if self._args.json:
                 self._tell(*told)

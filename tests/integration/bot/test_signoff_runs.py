@@ -7,8 +7,9 @@ import json
 import os
 import re
 import sys
+from argparse import Namespace
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,15 @@ from typing import Any
 import pytest
 
 from bot import CommandReceived
+from bot.operations import runs
+from bot.operations.runs import operate
 from bot.plugins import discover
+from bot.settings import load_store
 from engine import Workflow
 from engine.keyring import Keyring, new_key
+from engine.memory_store import MemoryRunStore
 from engine.redis import RedisRunStore
-from engine.run_store import Commit
+from engine.run_store import Commit, NewRun, RunRecord
 from engine.runner import Runner
 from engine.sealed_store import SealedRunStore
 from tests.e2e.process import Ended, environment, signoff
@@ -190,6 +195,37 @@ async def test_purge_removes_what_is_over_and_nothing_else(desk: Desk) -> None:
     assert (one.stdout, old.stdout) == (f"{done} was done and is gone\n", "1 run is gone\n")
     assert forced.facts == [{"run": waiting, "did": "purge", "was": "waiting"}]
     assert await desk.store.runs() == []
+
+
+class Busy(MemoryRunStore):
+    """Of the runs that it lists, the first is removed at once and the second taken up again."""
+
+    async def runs(self, **filters: Any) -> Sequence[RunRecord]:
+        found = await super().runs(**filters)
+        if len(found) > 1:
+            await self.purge(found[0].run_id)
+            await self.reopen(found[1].run_id, "U9")
+        return found
+
+
+async def test_purge_goes_on_when_a_run_is_removed_or_taken_up_again_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Busy()
+    run_ids = [store.new_run_id() for _ in range(4)]
+    for run_id in run_ids:
+        _, claim = await store.start(NewRun(run_id, "Deploy", "r1", b"s"), worker="w1", lease_s=30)
+        assert claim is not None
+        await store.commit(claim, Commit("failed", consumed=1))
+    monkeypatch.setattr(runs, "store_of", lambda _settings: store)
+    chosen: dict[str, Any] = dict.fromkeys(("workflow", "tenant", "requester"))
+    args = Namespace(action="purge", ids=[], older_than=0.0, force=False, json=False, **chosen)
+
+    code = await operate(load_store(None), args)
+
+    (left,) = await store.runs()
+    assert (code, capsys.readouterr().out) == (0, "2 runs are gone\n")
+    assert left.status == "ready"
 
 
 async def test_a_run_whose_key_is_missing_is_shown_all_the_same(desk: Desk) -> None:
