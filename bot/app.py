@@ -284,7 +284,8 @@ class App:
         try:
             await self.store.due(1)
         except StoreUnavailable as error:
-            return str(error)
+            logger.warning("not ready", extra={"reason": str(error)})
+            return "Redis does not answer"  # whoever may ask is not told where it is
         return None
 
 

@@ -72,8 +72,8 @@ async def test_a_bot_that_starts_without_redis_says_so_and_recovers_by_itself(
         prompt = await room.started(ANA, "/deploy v3")
         await room.press(BEN, prompt, "Ship")
 
-        assert status == 503
-        assert reason
+        assert (status, reason) == (503, "Redis does not answer")
+        assert any("not ready reason=" in line for line in found.bot.log.read_text().splitlines())
         assert SORRY in (refused.shown or "")
         assert (await room.result()).text == "Shipped v3"
         assert len(room.posted("prompt:")) == 1
