@@ -40,6 +40,14 @@ def test_what_is_set_for_the_bot_is_a_setting() -> None:
     assert {*in_the_image, *BOT["environment"]} <= known
 
 
+def test_the_bot_s_container_can_do_no_more_than_it_has_to() -> None:
+    assert BOT["read_only"]
+    assert BOT["cap_drop"] == ["ALL"]
+    assert BOT["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in BOT
+    assert re.search("^USER nobody$", DOCKERFILE, re.MULTILINE)
+
+
 def test_a_container_has_the_time_to_drain() -> None:
     assert int(BOT["stop_grace_period"].removesuffix("s")) > Settings.model_fields["drain_s"].default
 
