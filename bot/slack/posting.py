@@ -78,6 +78,8 @@ class Posting:
                 if ref != counts:
                     await self._slack.delete(run.tenant, ref)
         except SlackApiError as error:
+            if is_passing(error):
+                return
             logger.info("cannot look for second copies", extra={"run_id": run_id, "reason": code(error)})
         except (HeldBack, *UNCLEAR):
             return

@@ -168,3 +168,21 @@ async def test_a_question_that_slack_posts_after_we_have_given_up_is_there_once(
 
         assert len(found.home()) == 1
         assert isinstance((await found.answer(BEN, "approve")).verdict, Accepted)
+
+
+@pytest.mark.parametrize("trouble", ["ratelimited", "server_error"])
+async def test_a_second_copy_is_deleted_though_slack_was_busy_when_we_looked_for_it(trouble: Kind) -> None:
+    """Adversarial 9."""
+    board = Board()
+    async with desk(board, timeout_s=1) as found:
+        found.slack.faults.fail("chat.postMessage", "slow", seconds=1.3)
+        await found.start(board)
+        await found.pass_time(2)
+        await found.slack.settled()
+        assert len(found.home()) == 2
+        found.slack.faults.fail("conversations.history", trouble)
+
+        await found.pass_time(70)
+        await found.pass_time(2)
+
+        assert len(found.home()) == 1
