@@ -171,7 +171,8 @@ class SlackSurface(Telling):
 
     async def _bring_up_to_date(self, claim: EffectClaim, ask: AskRecord) -> None:
         """Let every message of a question show it as it is. One that cannot be reached now keeps none of the others."""
-        run, failed, closed = claim.run, None, False
+        run, closed = claim.run, False
+        failures: list[Exception] = []
         for ref in ask.messages:
             channel = ref.partition(":")[0]
             message = self._showing.question(run, ask, channel, await self._words_in(run, channel))
@@ -183,9 +184,9 @@ class SlackSurface(Telling):
                     place = self._home(run) if in_thread else Place(channel)
                     await self._posting.put_again(run, ask, ref, place, message)
             except (HeldBack, SlackApiError, *UNCLEAR) as error:
-                failed = error
-        if failed is not None:
-            raise failed
+                failures.append(error)
+        if failures:
+            raise min(failures, key=_is_lasting)
         if closed and ask.status == "open":
             await self._tell_requester(run, lambda words: words.not_posted)
         await self._store.finish_effect(claim, ask.messages[0] if ask.messages else "")
@@ -200,18 +201,22 @@ class SlackSurface(Telling):
         places[home] = self._home(run)
         if self._showing.hidden(run, ask, home):
             del places[home]
-        refs, closed = [], None
+        refs: list[str] = []
+        failures: list[Exception] = []
         for place in places.values():
             try:
                 words = await self._words_in(run, place.channel)
                 refs.append(await self._posting.put(claim, place, self._showing.reminder(ask, words)))
-            except SlackApiError as error:  # the others are told all the same
-                if code(error) not in CLOSED_TO_US:
-                    raise
-                closed = error
-        if closed is not None and not refs:
-            raise closed
-        await self._store.finish_effect(claim, refs[0] if refs else "")
+            except (HeldBack, SlackApiError, *UNCLEAR) as error:  # the others are told all the same
+                failures.append(error)
+        failure = min(failures, key=_is_lasting, default=None)
+        if isinstance(failure, HeldBack):
+            untried = not refs and all(isinstance(one, HeldBack) for one in failures)
+            await self._store.delay_effect(claim, claim.now + failure.after_s, untried=untried)
+        elif failure is None or (refs and _is_lasting(failure)):
+            await self._store.finish_effect(claim, refs[0] if refs else "")
+        else:
+            raise failure
 
     async def _escalate(self, claim: EffectClaim, ask: AskRecord) -> None:
         """Let further people answer, ask each of them in private, and say so below the question."""
@@ -312,6 +317,11 @@ def _asking_too(ask: AskRecord, who: Sequence[str], delivery_id: str) -> Amendme
         before=ask.allowed,
         effects=[copy_of(ask.ask_id, person) for person in who if not is_group(person)],
     )
+
+
+def _is_lasting(error: Exception) -> bool:
+    """Whether it will be the same however often it is tried; what will pass is tried again first."""
+    return isinstance(error, SlackApiError) and not is_passing(error)
 
 
 def _about(claim: EffectClaim, **more: str) -> dict[str, str]:

@@ -310,6 +310,32 @@ async def test_people_asked_in_private_are_reminded_though_the_channel_is_archiv
         assert isinstance((await found.answer(BEN, "approve")).verdict, Accepted)
 
 
+async def test_a_reminder_that_is_held_back_in_private_comes_to_the_channel_once() -> None:
+    board = Board(approvers=[BEN], remind=[60.0], where=["channel", "approvers"])
+    async with desk(board) as found:
+        for n in range(7):  # more than Ben's conversation takes at once, half of it in each channel
+            await found.start(board, "C1" if n % 2 else HOME)
+
+        for _ in range(80):
+            await found.pass_time(1)
+
+        assert [len(found.slack.messages("C1")), len(found.home()), len(found.private(BEN))] == [6, 8, 14]
+
+
+async def test_a_copy_that_cannot_show_the_decision_keeps_it_from_no_other() -> None:
+    """A text may be too long in one reader's language alone."""
+    board = Board(approvers=[BEN], where=["channel", "approvers"])
+    async with desk(board) as found:
+        await found.start(board)
+        found.slack.faults.fail("chat.update", "ratelimited")
+        found.slack.faults.fail("chat.update", "error", code="msg_too_long")
+
+        await found.answer(BEN, "approve")
+        await found.pass_time(2)
+
+        assert buttons(found.home()[0]) == []
+
+
 async def test_what_is_decided_is_not_reminded_of() -> None:
     board = Board(remind=[60.0])
     async with desk(board) as found:
