@@ -44,26 +44,15 @@ class Posting:
 
     async def put(self, claim: EffectClaim, place: Place, message: blocks.Message) -> str:
         """Post a message unless an earlier attempt has; the effect is still owed."""
-        ref = await self.find(claim, place) if claim.again else None
-        if ref is None:
-            ref, place = await self._send(claim.run, claim.ask, claim.effect_id, place, message)
-        await self._link(claim.run, place, ref)
-        await self._attach(claim.run, claim.effect_id, place, ref, message, look=claim.again)
-        return ref
+        return await self._put(claim.run, claim.ask, claim.effect_id, place, message, look=claim.again)
 
-    async def find(self, claim: EffectClaim, place: Place) -> str | None:
-        """Return the reference of what an earlier attempt posted, or None."""
-        since = claim.run.created_at if claim.ask is None else claim.ask.opened_at
-        return await self._find(claim.run, claim.effect_id, place, since)
+    async def is_posted(self, claim: EffectClaim, place: Place) -> bool:
+        """Tell whether an earlier attempt has posted an effect there."""
+        return await self._find(claim.run, claim.ask, claim.effect_id, place) is not None
 
     async def put_again(self, run: RunRecord, ask: AskRecord, gone: str, place: Place, message: blocks.Message) -> None:
         """Post what a message showed that somebody has deleted, once."""
-        name = f"again:{gone}"
-        ref = await self._find(run, name, place, ask.opened_at)
-        if ref is None:
-            ref, place = await self._send(run, ask, name, place, message)
-        await self._link(run, place, ref)
-        await self._attach(run, name, place, ref, message, look=True)
+        ref = await self._put(run, ask, f"again:{gone}", place, message, look=True)
         await self._store.replace_message(run.run_id, ask.ask_id, gone, ref)
         logger.info("message posted again", extra={"run_id": run.run_id, "gone": gone, "ref": ref})
 
@@ -92,13 +81,42 @@ class Posting:
         found = await self._slack.copies(run, effect_id, channel, "", since)
         thread_channel, _, thread_ts = run.thread.partition(":")
         if thread_channel == channel:
-            found += await self._slack.copies(run, effect_id, channel, thread_ts, since)
+            found += (await self._copies(run, effect_id, Place(channel, thread_ts), since))[0]
         return list(dict.fromkeys(found))
+
+    async def _copies(self, run: RunRecord, name: str, place: Place, since: float) -> tuple[list[str], Place]:
+        """Return the messages that are one effect, oldest first, and where they stand.
+
+        What was meant for a thread that was deleted Slack has put into the channel itself.
+        """
+        try:
+            return await self._slack.copies(run, name, place.channel, place.thread_ts, since), place
+        except SlackApiError as error:
+            if code(error) != "thread_not_found":
+                raise
+        place = Place(place.channel)
+        return await self._slack.copies(run, name, place.channel, "", since), place
 
     async def _link(self, run: RunRecord, place: Place, ref: str) -> None:
         """Let replies below a message that begins a thread be answers."""
         if not place.thread_ts:
             await self._store.link(thread_link(run.tenant, *ref.split(":")), run.run_id)
+
+    async def _put(
+        self, run: RunRecord, ask: AskRecord | None, name: str, place: Place, message: blocks.Message, *, look: bool
+    ) -> str:
+        """Let a message stand somewhere, whole, and return its reference."""
+        ref, place = await self._posted(run, ask, name, place, message, look=look)
+        await self._link(run, place, ref)
+        await self._attach(run, name, place, ref, message, look=look)
+        return ref
+
+    async def _posted(
+        self, run: RunRecord, ask: AskRecord | None, name: str, place: Place, message: blocks.Message, *, look: bool
+    ) -> tuple[str, Place]:
+        """Return a message's reference and where it stands; posted now, unless *look* finds that it was before."""
+        found = await self._find(run, ask, name, place) if look else None
+        return found or await self._send(run, ask, name, place, message)
 
     async def _send(
         self, run: RunRecord, ask: AskRecord | None, name: str, place: Place, message: blocks.Message
@@ -127,9 +145,11 @@ class Posting:
                 raise
             return False  # we cannot look; to have it twice is better than not at all
 
-    async def _find(self, run: RunRecord, name: str, place: Place, since: float) -> str | None:
+    async def _find(self, run: RunRecord, ask: AskRecord | None, name: str, place: Place) -> tuple[str, Place] | None:
+        """Return the reference of what an earlier attempt posted, and where it stands, or None."""
+        since = run.created_at if ask is None else ask.opened_at
         try:
-            return next(iter(await self._slack.copies(run, name, place.channel, place.thread_ts, since)), None)
+            found, place = await self._copies(run, name, place, since)
         except SlackApiError as error:
             if is_passing(error):
                 raise
@@ -137,3 +157,4 @@ class Posting:
             extra = {"run_id": run.run_id, "effect": name, "reason": code(error)}
             logger.info("cannot look for an earlier copy", extra=extra)
             return None
+        return (found[0], place) if found else None

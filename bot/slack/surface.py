@@ -163,7 +163,7 @@ class SlackSurface(Telling):
         place = Place(await self._slack.open(run.tenant, person))
         if place.channel == self._showing.home_of(run):
             await self._store.drop_effect(claim, "the question is shown there already")
-        elif ask.status != "open" and (not claim.again or await self._posting.find(claim, place) is None):
+        elif ask.status != "open" and not (claim.again and await self._posting.is_posted(claim, place)):
             await self._store.drop_effect(claim, "the question is closed")
         else:
             words = await self._directory.words_in(run.tenant, place.channel, person)

@@ -90,6 +90,25 @@ async def test_a_question_whose_thread_was_deleted_is_answered_below_itself() ->
         assert thread.run.run_id == found.run_id
 
 
+async def test_an_unclear_question_whose_thread_was_deleted_is_found_in_the_channel() -> None:
+    """Adversarial 9."""
+    twice = Twice(timeout=None)
+    async with desk(twice) as found:
+        await found.start(twice)
+        (first,) = found.home()
+        ask = await found.ask()
+        await found.runner.answer(found.run_id, ask.ask_id, "on", user_id=BEN)
+        await found.surface.catch_up()
+        await found.slack.delete(ANA, HOME, first.ts, anybodys=True)
+        found.slack.faults.fail("chat.postMessage", "reset", applied=True)
+
+        await found.settle()
+        await found.pass_time(2)
+
+        (second,) = found.home()
+        assert (await found.ask()).messages == (f"{HOME}:{second.ts}",)
+
+
 async def test_the_requester_is_told_when_a_question_can_no_longer_be_changed() -> None:
     board = Board(quorum=2)
     async with desk(board) as found:
