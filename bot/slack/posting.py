@@ -46,6 +46,12 @@ class Posting:
         """Post a message unless an earlier attempt has; the effect is still owed."""
         return await self._put(claim.run, claim.ask, claim.effect_id, place, message, look=claim.again)
 
+    async def put_instead(self, claim: EffectClaim, place: Place, message: blocks.Message) -> None:
+        """Post what is told in the place of an effect that cannot be done, once; replies below it answer nothing."""
+        name = f"instead:{claim.effect_id}"
+        ref, place = await self._posted(claim.run, claim.ask, name, place, message, look=claim.again)
+        await self._attach(claim.run, name, place, ref, message, look=claim.again)
+
     async def is_posted(self, claim: EffectClaim, place: Place) -> bool:
         """Tell whether an earlier attempt has posted an effect there."""
         return await self._find(claim.run, claim.ask, claim.effect_id, place) is not None

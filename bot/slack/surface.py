@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from slack_sdk.errors import SlackApiError
 
@@ -36,6 +37,8 @@ RETRY_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 """How long to wait after the first, second, ... attempt whose outcome is unclear."""
 HELD_S = 300.0
 """How long to wait before looking again whether the app was installed again."""
+Show: TypeAlias = Callable[[Catalogue], blocks.Message]
+"""A message, once the words for who reads it are known."""
 _LEFT = "message left to other workers: what it shows cannot be read here"
 
 
@@ -110,14 +113,15 @@ class SlackSurface(Telling):
 
     async def _perform(self, claim: EffectClaim) -> None:
         try:
-            await self._do(claim)
+            await self._do_or_tell(claim)
         except (ContextSerdeError, RunNotFound) as error:
             logger.warning(_LEFT, extra=_about(claim, reason=str(error)))
             await self._later(claim)
         except HeldBack as held:
             await self._store.delay_effect(claim, claim.now + held.after_s, untried=True)
         except SlackApiError as error:
-            await self._refused(claim, error)
+            logger.warning("Slack is busy", extra=_about(claim, reason=code(error)))
+            await self._later(claim, retry_after(error))
         except NotInstalled as error:
             logger.warning("message held back until the app is installed again", extra=_about(claim, reason=str(error)))
             first = claim.attempt == 1  # it may be tried a thousand times, and the journal is for people
@@ -188,7 +192,7 @@ class SlackSurface(Telling):
         if failures:
             raise min(failures, key=_is_lasting)
         if closed and ask.status == "open":
-            await self._tell_requester(run, lambda words: words.not_posted)
+            await self._tell_requester(claim, _not_posted)
         await self._store.finish_effect(claim, ask.messages[0] if ask.messages else "")
 
     async def _remind(self, claim: EffectClaim, ask: AskRecord) -> None:
@@ -240,9 +244,7 @@ class SlackSurface(Telling):
             place = Place(await self._slack.open(run.tenant, run.requester))
         await self._say(claim, lambda words: self._showing.details(claim, words), place)
 
-    async def _say(
-        self, claim: EffectClaim, message: Callable[[Catalogue], blocks.Message], place: Place | None = None
-    ) -> None:
+    async def _say(self, claim: EffectClaim, message: Show, place: Place | None = None) -> None:
         """Post a message where the run is shown, unless another *place* is named."""
         place = place or self._home(claim.run)
         await self._posting.post(claim, place, message(await self._words_in(claim.run, place.channel)))
@@ -258,46 +260,54 @@ class SlackSurface(Telling):
 
     # --- when Slack says no ------------------------------------------------------------------
 
-    async def _refused(self, claim: EffectClaim, error: SlackApiError) -> None:
-        reason = code(error)
-        if is_passing(error):
-            logger.warning("Slack is busy", extra=_about(claim, reason=reason))
-            await self._later(claim, retry_after(error))
-        elif reason in CLOSED_TO_US:
-            logger.warning("Slack does not let us post there", extra=_about(claim, reason=reason))
-            await self._shut_out(claim, reason)
-        else:
-            logger.error("Slack refuses the message", extra=_about(claim, reason=reason))
+    async def _do_or_tell(self, claim: EffectClaim) -> None:
+        """Do an effect; one that Slack will never let us do is given up once that has been told."""
+        try:
+            await self._do(claim)
+        except SlackApiError as error:
+            if is_passing(error):
+                raise
+            reason = code(error)
+            level = logging.WARNING if reason in CLOSED_TO_US else logging.ERROR
+            logger.log(level, "Slack does not take the message", extra=_about(claim, reason=reason))
+            if (message := await self._instead(claim, reason)) is not None:
+                await self._tell_requester(claim, message)
             await self._store.drop_effect(claim, reason)
-            if claim.effect_id.startswith("copy:"):
-                await self._tell_not_asked(claim)
-            else:
-                await self._tell_requester(claim.run, lambda words: words.not_posted)
 
-    async def _shut_out(self, claim: EffectClaim, reason: str) -> None:
-        """The channel is closed to us: a run that nobody has seen yet ends, any other is told of in private."""
-        run = claim.run
-        await self._store.drop_effect(claim, reason)
-        if claim.effect_id.startswith("copy:"):
-            await self._tell_not_asked(claim)
-        elif claim.ask is not None and not run.thread:
+    async def _instead(self, claim: EffectClaim, reason: str) -> Show | None:
+        """Return what is told in the place of an effect that cannot be done, None if that was told before.
+
+        Where the channel is closed to us, a run that nobody has seen yet ends.
+        """
+        run, kind = claim.run, claim.effect_id.partition(":")[0]
+        if kind == "copy":
+            who = wording.mention(claim.body.decode())
+            return lambda words: blocks.private_message(words.not_asked.format(who=who))
+        if reason not in CLOSED_TO_US:
+            return _not_posted
+        if claim.ask is not None and not run.thread:
             await self._runner.cancel(run.run_id, by="")
             told = wording.not_in_channel if reason in NOT_LET_IN else wording.closed_channel
-            await self._tell_requester(run, lambda words: told(run.address, words=words))
-        elif claim.effect_id.partition(":")[0] == RESULT:
-            if run.thread or run.status != "cancelled":  # else they were told that it did not begin
-                await self._tell_requester(run, lambda words: self._showing.result(claim, words).text)
-        else:
-            await self._tell_requester(run, lambda words: words.not_posted)
+            return lambda words: blocks.private_message(told(run.address, words=words))
+        if kind != RESULT:
+            return _not_posted
+        if run.status == "cancelled" and not run.thread:  # they were told that it did not begin
+            return None
+        return lambda words: self._showing.result(claim, words)
 
-    async def _tell_not_asked(self, claim: EffectClaim) -> None:
-        who = wording.mention(claim.body.decode())
-        await self._tell_requester(claim.run, lambda words: words.not_asked.format(who=who))
-
-    async def _tell_requester(self, run: RunRecord, text: Callable[[Catalogue], str]) -> None:
-        if run.requester:
-            words = await self._directory.learn(run.tenant, run.requester)
-            await self.tell_directly(run.tenant, run.requester, text(words))
+    async def _tell_requester(self, claim: EffectClaim, message: Show) -> None:
+        """Tell in private, once, what cannot be shown where it belongs."""
+        run = claim.run
+        if not run.requester:
+            return
+        words = await self._directory.learn(run.tenant, run.requester)
+        try:
+            place = Place(await self._slack.open(run.tenant, run.requester))
+            await self._posting.put_instead(claim, place, message(words))
+        except SlackApiError as error:
+            if is_passing(error):
+                raise
+            logger.error("could not reach somebody", extra=_about(claim, reason=code(error)))
 
     async def _later(self, claim: EffectClaim, after_s: float | None = None) -> None:
         pause_s = RETRY_S[min(claim.attempt, len(RETRY_S)) - 1] if after_s is None else after_s
@@ -317,6 +327,10 @@ def _asking_too(ask: AskRecord, who: Sequence[str], delivery_id: str) -> Amendme
         before=ask.allowed,
         effects=[copy_of(ask.ask_id, person) for person in who if not is_group(person)],
     )
+
+
+def _not_posted(words: Catalogue) -> blocks.Message:
+    return blocks.private_message(words.not_posted)
 
 
 def _is_lasting(error: Exception) -> bool:
