@@ -135,13 +135,22 @@ class Posting:
     async def _attach(
         self, run: RunRecord, name: str, place: Place, ref: str, message: blocks.Message, *, look: bool
     ) -> None:
-        """Put what a message does not hold into its thread, unless an earlier attempt has: then *look* there first."""
+        """Put what a message does not hold into its thread, unless an earlier attempt has: then *look* there first.
+
+        Where Slack takes no files, the message goes, too: nobody shall decide on what they have read half of.
+        """
         if message.overflow is None:
             return
         thread_ts, file = place.thread_ts or ref.partition(":")[2], f"{name.replace(':', '-')}.md"
-        if not look or not await self._has_file(run, place.channel, thread_ts, file):
+        if look and await self._has_file(run, place.channel, thread_ts, file):
+            return
+        try:
             title, text = message.overflow_title, message.overflow
             await self._slack.upload(run.tenant, place.channel, thread_ts, file, title, text)
+        except SlackApiError as error:
+            if not is_passing(error):
+                await self._slack.delete(run.tenant, ref)
+            raise
 
     async def _has_file(self, run: RunRecord, channel: str, thread_ts: str, name: str) -> bool:
         try:

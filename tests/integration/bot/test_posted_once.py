@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from bot import CommandReceived, Prompt, slash_command
+from bot.languages import ENGLISH
 from bot.playground.faults import Kind
 from bot.playground.workspace import Message
 from bot.slack.calls import PAGE, PAGES
 from engine import HumanResponseEvent, StopEvent, Workflow, step
 from engine.verdicts import Accepted
-from tests.integration.bot.desk import BEN, DAN, HOME, Board, Desk, desk
+from tests.integration.bot.desk import ANA, BEN, DAN, HOME, Board, Desk, desk
 from tests.messages import buttons
 
 
@@ -186,3 +187,15 @@ async def test_a_second_copy_is_deleted_though_slack_was_busy_when_we_looked_for
         await found.pass_time(2)
 
         assert len(found.home()) == 1
+
+
+async def test_nobody_is_asked_about_a_text_whose_rest_slack_does_not_take() -> None:
+    """Acceptance 6."""
+    workflow = Publish(timeout=None)
+    async with desk(workflow) as found:
+        found.slack.faults.fail("files.getUploadURLExternal", "error", code="file_uploads_disabled", times=None)
+
+        await found.start(workflow)
+
+        assert found.home() == []
+        assert [message.text for message in found.private(ANA)] == [ENGLISH.not_posted]
