@@ -288,6 +288,7 @@ def _runs(args: argparse.Namespace) -> int:
 
     if args.action == "purge" and bool(args.ids) == (args.older_than is not None):
         args.parser.error("name the runs to be removed, or give --older-than DAYS")
+    logs.configure("WARNING")
     return asyncio.run(operate(settings.load_store(), args))
 
 

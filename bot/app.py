@@ -50,7 +50,7 @@ from bot.transport.socket import SocketMode
 from bot.transport.verify import Verifier
 from bot.transport.web import application, bare, metrics, serving
 from bot.writing import writer_of
-from engine.errors import StoreUnavailable
+from engine.errors import CodecError, StoreUnavailable
 from engine.runner import Runner
 from engine.sealed_store import SealedRunStore
 
@@ -132,7 +132,7 @@ class App:
         try:
             await self.runner.work(run_id)
             await self.home.changed(await self.surface.show(run_id))
-        except StoreUnavailable as error:
+        except (CodecError, StoreUnavailable) as error:
             logger.warning("run left for later", extra={"run_id": run_id, "reason": str(error)})
 
     async def due(self) -> Iterable[str]:

@@ -11,6 +11,7 @@ and messages, who may answer and with which responses, who did, and with which o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -36,6 +37,8 @@ from engine.run_store import (
     WholeRun,
 )
 from engine.verdicts import Accepted, Already, Verdict
+
+logger = logging.getLogger(__name__)
 
 _EVENT, _STATE, _ASK, _DIGEST, _ANSWER, _RESPONSE, _MEMO, _EFFECT, _NOTE = (
     "event",
@@ -134,7 +137,13 @@ class SealedRunStore:
         return None if found is None else self._ask(found)
 
     async def asks_for(self, tenant: str, actor: str, limit: int = 100) -> Sequence[AskRecord]:
-        return [self._ask(ask) for ask in await self._store.asks_for(tenant, actor, limit)]
+        found: list[AskRecord] = []
+        for ask in await self._store.asks_for(tenant, actor, limit):
+            try:
+                found.append(self._ask(ask))
+            except CodecError as error:  # it must not keep its people from all others
+                logger.warning("question left out of a list", extra={"run_id": ask.run_id, "reason": str(error)})
+        return found
 
     async def state(self, run_id: str, *names: str) -> Mapping[str, bytes]:
         return self._named(run_id, _STATE, await self._store.state(run_id, *names))

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from bot.asking.prompts import Question, question_of
 from bot.views.listing import LAST_PAGE, PAGE, Row, Waiting
 from engine.core.snapshot import START
-from engine.errors import ContextSerdeError, RunNotFound
+from engine.errors import CodecError, ContextSerdeError, RunNotFound
 from engine.run_store import AskRecord, RunRecord
 from engine.runner import Runner
 
@@ -54,13 +54,20 @@ class Finding:
 
     async def asked(self, asks: Sequence[AskRecord]) -> list[Row]:
         """Return open questions, each with its run and the way to its own message; those of runs that are gone not."""
-        runs = [await self._runner.store.run(ask.run_id) for ask in asks]
+        runs = [await self.run_of(ask) for ask in asks]
         found = [(run, ask) for run, ask in zip(runs, asks, strict=True) if run is not None]
         links = await self._links_to([(run.tenant, "".join(ask.messages[-1:])) for run, ask in found])
         return [
             Row(run, self._command(run), "", link, (Waiting(ask, self._question(run, ask)),))
             for (run, ask), link in zip(found, links, strict=True)
         ]
+
+    async def run_of(self, ask: AskRecord) -> RunRecord | None:
+        """Return the run that asked; None if it is gone, or cannot be read."""
+        try:
+            return await self._runner.store.run(ask.run_id)
+        except CodecError:
+            return None
 
     async def _numbered(self, tenant: str, user: str, given: str) -> RunRecord | None:
         number = int(given) if _NUMBER.fullmatch(given) else 0

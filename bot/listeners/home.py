@@ -137,7 +137,7 @@ class Home:
         """Whether it waits for somebody it names: not once they have voted, nor if they may not answer themselves."""
         if user in dict(ask.votes):
             return False
-        run = None if ask.self_approval else await self._store.run(ask.run_id)
+        run = None if ask.self_approval else await self._finding.run_of(ask)
         return run is None or run.requester != user
 
     async def _started(self, tenant: str, user: str, page: int) -> tuple[Part, int]:

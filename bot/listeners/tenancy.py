@@ -150,7 +150,10 @@ class Tenancy:
         for _ in range(PAGES):
             runs = await self._runner.store.runs(statuses=LIVE, tenant=tenant, before=place, limit=PAGE)
             for run in runs:
-                await self._runner.cancel(run.run_id, LEFT)
+                try:
+                    await self._runner.cancel(run.run_id, LEFT)
+                except CodecError as error:
+                    logger.warning("run not cancelled", extra={"run_id": run.run_id, "reason": str(error)})
             if len(runs) < PAGE:
                 return True
             place = runs[-1].place

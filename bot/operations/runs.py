@@ -122,12 +122,17 @@ class _Operator:
 
     async def _audit(self) -> int:
         """Print every decision of every run there is when it begins, in no more memory than a run takes."""
-        since, until = self._args.since or 0.0, self._args.until or float("inf")
+        code, since, until = 0, self._args.since or 0.0, self._args.until or float("inf")
         async for run in self._found(frozenset(), None):
-            lines = [line for line in await self._store.journal(run.run_id) if since <= line.at < until]
+            try:
+                lines = [line for line in await self._store.journal(run.run_id) if since <= line.at < until]
+            except CodecError as error:
+                _complain(error)
+                code = REFUSED
+                continue
             facts = [fact for line in lines if (fact := reports.decision_json(run, line)) is not None]
             _say(reports.json_lines(facts) if self._args.json else map(reports.decision_line, facts))
-        return 0
+        return code
 
     async def _run(self, run_id: str) -> RunRecord:
         run = await self._store.run(run_id)
@@ -211,18 +216,22 @@ class _Operator:
 
     async def _purge_old(self) -> int:
         statuses: frozenset[RunStatus] = frozenset() if self._args.force else OVER
-        gone = 0
+        gone, code = 0, 0
         async for run in self._found(statuses, None):
             try:
                 told = await self._purge(run.run_id)
             except Refused:  # removed, or taken up again, since it was found
+                continue
+            except CodecError as error:
+                _complain(error)
+                code = REFUSED
                 continue
             gone += 1
             if self._args.json:
                 self._tell(*told)
         if not self._args.json:
             print(f"{gone} {'run is' if gone == 1 else 'runs are'} gone")
-        return 0
+        return code
 
     def _tell(self, text: str, fact: dict[str, Any]) -> None:
         print(json.dumps(fact) if self._args.json else text)

@@ -23,7 +23,7 @@ from bot.slack.telling import Telling
 from bot.slack.workspaces import NotInstalled, Workspaces
 from bot.slack_ids import is_group
 from bot.views import blocks, wording
-from engine.errors import ContextSerdeError, RunNotFound, StoreUnavailable
+from engine.errors import CodecError, ContextSerdeError, RunNotFound, StoreUnavailable
 from engine.held_run import RESULT
 from engine.run_store import Amendment, AskRecord, EffectClaim, RunRecord, copy_of
 from engine.runner import Runner
@@ -97,7 +97,10 @@ class SlackSurface(Telling):
         """Do what is owed and late, of any run, and return what was tried; look again at what was done twice."""
         claims = [await self.perform(run_id, effect_id) for run_id, effect_id in await self._store.due_effects()]
         for run_id, effect_id, ref in await self._store.doubtful():
-            await self._posting.repair(run_id, effect_id, ref)
+            try:
+                await self._posting.repair(run_id, effect_id, ref)
+            except CodecError as error:
+                logger.warning(_LEFT, extra={"run_id": run_id, "effect": effect_id, "reason": str(error)})
         return [claim for claim in claims if claim is not None]
 
     async def perform(self, run_id: str, effect_id: str) -> EffectClaim | None:

@@ -9,6 +9,7 @@ from engine.redis.reads import Reads
 from engine.redis.rows import (
     ask_ids,
     ask_record,
+    closed_asks,
     counted,
     effect_record,
     entry_argument,
@@ -16,9 +17,9 @@ from engine.redis.rows import (
     journal_entry,
     listed,
     named,
+    of_run,
     pairs,
     run_record,
-    words,
 )
 from engine.run_store import RunStatus, WholeRun, checked_run_id
 
@@ -30,32 +31,13 @@ class Copies(Reads):
         _, asks = await self._asks_of(run_id)
         while True:
             told: Any = await self._server.run("export", self._keys.of(run_id, asks), run_id)
-            now, meta, state, inbox, memo, outbox, journal, open_asks, rows = told
-            row = pairs(meta)
-            run = run_record(run_id, row)
-            if run is None:
+            row = pairs(told[1])
+            if not row:
                 return None
-            has = [*words(row.get(b"x", b"")), *ask_ids(run_id, open_asks)]
+            has = [*closed_asks(run_id, row.get(b"x", b"")), *ask_ids(run_id, told[7])]
             if set(has) <= set(asks):
-                break
+                return _whole(run_id, told, asks)
             asks = has  # others were opened between our two calls
-        records = [ask_record(run_id, ask_id, pairs(fields)) for ask_id, fields in zip(asks, rows, strict=True)]
-        found = [record for record in records if record is not None]
-        effects = [effect_record(name.decode(), value) for name, value in pairs(outbox).items()]
-        return WholeRun(
-            at=float(now),
-            run=run,
-            worker=row.get(b"o", b"").decode(),
-            until=float(row[b"l"]) if b"l" in row else None,
-            attempts=int(row.get(b"n", b"0")),
-            wake_at=float(row[b"k"]) if b"k" in row else None,
-            state=named(state),
-            inbox=tuple(entry_of(entry) for entry in inbox),
-            memo=named(memo),
-            asks=tuple(sorted(found, key=lambda one: (one.opened_at, one.ask_id))),
-            effects=tuple(sorted(effects, key=lambda one: one.effect_id)),
-            journal=tuple(journal_entry(line) for line in journal),
-        )
 
     async def fork(self, copy: WholeRun, source: str, by: str) -> bool:
         run = copy.run
@@ -99,4 +81,29 @@ class Copies(Reads):
     async def _asks_of(self, run_id: str) -> tuple[bytes, Sequence[str]]:
         """Return a run's closed asks as they stand in meta, and the ids of all its asks."""
         closed: bytes = await self._server.read("HGET", self._keys.at(run_id, "meta"), "x") or b""
-        return closed, [*words(closed), *await self._open_ids(run_id)]
+        return closed, [*closed_asks(run_id, closed), *await self._open_ids(run_id)]
+
+
+@of_run
+def _whole(run_id: str, told: Sequence[Any], asks: Sequence[str]) -> WholeRun:
+    now, meta, state, inbox, memo, outbox, journal, _, rows = told
+    row = pairs(meta)
+    run = run_record(run_id, row)
+    assert run is not None
+    records = [ask_record(run_id, ask_id, pairs(fields)) for ask_id, fields in zip(asks, rows, strict=True)]
+    found = [record for record in records if record is not None]
+    effects = [effect_record(name.decode(), value) for name, value in pairs(outbox).items()]
+    return WholeRun(
+        at=float(now),
+        run=run,
+        worker=row.get(b"o", b"").decode(),
+        until=float(row[b"l"]) if b"l" in row else None,
+        attempts=int(row.get(b"n", b"0")),
+        wake_at=float(row[b"k"]) if b"k" in row else None,
+        state=named(state),
+        inbox=tuple(entry_of(entry) for entry in inbox),
+        memo=named(memo),
+        asks=tuple(sorted(found, key=lambda one: (one.opened_at, one.ask_id))),
+        effects=tuple(sorted(effects, key=lambda one: one.effect_id)),
+        journal=tuple(journal_entry(line) for line in journal),
+    )

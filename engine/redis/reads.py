@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import heapq
+import logging
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any, TypeVar
 
-from engine.errors import StoreUnavailable
+from engine.errors import CodecError, StoreUnavailable
 from engine.redis.condition import Backlog, Condition, backlog, conditions
 from engine.redis.keys import Keys, index_name, started_by
 from engine.redis.leftovers import leftovers
 from engine.redis.pipe import Call
-from engine.redis.rows import ask_ids, ask_record, doubt_of, journal_entry, named, pairs, run_record, words
+from engine.redis.rows import (
+    ask_ids,
+    ask_record,
+    closed_asks,
+    doubt_of,
+    journal_entry,
+    named,
+    of_run,
+    pairs,
+    run_record,
+)
 from engine.redis.scripts import Server
 from engine.run_store import LINK_KEPT_S, OVER, AskRecord, JournalEntry, Place, RunRecord, RunStatus
 
+logger = logging.getLogger(__name__)
+
 _CHUNK = 200
+R = TypeVar("R")
 
 
 class Reads:
@@ -48,15 +63,14 @@ class Reads:
         place: Place | None = (math.inf, "") if before is None else before
         while place is not None and len(found) < limit:
             ids, place = await self._older(names, place)
-            rows = await self._server.read_each([("HGETALL", self._keys.at(run_id, "meta")) for run_id in ids])
-            records = [run_record(run_id, pairs(row)) for run_id, row in zip(ids, rows, strict=True)]
+            rows = await self._server.try_to_read([("HGETALL", self._keys.at(run_id, "meta")) for run_id in ids])
+            records = _readable(run_record, zip(ids, rows, strict=True))
             if tenant is not None and requester:
-                await self._tidy(tenant, requester, [one for one, row in zip(ids, rows, strict=True) if not row])
+                await self._tidy(tenant, requester, [one for one, row in zip(ids, rows, strict=True) if row == []])
             found += [
                 record
                 for record in records
-                if record is not None
-                and (not statuses or record.status in statuses)
+                if (not statuses or record.status in statuses)
                 and workflow in (None, record.workflow)
                 and tenant in (None, record.tenant)
                 and requester in (None, record.requester)
@@ -98,7 +112,7 @@ class Reads:
         return await self._records([(run_id, ask_id) for ask_id in ids])
 
     async def last_closed(self, run_id: str) -> AskRecord | None:
-        closed = words(await self._server.read("HGET", self._keys.at(run_id, "meta"), "x") or b"")
+        closed = closed_asks(run_id, await self._server.read("HGET", self._keys.at(run_id, "meta"), "x") or b"")
         return await self.ask(run_id, closed[-1]) if closed else None
 
     async def asks_for(self, tenant: str, actor: str, limit: int = 100) -> Sequence[AskRecord]:
@@ -123,9 +137,7 @@ class Reads:
         return named(await self._server.read("HGETALL", key))
 
     async def journal(self, run_id: str) -> Sequence[JournalEntry]:
-        return [
-            journal_entry(line) for line in await self._server.read("LRANGE", self._keys.at(run_id, "journal"), 0, -1)
-        ]
+        return _journal(run_id, await self._server.read("LRANGE", self._keys.at(run_id, "journal"), 0, -1))
 
     async def due(self, limit: int = 100) -> Sequence[str]:
         return await self._due("ready", limit)
@@ -137,7 +149,7 @@ class Reads:
     async def effects_of(self, run_id: str) -> Sequence[str]:
         flat: list[bytes] = await self._server.run("owed", self._keys.of(run_id), run_id)
         owed = sorted(zip(flat[::2], flat[1::2], strict=True), key=lambda item: int(item[1]))
-        return [effect.decode() for effect, _ in owed]
+        return [_text(effect) for effect, _ in owed]
 
     async def doubtful(self, limit: int = 100) -> Sequence[tuple[str, str, str]]:
         return [doubt_of(member) for member in await self._due("verify", limit)]
@@ -180,9 +192,9 @@ class Reads:
 
     async def _records(self, ids: Sequence[tuple[str, str]]) -> list[AskRecord]:
         """Return the open ones of these asks, oldest first."""
-        rows = await self._server.read_each([("HGETALL", self._keys.ask(run_id, ask_id)) for run_id, ask_id in ids])
-        records = [ask_record(run_id, ask_id, pairs(row)) for (run_id, ask_id), row in zip(ids, rows, strict=True)]
-        found = [record for record in records if record is not None and record.status == "open"]
+        rows = await self._server.try_to_read([("HGETALL", self._keys.ask(run_id, ask_id)) for run_id, ask_id in ids])
+        records = _readable(ask_record, ((*id_, row) for id_, row in zip(ids, rows, strict=True)))
+        found = [record for record in records if record.status == "open"]
         return sorted(found, key=lambda record: record.opened_at)
 
     async def _due(self, index: str, limit: int) -> list[str]:
@@ -194,7 +206,7 @@ class Reads:
         lanes = await self._server.run_each("due", calls)
         lists = [list(zip(flat[::2], map(float, flat[1::2]), strict=True)) for flat in lanes]
         oldest = heapq.merge(*lists, key=lambda item: item[1])
-        return [member.decode() for member, _ in list(oldest)[:limit]]
+        return [_text(member) for member, _ in list(oldest)[:limit]]
 
     async def _lanes(self) -> tuple[int, ...]:
         """Return every lane in use: ours, and those of stores that had more."""
@@ -206,3 +218,31 @@ class Reads:
             await self._server.read_each([("SADD", name, *ours), ("EXPIRE", name, int(LINK_KEPT_S))])
             self._lanes_in_use = found
         return found
+
+
+def _readable(read: Callable[..., R | None], rows: Iterable[tuple[Any, ...]]) -> list[R]:
+    """Return what *read* makes of rows, each after the ids of its run and ask.
+
+    Of what is spoilt the log is told: one run must not keep people from all others.
+    """
+    found: list[R] = []
+    for run_id, *of, row in rows:
+        try:
+            if isinstance(row, CodecError):
+                raise row
+            record = read(run_id, *of, pairs(row))
+        except CodecError as error:
+            logger.warning("run left out of a list", extra={"run_id": run_id, "reason": str(error)})
+        else:
+            found += [] if record is None else [record]
+    return found
+
+
+@of_run
+def _journal(run_id: str, lines: Iterable[bytes]) -> list[JournalEntry]:
+    return [journal_entry(line) for line in lines]
+
+
+def _text(member: bytes) -> str:
+    """Return a name out of an index, or, of one that is spoilt, one that nothing has."""
+    return member.decode(errors="replace")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import wraps
 from itertools import chain
-from typing import TypeAlias, cast
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar, cast
 
-from engine.errors import NotJudged
+from engine.errors import CodecError, NotJudged
 from engine.run_store import (
     Answer,
     AskRecord,
@@ -26,6 +27,23 @@ ANY = b"*"
 """In place of the responses that an ask takes."""
 Argument: TypeAlias = bytes | str | int | float
 Row: TypeAlias = Mapping[bytes, bytes]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def of_run(read: Callable[Concatenate[str, P], R]) -> Callable[Concatenate[str, P], R]:
+    """Return *read*, which raises `CodecError` where a value of the run that it names first is no such value."""
+
+    @wraps(read)
+    def told(run_id: str, /, *args: P.args, **named: P.kwargs) -> R:
+        try:
+            return read(run_id, *args, **named)
+        except (LookupError, ValueError) as error:
+            raise CodecError(
+                f"what is stored of run {run_id} cannot be read: {type(error).__name__}: {error}"
+            ) from error
+
+    return told
 
 
 def pack(items: Iterable[str | bytes]) -> bytes:
@@ -62,6 +80,12 @@ def pairs(flat: Sequence[bytes]) -> Row:
 def named(flat: Sequence[bytes]) -> dict[str, bytes]:
     """Return such a hash with its names as text."""
     return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
+
+
+@of_run
+def closed_asks(run_id: str, text: bytes) -> tuple[str, ...]:
+    """Return the ids of a run's closed asks from its meta."""
+    return words(text)
 
 
 def listed(items: Collection[Argument]) -> list[Argument]:
@@ -147,6 +171,7 @@ def unseen_argument(answer: Answer) -> Argument:
     return "" if answer.allowed is None else pack((pack(answer.allowed),))
 
 
+@of_run
 def ask_record(run_id: str, ask_id: str, row: Row) -> AskRecord | None:
     """Return an ask as stored, or None of an empty *row*."""
     if not row:
@@ -177,6 +202,7 @@ def ask_record(run_id: str, ask_id: str, row: Row) -> AskRecord | None:
     )
 
 
+@of_run
 def run_record(run_id: str, row: Row) -> RunRecord | None:
     """Return a run as stored, or None of an empty *row*."""
     if not row:

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 from redis import exceptions
 
-from engine.errors import StoreUnavailable
+from engine.errors import CodecError, StoreUnavailable
 from engine.redis.connections import Connections
 from engine.redis.keys import SEEN_KEPT
 from engine.redis.pipe import Call, Pipe, Refused
@@ -136,6 +136,10 @@ class Server:
 
     async def run_each(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]) -> list[Any]:
         """Run a script several times, in one round trip to each server; not a transaction."""
+        return _good(await self.try_each(name, calls))
+
+    async def try_each(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]) -> list[Any]:
+        """Do as `run_each`; a `CodecError` is the answer where what is stored cannot be worked with."""
         found = script(name)
         sent: list[_Sent] = [
             (names[0], ("EVALSHA", found.digest, len(names), *names, *arguments)) for names, arguments in calls
@@ -148,7 +152,7 @@ class Server:
             again: list[_Sent] = [(sent[i][0], ("EVAL", found.text, *sent[i][1][2:])) for i in missed]
             for i, answer in zip(missed, await self._send(again, waited), strict=True):
                 answers[i] = answer
-        return _good(answers)
+        return _judged(answers)
 
     async def read(self, *call: Argument) -> Any:
         """Send one command; its first argument, if any, is its key."""
@@ -156,7 +160,11 @@ class Server:
 
     async def read_each(self, calls: Sequence[Call]) -> list[Any]:
         """Send several commands, in one round trip to each server."""
-        return _good(await self._send([(str(call[1]) if len(call) > 1 else "", call) for call in calls]))
+        return _good(await self.try_to_read(calls))
+
+    async def try_to_read(self, calls: Sequence[Call]) -> list[Any]:
+        """Do as `read_each`; a `CodecError` is the answer where what is stored is something else."""
+        return _judged(await self._send([(str(call[1]) if len(call) > 1 else "", call) for call in calls]))
 
     async def keep(self, key: str, *call: Argument) -> Any:
         """Send one command, to where *key* is; somebody is told afterwards that it is done."""
@@ -245,10 +253,23 @@ def _told(error: BaseException) -> str:
     return f"the run store (Redis) did not take the call: {_INTERNALS.sub('', found).rstrip('. ')}; {repair}"
 
 
+def _judged(answers: list[Any]) -> list[Any]:
+    return [_meant(answer) if isinstance(answer, Refused) else answer for answer in answers]
+
+
+def _meant(answer: Refused) -> CodecError:
+    """Return what a server's error says of one value, of which the others know nothing.
+
+    Raises:
+        StoreUnavailable: it is the server that cannot serve us.
+    """
+    if answer.code in _UNABLE or any(f"{word} " in str(answer) for word in _UNABLE):
+        raise StoreUnavailable(_told(answer)) from answer
+    return CodecError(f"Redis cannot work with what it keeps: {_INTERNALS.sub('', str(answer))}")
+
+
 def _good(answers: list[Any]) -> list[Any]:
-    for answer in answers:
-        if isinstance(answer, Refused):
-            if answer.code in _UNABLE or any(f"{word} " in str(answer) for word in _UNABLE):
-                raise StoreUnavailable(_told(answer)) from answer
+    for answer in _judged(answers):
+        if isinstance(answer, CodecError):
             raise answer
     return answers

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
+from engine.errors import CodecError
 from engine.redis.connections import connections_to
 from engine.redis.copies import Copies
 from engine.redis.keys import Keys, new_run_id
@@ -13,10 +15,12 @@ from engine.redis.rows import (
     Argument,
     ask_arguments,
     ask_ids,
+    closed_asks,
     counted,
     entry_of,
     listed,
     named,
+    of_run,
     pack,
     unseen_argument,
     verdict_of,
@@ -39,6 +43,8 @@ from engine.run_store import (
     checked_run_id,
 )
 from engine.verdicts import Verdict
+
+logger = logging.getLogger(__name__)
 
 
 class RedisRunStore(Copies, Outbox):
@@ -292,14 +298,19 @@ class RedisRunStore(Copies, Outbox):
         was = "changed"
         while was == "changed":  # a commit may close another ask between our two calls
             closed: bytes = await self._server.read("HGET", self._keys.at(run_id, "meta"), "x") or b""
-            told: bytes = await self._server.run("reopen", self._keys.of(run_id, words(closed)), run_id, by, closed)
-            was = told.decode()
+            told: bytes = await self._server.run(
+                "reopen", self._keys.of(run_id, closed_asks(run_id, closed)), run_id, by, closed
+            )
+            was = told.decode(errors="replace")
         return cast("RunStatus", was) if was else None
 
     async def fire_timers(self, limit: int = 100) -> Sequence[str]:
         due = [member.split("|", 1) for member in await self._due("timers", limit)]
         calls = [(self._keys.of(run_id, [ask_id]), [run_id, ask_id]) for run_id, ask_id in due]
-        told = await self._server.run_each("fire", calls)
+        told = await self._server.try_each("fire", calls)
+        for (run_id, ask_id), answer in zip(due, told, strict=True):
+            if isinstance(answer, CodecError):
+                logger.warning("timer not fired", extra={"run_id": run_id, "ask": ask_id, "reason": str(answer)})
         return list(dict.fromkeys(run_id for (run_id, _), ready in zip(due, told, strict=True) if ready == 1))
 
 
@@ -312,6 +323,7 @@ def _asks(run_id: str, closed: bytes, members: Iterable[bytes]) -> tuple[str, ..
     return (*words(closed), *ask_ids(run_id, members))
 
 
+@of_run
 def _claim(run_id: str, told: Sequence[Any]) -> Claim:
     fence, attempts, now, until, meta, inbox, state, memo, asks = told
     version, workflow, revision, requester, tenant, closed = (value or b"" for value in meta)

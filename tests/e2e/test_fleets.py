@@ -18,6 +18,7 @@ from tests.e2e.conftest import SetStage
 from tests.e2e.process import BotProcess, until
 from tests.e2e.shapes import HTTP, HTTP_FLEET, SOCKET, SOCKET_FLEET, only
 from tests.e2e.stage import ANA, BEN, Logs, Room, Stage
+from tests.messages import run_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -203,6 +204,30 @@ async def test_the_sweep_alone_finds_what_has_to_be_done(set_stage: SetStage, sh
         await Runner(found.store, [workflow]).start(workflow, event, tenant="T1", requester=ANA, address=room.channel)
 
         assert (await room.result()).text == "Charged"
+
+
+async def test_a_run_that_somebody_has_spoilt_in_redis_stops_no_other(own_stage: Stage) -> None:
+    """Its timer fails in each sweep, and so does whoever takes it up. Nobody is woken for the other."""
+    spoilt, room, keys = own_stage.room(), own_stage.room(), own_stage.keys
+    bad = run_of(await spoilt.started(ANA, "/deploy v1"))
+    (ask,) = await own_stage.store.open_asks(bad)
+    workflow = discover(Path("workflows"))["/deploy"].workflow
+    event = CommandReceived(text="v2", user_id=ANA, channel_id=room.channel, team_id="T1")
+
+    await own_stage.store.server.read_each(
+        [
+            ("HSET", keys.at(bad, "meta"), "f", "spoilt"),
+            ("HSET", keys.ask(bad, ask.ask_id), "l", "spoilt"),
+            ("ZADD", keys.beside(bad, "timers"), 1, f"{bad}|{ask.ask_id}"),
+            ("ZADD", keys.beside(bad, "ready"), 1, bad),
+            ("RPUSH", keys.at(bad, "inbox"), "spoilt"),
+        ]
+    )
+    await Runner(own_stage.store, [workflow]).start(workflow, event, tenant="T1", requester=ANA, address=room.channel)
+    await room.press(BEN, await room.prompt(), "Ship")
+
+    assert (await room.result()).text == "Shipped v2"
+    await own_stage.store.purge(bad, force=True)
 
 
 async def test_runs_of_old_and_new_code_end_while_a_deploy_rolls(

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
-from engine.errors import FencedError, StoreUnavailable
+from engine.errors import CodecError, FencedError, StoreUnavailable
 from engine.redis import RedisRunStore
 from engine.redis.condition import Backlog
 from engine.redis.keys import SEEN_KEPT, Keys
@@ -561,7 +560,7 @@ async def test_a_mistake_of_ours_is_not_called_unavailable(world: World, store: 
     await redis.rename(meta, f"{meta}:away")
     await redis.set(meta, "no hash")
 
-    with pytest.raises(ResponseError, match="WRONGTYPE"):
+    with pytest.raises(CodecError, match="WRONGTYPE"):
         await store.run(claim.run_id)
 
     await redis.rename(f"{meta}:away", meta)
