@@ -618,6 +618,8 @@ class RunStore(Protocol):
         A ``prompt:`` effect's reference joins its ask's messages and, if the first, is the run's thread; that of a
         ``copy:<ask>:<place>``, which shows the ask in one more place, joins the messages, and owes an update if the
         others were updated while it was on its way.
+        So does an ``update:`` or ``lock:`` whose sender was overtaken, however it ends: what that one has drawn may be
+        older than what the other one did, and have come later.
         """
 
     async def replace_message(self, run_id: str, ask_id: str, gone: str, ref: str) -> None:

@@ -43,6 +43,7 @@ class Outbox(Reads):
         run, effect = self._effect(claim.run.run_id, claim.effect_id)
         if run is None or effect is None:
             return ""
+        self._redraw_if_overtaken(claim)
         name = (run.record.run_id, claim.effect_id)
         look_at = now + 2 * (claim.until - claim.now)
         if effect.done:
@@ -95,12 +96,22 @@ class Outbox(Reads):
         if self._verify.pop((run_id, effect_id, ref), None) is not None and run is not None:
             run.note(self._clock(), "settled", effect=effect_id, ref=ref)
 
+    def _redraw_if_overtaken(self, claim: EffectClaim) -> None:
+        """Owe an update if somebody else took a drawing over: what *claim* drew may be older, and have come later."""
+        run, effect = self._effect(claim.run.run_id, claim.effect_id)
+        if run is None or effect is None or (not effect.done and effect.attempts == claim.attempt):
+            return
+        ask = run.asks.get(effect.ask_id)
+        if claim.effect_id.startswith(("update:", "lock:")) and ask is not None:
+            run.owe_update(ask, self._clock())
+
     def _effect(self, run_id: str, effect_id: str) -> tuple[Run | None, Effect | None]:
         run = self._find(run_id)
         return run, None if run is None else run.effects.get(effect_id)
 
     def _attempted(self, claim: EffectClaim) -> tuple[Run | None, Effect | None]:
         """Return the effect of *claim* if nobody else is at it by now."""
+        self._redraw_if_overtaken(claim)
         run, effect = self._effect(claim.run.run_id, claim.effect_id)
         current = effect is not None and not effect.done and effect.attempts == claim.attempt
         return run, effect if current else None

@@ -67,8 +67,17 @@ class Outbox:
 
     async def _over(self, claim: EffectClaim, how: str, what: str | float, look_s: float = 0.0, why: str = "") -> bytes:
         run_id = claim.run.run_id
-        keys = self._keys.of(run_id, [] if claim.ask is None else [claim.ask.ask_id])
+        asks = [] if claim.ask is None else [claim.ask.ask_id]
         told: bytes = await self._server.run(
-            "out_done", keys, run_id, claim.effect_id, claim.attempt, how, what, look_s, why
+            "out_done",
+            self._keys.of(run_id, asks),
+            run_id,
+            claim.effect_id,
+            claim.attempt,
+            how,
+            what,
+            look_s,
+            why,
+            "".join(asks),
         )
         return told

@@ -2,7 +2,7 @@
 --   KEYS     see common.lua; KEYS[17], if given, its ask
 --   ARGV[2]  effect   ARGV[4]  "done", "delay", "put back" or "drop"       ARGV[6]  seconds until a done effect
 --   ARGV[3]  attempt  ARGV[5]  the reference, when to try again, or why             in doubt is looked at
---                                                                          ARGV[7]  why one is put off, or ""
+--   ARGV[8]  the id of its ask, or ""                                      ARGV[7]  why one is put off, or ""
 --   returns  the reference that counts; "" if none does
 local effect, attempt, how, what = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local key = KEYS[FIRST_ASK]
@@ -14,6 +14,13 @@ if not entry then
 end
 local item = unpack_items(string.sub(entry, 2))
 local look_at = NOW + tonumber(ARGV[6])
+local kind = string.match(effect, '^(%a+):')
+
+-- Somebody else has taken this over meanwhile: what was drawn here may be older, and have come later.
+local overtaken = string.sub(entry, 1, 1) == 'd' or item[2] ~= attempt
+if overtaken and (kind == 'update' or kind == 'lock') and key and redis.call('HEXISTS', key, 'o') == 1 then
+  owe_update(key, ARGV[8])
+end
 
 if string.sub(entry, 1, 1) == 'd' then
   -- Two senders did it: the second copy must be gone when somebody looks.
@@ -34,7 +41,6 @@ end
 local ref = how == 'done' and what or ''
 redis.call('HSET', OUTBOX, effect, 'd' .. pack(STAMP, ref))
 redis.call('ZREM', OUTQ, member)
-local kind = string.match(effect, '^(%a+):')
 local is_prompt = kind == 'prompt'
 if how == 'done' then
   if tonumber(item[2]) > 1 then redis.call('ZADD', VERIFY, look_at, in_doubt(effect, ref)) end

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from engine.run_store import Commit, NewEffect, Timer
 from engine.verdicts import Recorded
 from tests.integration.engine.contract import SENDING_S, World, answer, question, world
@@ -95,6 +97,26 @@ async def test_a_decision_is_shown_after_an_update_that_is_on_its_way(world: Wor
 
     assert await world.store.due_effects() == [(run_id, "lock:a1")]
     await world.take(run_id, "lock:a1")
+
+
+@pytest.mark.parametrize("how", ["done", "later", "not at all"])
+async def test_what_somebody_drew_who_was_overtaken_is_drawn_again(world: World, how: str) -> None:
+    """They may have been stopped for longer than their turn, and gone on with what they knew before."""
+    run_id = await asked_of_three(world)
+    await vote(world, run_id, "U1")
+    stopped = await world.take(run_id, "update:a1:1.1")
+    await world.pass_time(SENDING_S + 1)
+    await world.store.finish_effect(await world.take(run_id, "update:a1:1.1"), "C1:1")
+    assert await world.store.effects_of(run_id) == []
+
+    if how == "done":
+        await world.store.finish_effect(stopped, "C1:1")
+    elif how == "later":
+        await world.store.delay_effect(stopped, stopped.now + 5)
+    else:
+        await world.store.drop_effect(stopped, "msg_too_long")
+
+    assert await world.store.effects_of(run_id) == ["update:a1:1.2"]
 
 
 async def test_a_question_asked_anew_is_shown_after_the_updates_of_the_old_one(world: World) -> None:
