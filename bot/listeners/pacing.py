@@ -53,4 +53,6 @@ class Pacing(Gate):
                 return BoltResponse(status=200, body=modals.replaced_by(modals.notice_modal(told, words)))
             case {"response_url": str(url)}:
                 self._spawn(self._telling.tell(tenant, user, told, response_url=url))
+            case {"type": "block_actions", "trigger_id": str(trigger)}:  # App Home has no place for a private note
+                self._spawn(self._telling.tell_above(tenant, user, trigger, told, words))
         return EMPTY

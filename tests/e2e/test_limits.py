@@ -8,6 +8,7 @@ from tests.e2e import requests
 from tests.e2e.conftest import SetStage
 from tests.e2e.shapes import HTTP, HTTP_FLEET, only
 from tests.e2e.stage import ANA, BEN, CHLOE, Room
+from tests.messages import buttons
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -42,6 +43,23 @@ async def test_a_click_too_many_is_told_so_and_does_not_count(set_stage: SetStag
 
         assert "*Answered" in await room.locked(prompt)
         assert f"<@{ANA}>" in await room.locked(prompt)
+
+
+async def test_a_click_too_many_in_app_home_is_told_so_too(set_stage: SetStage) -> None:
+    async with set_stage(settings={"SIGNOFF_PER_MINUTE": "1"}) as found:
+        room = found.room()
+        prompt = await room.started(ANA, "/deploy v1")
+        await room.slack.open_home(ANA)
+        home = await room.see(lambda: room.slack.home_of(ANA))
+        (cancel,) = (block["accessory"]["action_id"] for block in home.blocks if "accessory" in block)
+        for n in range(60):
+            await room.slack.run_command(requests.command(room, f"/unknown {n}", ANA))
+
+        await room.slack.click_view(ANA, home.id, cancel)
+
+        notice = await room.see(lambda: room.slack.view_of(ANA))
+        assert "That was a lot at once, so this was not done" in str(notice.blocks)
+        assert buttons(prompt)
 
 
 @only(HTTP, HTTP_FLEET, because="over a socket nobody can listen or send")
