@@ -33,10 +33,13 @@ _RESTRICTED = {"restricted_action"} | {
     f"restricted_action_{how}"
     for how in ("non_threadable_channel", "read_only_channel", "thread_locked", "thread_only_channel")
 }
-CLOSED_TO_US = NOT_LET_IN | _RESTRICTED | {"is_archived", "cannot_reply_to_message"}
+CLOSED_TO_US = NOT_LET_IN | _RESTRICTED | {"is_archived", "cannot_reply_to_message", "posting_to_channel_denied"}
 _GONE = "message_not_found"
 _UNCHANGEABLE = {_GONE, "cant_update_message", "edit_window_closed", "is_inactive"}
-_PASSING = {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+# A workspace that is taken into an organisation is out of reach for a while, and so is a channel that moves.
+_MIGRATING = {"team_added_to_org", "org_login_required", "external_channel_migrating"}
+_BUSY = {"ratelimited", "rate_limited", "message_limit_exceeded", "service_unavailable", "request_timeout"}
+_PASSING = _MIGRATING | _BUSY | {"internal_error", "fatal_error", "update_failed", "file_update_failed"}
 TOKEN_REFUSED = {"account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked"}
 """The token is not accepted: nothing can be done until somebody installs the app again, and then everything."""
 UNCLEAR = (SlackClientError, aiohttp.ClientError, asyncio.TimeoutError, OSError)

@@ -199,3 +199,17 @@ async def test_nobody_is_asked_about_a_text_whose_rest_slack_does_not_take() -> 
 
         assert found.home() == []
         assert [message.text for message in found.private(ANA)] == [ENGLISH.not_posted]
+
+
+@pytest.mark.parametrize("code", ["team_added_to_org", "org_login_required", "message_limit_exceeded"])
+async def test_a_question_waits_for_a_workspace_that_is_moved_or_has_its_fill(code: str) -> None:
+    board = Board()
+    async with desk(board) as found:
+        found.slack.faults.fail("chat.postMessage", "error", code=code, times=3)
+        await found.start(board)
+
+        for _ in range(10):
+            await found.pass_time(2)
+
+        assert buttons(found.home()[0]) == ["Approve", "Reject"]
+        assert found.private(ANA) == []
