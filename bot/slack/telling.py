@@ -41,9 +41,8 @@ class Telling:
         """Tell one person something privately, beside what they did."""
         message = blocks.private_message(text)
         try:
-            if response_url and self._is_slack(response_url):
-                await self._answer(response_url, message, thread_ts=thread_ts)
-            elif channel:
+            by_url = bool(response_url) and self._is_slack(response_url)
+            if not (by_url and await self._answer(response_url, message, thread_ts=thread_ts)) and channel:
                 client = await self._workspaces.client(tenant)
                 await client.chat_postEphemeral(
                     channel=channel, user=user, text=message.text, blocks=message.blocks, thread_ts=thread_ts or None
@@ -109,7 +108,8 @@ class Telling:
         except (SlackApiError, *UNCLEAR):
             return None
 
-    async def _answer(self, url: str, message: blocks.Message, *, replace: bool = False, thread_ts: str = "") -> None:
+    async def _answer(self, url: str, message: blocks.Message, *, replace: bool = False, thread_ts: str = "") -> bool:
+        """Send a message to a response_url, and tell whether Slack took it there."""
         body = {
             "response_type": "ephemeral",
             "replace_original": replace,
@@ -120,6 +120,7 @@ class Telling:
         async with self._session() as session, session.post(url, json=body, allow_redirects=False) as answer:
             if answer.status >= 300:
                 logger.warning("could not tell somebody privately", extra={"reason": f"HTTP {answer.status}"})
+            return answer.status < 300
 
     def _session(self) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
         """The session of all clients, if whoever made them gave them one, else one for this call."""

@@ -26,6 +26,17 @@ async def test_what_somebody_is_told_in_a_thread_stands_there() -> None:
         assert [note.thread_ts for note in slack.ephemerals("U2", "C2")] == [root.ts, None]
 
 
+async def test_somebody_whose_response_url_is_over_is_told_all_the_same() -> None:
+    async with FakeSlack(AppConfig(signing_secret="unused")) as slack:
+        telling = Telling(OneWorkspace(AsyncWebClient(token=slack.app.bot_token, base_url=slack.api_base_url)))
+        url = slack.response_url("C2", "U2", await slack.say("U1", "C2", "A draft"))
+        slack.clock.advance(1801)
+
+        await telling.tell("T1", "U2", "Thank you", response_url=url, channel="C2")
+
+        assert [note.text for note in slack.ephemerals("U2", "C2")] == ["Thank you"]
+
+
 async def test_no_link_in_what_one_person_is_told_is_unfolded() -> None:
     """Security 5."""
     async with FakeSlack(AppConfig(signing_secret="unused")) as slack:
