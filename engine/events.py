@@ -230,7 +230,9 @@ class InputRequiredEvent(Event):
     * In a durable run, ``options``: the responses that are taken; any by default. ``complete_options``: those of them
       that are a whole answer, so that `Runner.answer_shown` takes them without reading the question.
     * ``allowed``: ids of the users who may answer, by default all; ``self_approval``: False bars who started the run.
-    * ``quorum``: how many people must give the same response; 1 by default.
+    * ``quorum``: how many people must give the same response; 1 by default. ``groups``: which of ``allowed`` stand for
+      several people. A question that too few may answer once ``self_approval=False`` bars who started the run fails
+      its step; of a quorum that can be told only where there is ``groups``.
     * ``remind`` and ``escalate``: lists of seconds after which to remind people, and to ask further ones.
 
     Whoever shows the question, and `engine.testing.play` in its place, understands more: ``vetoes`` are responses that

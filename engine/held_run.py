@@ -353,6 +353,7 @@ class HeldRun:
     def _new_ask(self, ask: Ask) -> NewAsk:
         event = ask.event
         assert event is not None
+        _check_answerable(event, self.claim.requester)
         body = self.codec.dumps(event, f"question {ask.id}")
         rungs = [Timer("expire", 0, ask.deadline)] if ask.deadline is not None else []
         kinds: tuple[TimerKind, ...] = ("remind", "escalate")
@@ -457,6 +458,22 @@ def _quorum(event: InputRequiredEvent) -> int:
     if type(given) is not int or given < 1:
         raise CodecError(f"quorum is {given!r}; give the number of people who have to agree, or leave it out")
     return given
+
+
+def _check_answerable(event: InputRequiredEvent, requester: str) -> None:
+    """Raise `CodecError` for a question that too few may ever answer, once its asker is barred from it."""
+    allowed, quorum = set(_allowed(event)), _quorum(event)
+    if getattr(event, "self_approval", True) or requester not in allowed:
+        return
+    others = {who for rung in listed(getattr(event, "escalate", None)) for who in words(getattr(rung, "to", None))}
+    left, groups = (allowed | others) - {requester}, getattr(event, "groups", None)
+    needed = 1 if groups is None else quorum
+    if len(left) < needed and left.isdisjoint(words(groups)):
+        found = f"quorum is {quorum} but only {', '.join(sorted(left))} may answer" if left else "nobody may answer"
+        raise CodecError(
+            f"{found}: {requester} is named, too, but has started the run, and self_approval=False (four_eyes) bars "
+            "whoever has; name somebody else besides, or let them answer"
+        )
 
 
 def _parts(name: str) -> tuple[int, int, str]:

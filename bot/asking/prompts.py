@@ -266,6 +266,12 @@ class Prompt(InputRequiredEvent):
         return self.approvers or (self.copies if self.home == "private" else [])
 
     @property
+    def groups(self) -> list[str]:
+        """Those who may answer, by and by, that stand for several people."""
+        asked_later = [who for rung in self.escalate for who in rung.to]
+        return [who for who in (*self.allowed, *asked_later) if not is_person(who)]
+
+    @property
     def self_approval(self) -> bool:
         """The opposite of `four_eyes`, by the engine's name."""
         return not self.four_eyes
