@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
@@ -12,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import Any
 
+from engine.asking import new_ask, too_late
 from engine.blame import line_of, told
 from engine.core.ending import end_run
 from engine.core.model import (
@@ -31,7 +31,7 @@ from engine.core.model import (
     Unstorable,
     Woke,
 )
-from engine.core.questions import as_awaited, listed, seconds, words
+from engine.core.questions import as_awaited, words
 from engine.core.reducer import begin, reduce
 from engine.core.snapshot import START, dump_fields, load_fields
 from engine.core.timing import timers
@@ -41,7 +41,7 @@ from engine.events import Event, HumanResponseEvent, InputRequiredEvent, Workflo
 from engine.execution import Execution, Settled, StepProgram
 from engine.first_turn import FirstTurn
 from engine.live_run import Unreadable
-from engine.run_store import Claim, Commit, Entry, NewAsk, NewEffect, RunStatus, RunStore, Timer, TimerKind, copy_of
+from engine.run_store import Claim, Commit, Entry, NewAsk, NewEffect, RunStatus, RunStore, copy_of
 
 logger = logging.getLogger(__name__)
 
@@ -351,29 +351,11 @@ class HeldRun:
         return min(times) if times else None
 
     def _new_ask(self, ask: Ask) -> NewAsk:
-        event = ask.event
-        assert event is not None
-        _check_answerable(event, self.claim.requester)
-        body = self.codec.dumps(event, f"question {ask.id}")
-        rungs = [Timer("expire", 0, ask.deadline)] if ask.deadline is not None else []
-        kinds: tuple[TimerKind, ...] = ("remind", "escalate")
-        for kind in kinds:
-            for n, rung in enumerate(listed(getattr(event, kind, None))):
-                after_s = seconds(getattr(rung, "after", rung))
-                if after_s is not None:
-                    rungs.append(Timer(kind, n, ask.opened_at + after_s))
-        return NewAsk(
-            ask_id=ask.id,
-            event=body,
-            digest=hashlib.sha256(body).hexdigest()[:16],
-            allowed=_allowed(event),
-            quorum=_quorum(event),
-            self_approval=bool(getattr(event, "self_approval", True)),
-            options=words(getattr(event, "options", None)),
-            complete=words(getattr(event, "complete_options", None)),
-            deadline=ask.deadline,
-            timers=tuple(rungs),
-        )
+        new = new_ask(ask, self.codec, self.claim.requester)
+        if never := too_late(new):
+            rungs = {"run_id": self.claim.run_id, "ask": ask.id, "never": ", ".join(never)}
+            logger.warning("question asked that expires before it is reminded of or escalated", extra=rungs)
+        return new
 
     # --- holding -------------------------------------------------------------------------------
 
@@ -438,42 +420,6 @@ class _NoOutlet:
     async def read(self, run: Execution, expose_internal: bool = False) -> AsyncGenerator[Event, None]:
         return
         yield
-
-
-def _allowed(event: InputRequiredEvent) -> tuple[str, ...]:
-    """Return who may answer, none: anybody.
-
-    Raises:
-        CodecError: it cannot be told; nobody is let in for that.
-    """
-    given = getattr(event, "allowed", None)
-    if given and not words(given):
-        raise CodecError(f"allowed is {given!r}; give a list of the ids of those who may answer, or leave it out")
-    return words(given)
-
-
-def _quorum(event: InputRequiredEvent) -> int:
-    """Return how many have to agree; raises as `_allowed`."""
-    given = getattr(event, "quorum", None) or 1
-    if type(given) is not int or given < 1:
-        raise CodecError(f"quorum is {given!r}; give the number of people who have to agree, or leave it out")
-    return given
-
-
-def _check_answerable(event: InputRequiredEvent, requester: str) -> None:
-    """Raise `CodecError` for a question that too few may ever answer, once its asker is barred from it."""
-    allowed, quorum = set(_allowed(event)), _quorum(event)
-    if getattr(event, "self_approval", True) or requester not in allowed:
-        return
-    others = {who for rung in listed(getattr(event, "escalate", None)) for who in words(getattr(rung, "to", None))}
-    left, groups = (allowed | others) - {requester}, getattr(event, "groups", None)
-    needed = 1 if groups is None else quorum
-    if len(left) < needed and left.isdisjoint(words(groups)):
-        found = f"quorum is {quorum} but only {', '.join(sorted(left))} may answer" if left else "nobody may answer"
-        raise CodecError(
-            f"{found}: {requester} is named, too, but has started the run, and self_approval=False (four_eyes) bars "
-            "whoever has; name somebody else besides, or let them answer"
-        )
 
 
 def _parts(name: str) -> tuple[int, int, str]:

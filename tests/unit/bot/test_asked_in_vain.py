@@ -1,7 +1,8 @@
-"""A question that too few may ever answer fails its step at once, where the people are known."""
+"""What an author hears at once of a question that cannot go as it was meant."""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -77,3 +78,18 @@ async def test_where_groups_are_not_told_apart_a_quorum_is_not_judged() -> None:
 
     assert (await asked_by(ANA, InputRequiredEvent(**rules))).status == "waiting"
     assert (await asked_by(ANA, InputRequiredEvent(**{**rules, "allowed": [ANA]}))).status == "failed"
+
+
+async def test_a_reminder_that_the_timeout_forestalls_is_told_of_when_the_question_is_asked(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rungs = [Escalation(after=59, to=[BEN]), Escalation(after=60, to=[CHLOE])]
+
+    with caplog.at_level(logging.WARNING):
+        for timeout in (60, None):
+            prompt = Prompt(prefix="Ship?", choices=["yes"], timeout=timeout, remind=[30, 90], escalate=rungs)
+            await asked_by(ANA, prompt)
+
+    (told,) = caplog.records
+    assert told.getMessage() == "question asked that expires before it is reminded of or escalated"
+    assert vars(told)["never"] == "remind 2, escalate 2"
