@@ -457,6 +457,7 @@ class Runner:
 
         Raises:
             StoreUnavailable: the run stands as it was last saved, and comes back when its lease is over.
+            CodecError: so it does where somebody has spoilt what is stored of it.
         """
         return await self._worker.work(run_id)
 

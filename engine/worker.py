@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from engine.core.codec import Codec
 from engine.core.weight import Scale
-from engine.errors import ContextSerdeError, FencedError, StoreUnavailable
+from engine.errors import CodecError, ContextSerdeError, FencedError, StoreUnavailable
 from engine.events import WorkflowCancelledEvent
 from engine.first_turn import ClockMoved, FirstTurn
 from engine.held_run import RESULT, HeldRun
@@ -68,7 +68,7 @@ class Worker:
         claim = await self._store.claim(run_id, self.name, self.lease_s, self.known)
         try:
             return claim is not None and await self._work_from(claim)
-        except* StoreUnavailable as error:  # in a group, where a step was at work meanwhile
+        except* (CodecError, StoreUnavailable) as error:  # in a group, where a step was at work meanwhile
             raise _first(error) from None
 
     async def begin(self, run: NewRun) -> bool:
@@ -96,7 +96,7 @@ class Worker:
         if claim is not None:
             try:
                 await self._work_from(claim)
-            except* StoreUnavailable as error:
+            except* (CodecError, StoreUnavailable) as error:
                 _leave_for_later(claim.run_id, error)
 
     async def _work_from(self, first: Claim, store: RunStore | FirstTurn | None = None) -> bool:
@@ -204,11 +204,11 @@ def _is_cancelled(claim: Claim) -> bool:
     return any(entry.kind == "cancelled" for entry in claim.inbox)
 
 
-def _leave_for_later(run_id: str, error: BaseExceptionGroup[StoreUnavailable]) -> None:
+def _leave_for_later(run_id: str, error: BaseExceptionGroup[CodecError | StoreUnavailable]) -> None:
     logger.warning("run left for later", extra={"run_id": run_id, "reason": str(_first(error))})
 
 
-def _first(error: BaseExceptionGroup[StoreUnavailable]) -> BaseException:
+def _first(error: BaseExceptionGroup[CodecError | StoreUnavailable]) -> BaseException:
     """Return the first of the errors in a group."""
     found: BaseException = error
     while isinstance(found, BaseExceptionGroup):

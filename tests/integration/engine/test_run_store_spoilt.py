@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,11 +10,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from redis.asyncio import Redis
 
+from engine import Context, HumanResponseEvent, InputRequiredEvent, StartEvent, StopEvent, Workflow, step
 from engine.errors import CodecError
 from engine.keyring import Keyring, new_key
 from engine.redis import RedisRunStore
 from engine.redis.keys import Keys
 from engine.run_store import Commit, NewEffect, Timer
+from engine.runner import Runner
 from engine.sealed_store import SealedRunStore
 from tests.integration.engine.contract import LEASE_S, World, answer, question
 from tests.integration.engine.stores import skewing
@@ -104,6 +107,45 @@ async def test_a_spoilt_line_stops_no_other_run(world: World, prefix: str, redis
 
     await goes_on(world, good)
     await is_told_of(world, bad)
+
+
+class Busy(Workflow):
+    """Asks once it may, while another step is at work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go = asyncio.Event(), asyncio.Event()
+
+    @step
+    async def ask(self, ctx: Context, ev: StartEvent) -> StopEvent:
+        self.begun.set()
+        await self.go.wait()
+        await ctx.wait_for_event(HumanResponseEvent, waiter_event=InputRequiredEvent(prefix="Ship?"))
+        return StopEvent()
+
+    @step
+    async def work(self, ev: StartEvent) -> StopEvent:
+        await asyncio.Event().wait()
+        return StopEvent()
+
+
+async def test_a_run_that_is_spoilt_while_steps_are_at_work_is_told_of_by_itself(
+    world: World, prefix: str, redis: Redis
+) -> None:
+    """In a group of errors, whoever works on several runs would not know it again."""
+    workflow = Busy()
+    runner = Runner(world.store, [workflow])
+    run_id = await runner.start(workflow)
+
+    async def spoil() -> None:
+        await workflow.begun.wait()
+        await redis.hset(Keys(prefix, 1).at(run_id, "meta"), "e", SPOILT)  # counts what is owed
+        workflow.go.set()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(spoil())
+        with pytest.raises(CodecError, match="hash value is not an integer"):
+            await runner.work(run_id)
 
 
 async def test_the_log_names_the_run_that_is_spoilt(
