@@ -50,7 +50,7 @@ class Outbox(Reads):
             if effect.ref and effect.ref != ref:  # two did it: the second copy must be gone when somebody looks
                 self._verify.setdefault((*name, effect.ref), look_at)
             return effect.ref
-        if effect.attempts > 1:
+        if effect.attempts > 1 and ref:
             self._verify[*name, ref] = look_at
         kind = claim.effect_id.partition(":")[0]
         if kind == "prompt":

@@ -116,7 +116,7 @@ MUTANTS = (
     Mutant(
         "nobody looks for second copies",
         "out_done",
-        "if tonumber(item[2]) > 1 then redis.call('ZADD', VERIFY, look_at, in_doubt(effect, ref)) end",
+        "if tonumber(item[2]) > 1 and ref ~= '' then redis.call('ZADD', VERIFY, look_at, in_doubt(effect, ref)) end",
         "",
     ),
     Mutant(

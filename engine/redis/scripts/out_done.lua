@@ -43,7 +43,7 @@ redis.call('HSET', OUTBOX, effect, 'd' .. pack(STAMP, ref))
 redis.call('ZREM', OUTQ, member)
 local is_prompt = kind == 'prompt'
 if how == 'done' then
-  if tonumber(item[2]) > 1 then redis.call('ZADD', VERIFY, look_at, in_doubt(effect, ref)) end
+  if tonumber(item[2]) > 1 and ref ~= '' then redis.call('ZADD', VERIFY, look_at, in_doubt(effect, ref)) end
   if is_prompt and not meta.h then redis.call('HSET', META, 'h', ref) end
   if is_prompt or kind == 'copy' then
     if key and redis.call('HEXISTS', key, 'o') == 1 then

@@ -68,3 +68,22 @@ async def test_a_requester_who_cannot_be_reached_holds_nothing_up() -> None:
 
         assert not await found.world.store.effects_of(found.run_id)
         assert (await found.whats())[-1] == "dropped"
+
+
+async def test_the_end_of_a_question_that_nobody_was_shown_keeps_nothing_else_from_being_shown() -> None:
+    board = Board()
+    async with desk(board) as found:
+        await found.start(board, shown=False)
+        prompt, *_ = await found.world.store.effects_of(found.run_id)
+        asking = await found.world.store.claim_effect(found.run_id, prompt, 30)
+        assert asking is not None
+        await found.world.store.drop_effect(asking, "channel_not_found")
+        await found.runner.cancel(found.run_id, ANA)
+        await found.runner.drain(found.run_id)
+        lock, _ = await found.world.store.effects_of(found.run_id)
+        assert await found.world.store.claim_effect(found.run_id, lock, 30)  # and the process dies
+
+        await found.pass_time(31)
+        await found.pass_time(100)
+
+        assert await found.world.store.effects_of(found.run_id) == []

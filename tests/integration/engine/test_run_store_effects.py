@@ -98,6 +98,17 @@ async def test_what_was_sent_once_is_never_in_doubt(world: World) -> None:
     assert await world.store.doubtful() == []
 
 
+async def test_what_shows_nowhere_is_never_in_doubt(world: World) -> None:
+    claim = await world.ask(question("a1"))
+    await world.take(claim.run_id, "prompt:a1")
+    await world.pass_time(SENDING_S + 1)
+
+    await world.store.finish_effect(await world.take(claim.run_id, "prompt:a1"), "")
+
+    await world.pass_time(3 * SENDING_S)
+    assert await world.store.doubtful() == []
+
+
 async def test_a_second_copy_by_a_stalled_sender_is_looked_for(world: World) -> None:
     claim = await world.ask()
     effect = await world.take(claim.run_id, "prompt:a1")
