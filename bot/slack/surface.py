@@ -231,6 +231,9 @@ class SlackSurface(Telling):
         if not who:
             await self._remind(claim, ask)
             return
+        if ask.status != "open":  # since an attempt that has asked them already
+            await self._store.drop_effect(claim, "the question is closed")
+            return
         told: Verdict = Stale()
         while told == Stale():  # somebody has just handed it on
             ask = await self._store.ask(ask.run_id, ask.ask_id) or ask

@@ -136,6 +136,20 @@ async def test_further_people_are_asked_in_private_and_may_answer() -> None:
         assert (await found.whats()).count("asked too") == 1
 
 
+async def test_nobody_is_called_to_a_question_that_was_decided_meanwhile() -> None:
+    board = Board(approvers=[BEN], escalate=[Escalation(after=60.0, to=[DAN])])
+    async with desk(board) as found:
+        await found.start(board)
+        found.slack.faults.fail("chat.postMessage", "ratelimited", retry_after="30")
+        await found.pass_time(61)
+
+        await found.answer(BEN, "approve")
+        await found.pass_time(31)
+
+        assert [DAN in message.text for message in found.home()] == [False, False]
+        assert found.private(DAN) == []
+
+
 async def test_a_question_tells_who_was_asked_since() -> None:
     board = Board(approvers=[BEN], escalate=[Escalation(after=60.0, to=[CHLOE])])
     async with desk(board) as found:
