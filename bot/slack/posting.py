@@ -114,7 +114,12 @@ class Posting:
         """Let a message stand somewhere, whole, and return its reference."""
         ref, place = await self._posted(run, ask, name, place, message, look=look)
         await self._link(run, place, ref)
-        await self._attach(run, name, place, ref, message, look=look)
+        try:
+            await self._attach(run, name, place, ref, message, look=look)
+        except SlackApiError as error:
+            if ask is not None and not is_passing(error):  # nobody shall decide on what they have read half of
+                await self._slack.delete(run.tenant, ref)
+            raise
         return ref
 
     async def _posted(
@@ -135,22 +140,13 @@ class Posting:
     async def _attach(
         self, run: RunRecord, name: str, place: Place, ref: str, message: blocks.Message, *, look: bool
     ) -> None:
-        """Put what a message does not hold into its thread, unless an earlier attempt has: then *look* there first.
-
-        Where Slack takes no files, the message goes, too: nobody shall decide on what they have read half of.
-        """
+        """Put what a message does not hold into its thread, unless an earlier attempt has: then *look* there first."""
         if message.overflow is None:
             return
         thread_ts, file = place.thread_ts or ref.partition(":")[2], f"{name.replace(':', '-')}.md"
-        if look and await self._has_file(run, place.channel, thread_ts, file):
-            return
-        try:
+        if not look or not await self._has_file(run, place.channel, thread_ts, file):
             title, text = message.overflow_title, message.overflow
             await self._slack.upload(run.tenant, place.channel, thread_ts, file, title, text)
-        except SlackApiError as error:
-            if not is_passing(error):
-                await self._slack.delete(run.tenant, ref)
-            raise
 
     async def _has_file(self, run: RunRecord, channel: str, thread_ts: str, name: str) -> bool:
         try:

@@ -37,6 +37,15 @@ class Publish(Ship):
         return Prompt(prefix="Publish this?\n\n" + "Word after word. " * 2_000, choices=["publish", "keep back"])
 
 
+@slash_command("/recite", summary="Come to a long text")
+class Recite(Ship):
+    """Comes to more than a message holds."""
+
+    @step
+    async def decide(self, ev: HumanResponseEvent) -> StopEvent:
+        return StopEvent(result="Word after word. " * 2_000)
+
+
 def others_write(found: Desk, messages: int, thread_ts: str | None = None) -> None:
     channel = found.slack.workspace.in_channel(HOME)
     channel += [
@@ -198,6 +207,18 @@ async def test_nobody_is_asked_about_a_text_whose_rest_slack_does_not_take() -> 
         await found.start(workflow)
 
         assert found.home() == []
+        assert [message.text for message in found.private(ANA)] == [ENGLISH.not_posted]
+
+
+async def test_a_result_whose_rest_slack_does_not_take_stands_with_its_beginning() -> None:
+    workflow = Recite(timeout=None)
+    async with desk(workflow) as found:
+        await found.start(workflow)
+        found.slack.faults.fail("files.getUploadURLExternal", "error", code="file_uploads_disabled", times=None)
+
+        await found.answer(BEN, "ship")
+
+        assert found.home()[-1].text.startswith("Word after word.")
         assert [message.text for message in found.private(ANA)] == [ENGLISH.not_posted]
 
 
