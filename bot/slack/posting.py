@@ -11,6 +11,7 @@ from bot.payloads.events import thread_link
 from bot.slack.calls import UNCLEAR, SlackCalls, code, is_passing
 from bot.slack.pace import HeldBack
 from bot.views import blocks
+from engine.errors import ContextSerdeError
 from engine.run_store import AskRecord, EffectClaim, RunRecord, RunStore
 
 logger = logging.getLogger(__name__)
@@ -69,14 +70,14 @@ class Posting:
             await self._store.settle(run_id, effect_id, counts)
             return
         try:
-            for ref in await self._all_of(run, effect_id, counts):
-                if ref != counts:
-                    await self._slack.delete(run.tenant, ref)
+            found = await self._all_of(run, effect_id, counts)
+            for ref in [one for one in found if one != counts] + await self._repeated(run, effect_id, counts):
+                await self._slack.delete(run.tenant, ref)
         except SlackApiError as error:
             if is_passing(error):
                 return
             logger.info("cannot look for second copies", extra={"run_id": run_id, "reason": code(error)})
-        except (HeldBack, *UNCLEAR):
+        except (HeldBack, ContextSerdeError, *UNCLEAR):
             return
         await self._store.settle(run_id, effect_id, counts)
 
@@ -89,6 +90,20 @@ class Posting:
         if thread_channel == channel:
             found += (await self._copies(run, effect_id, Place(channel, thread_ts), since))[0]
         return list(dict.fromkeys(found))
+
+    async def _repeated(self, run: RunRecord, effect_id: str, counts: str) -> list[str]:
+        """Return all but the first of a reminder below each message of its question; the one that counts is elsewhere.
+
+        Raises:
+            ContextSerdeError: the question was sealed with a key that is not here.
+        """
+        kind, _, rest = effect_id.partition(":")
+        ask = await self._store.ask(run.run_id, rest.rpartition(":")[0]) if kind in ("remind", "escalate") else None
+        found: list[str] = []
+        for channel, _, ts in (ref.partition(":") for ref in (() if ask is None else ask.messages)):
+            if channel != counts.partition(":")[0]:
+                found += (await self._copies(run, effect_id, Place(channel, ts), float(ts)))[0][1:]
+        return found
 
     async def _copies(self, run: RunRecord, name: str, place: Place, since: float) -> tuple[list[str], Place]:
         """Return the messages that are one effect, oldest first, and where they stand.

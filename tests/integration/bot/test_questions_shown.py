@@ -324,6 +324,23 @@ async def test_people_asked_in_private_are_reminded_though_the_channel_is_archiv
         assert isinstance((await found.answer(BEN, "approve")).verdict, Accepted)
 
 
+async def test_a_reminder_that_slack_posts_in_private_after_we_have_given_up_is_there_once() -> None:
+    """Adversarial 9: a timeout."""
+    board = Board(approvers=[BEN], remind=[60.0], where=["channel", "approvers"])
+    async with desk(board, timeout_s=1) as found:
+        await found.start(board)
+        found.slack.faults.fail("chat.postMessage", "slow", seconds=0)  # in the channel
+        found.slack.faults.fail("chat.postMessage", "slow", seconds=1.3)
+        await found.pass_time(61)
+        await found.pass_time(2)
+        await found.slack.settled()
+        assert len(found.private(BEN)) == 3
+
+        await found.pass_time(100)
+
+        assert [len(found.home()), len(found.private(BEN))] == [2, 2]
+
+
 async def test_a_reminder_that_is_held_back_in_private_comes_to_the_channel_once() -> None:
     board = Board(approvers=[BEN], remind=[60.0], where=["channel", "approvers"])
     async with desk(board) as found:
