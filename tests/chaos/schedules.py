@@ -19,6 +19,7 @@ from engine import Context, Event, HumanResponseEvent, InputRequiredEvent, Start
 from engine.core.questions import AGAIN, HAPPENED
 from engine.redis import RedisRunStore
 from engine.redis.keys import Keys, lane_of
+from engine.redis.scripts import Server
 from engine.run_store import AskRecord
 from engine.runner import Runner
 from engine.verdicts import Accepted, Already, Cancelled, Expired, Recorded, Unknown, Verdict
@@ -162,24 +163,22 @@ class _Parked:
     told: asyncio.Future[Any]
 
 
-class _Seat:
+class _Seat(Server):
     """The server as one actor sees it: every script and every read waits for its turn."""
 
     def __init__(self, schedule: Schedule, name: str) -> None:
         self._schedule = schedule
         self._name = name
 
-    async def run(self, *call: Any) -> Any:
-        return await self._schedule.turn_of(self._name, self._schedule.store.server.run, *call)
+    async def try_each(self, name: str, calls: Any) -> list[Any]:
+        told = []
+        for call in calls:
+            told += await self._schedule.turn_of(self._name, self._schedule.store.server.try_each, name, [call])
+        return told
 
-    async def run_each(self, name: str, calls: Any) -> list[Any]:
-        return [await self.run(name, names, *arguments) for names, arguments in calls]
-
-    async def read(self, *call: Any) -> Any:
-        return await self._schedule.turn_of(self._name, self._schedule.store.server.read, *call)
-
-    async def read_each(self, calls: Any) -> Any:
-        return await self._schedule.turn_of(self._name, self._schedule.store.server.read_each, calls)
+    async def try_to_read(self, calls: Any) -> list[Any]:
+        told: list[Any] = await self._schedule.turn_of(self._name, self._schedule.store.server.try_to_read, calls)
+        return told
 
     async def elsewhere(self) -> None:
         """Something that takes time and is no call of the store, such as a request to Slack."""
@@ -280,7 +279,7 @@ class Schedule:
         while not self._over:
             try:
                 seat = _Seat(self, name)
-                await life(RedisRunStore(seat, prefix=self.store.prefix, lanes=LANES), name)  # type: ignore[arg-type]
+                await life(RedisRunStore(seat, prefix=self.store.prefix, lanes=LANES), name)
             except* Crash:
                 pass
 
